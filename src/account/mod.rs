@@ -1,0 +1,78 @@
+//! Accounts: one credential at one provider, with what it may serve and how it is reached.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+
+use crate::secret::Secret;
+use crate::upstream::presets::{KeyHeader, Preset};
+use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
+use crate::wire::Format;
+
+mod glob;
+
+pub use glob::Glob;
+
+/// Identifies an account across configs: the same provider, address and key make the same id, so
+/// that its cooldowns survive a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub u64);
+
+/// One credential at one provider. Built by `config::resolve`; nothing in it can fail later.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Stable identity.
+    pub id: AccountId,
+    /// The operator's name for it, or `provider-N`; unique. Shown in logs.
+    pub name: Arc<str>,
+    /// The provider row it is built on.
+    pub preset: &'static Preset,
+    /// The names under which `routes` and `x-provider` find it, the one shown first. For
+    /// `openai-compatibility` entries: the preset and the entry's own name.
+    pub providers: Vec<Box<str>>,
+    /// The formats that this account takes without translation, the preferred one first.
+    pub formats: Vec<Format>,
+    /// Its key; empty for servers that want none.
+    pub key: Secret,
+    /// Where the key goes.
+    pub key_header: KeyHeader,
+    /// Where its API is.
+    pub base: BaseUrl,
+    /// What its connections go through.
+    pub proxy: Option<Arc<OutboundProxy>>,
+    /// `deepseek/`: with it the account answers only to names that start so. Always ends in `/`.
+    pub prefix: Option<Box<str>>,
+    /// What it serves; empty: any model (within the preset's globs).
+    pub models: Vec<ModelEntry>,
+    /// What it never serves, matched against the name without the prefix.
+    pub excluded: Vec<Glob>,
+    /// Headers added to its requests.
+    pub headers: Vec<(HeaderName, HeaderSource)>,
+    /// Operator's labels.
+    pub tags: BTreeMap<String, String>,
+    /// Share of the requests among accounts of equal priority; at least 1.
+    pub weight: u32,
+    /// Higher ones are used first.
+    pub priority: i32,
+    /// How long its requests may take.
+    pub timeouts: Timeouts,
+}
+
+/// One entry of a `models` list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// The provider's name for it.
+    pub id: Box<str>,
+    /// The client's name for it; the id when the list gives no alias.
+    pub alias: Box<str>,
+}
+
+/// The value of a configured header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderSource {
+    /// Always this.
+    Fixed(HeaderValue),
+    /// Whatever the client sent under this name; left out when it sent nothing.
+    Client(HeaderName),
+}

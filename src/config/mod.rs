@@ -1,0 +1,147 @@
+//! The config: YAML in, values that cannot fail later out.
+//!
+//! `file` mirrors the file as serde sees it, `resolve` turns it into a [`Config`] or into the list of
+//! every error in it, `watch` does so again when the file changes. Nothing below this layer knows
+//! YAML.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{Account, Glob};
+use crate::secret::KeyHash;
+
+/// A config in which everything is valid.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: Listen,
+    /// Who may connect.
+    pub clients: Vec<ClientKey>,
+    /// What a request may be.
+    pub limits: Limits,
+    /// Trying again.
+    pub retry: Retry,
+    /// Streamed answers.
+    pub streaming: Streaming,
+    /// How an account is chosen.
+    pub strategy: Strategy,
+    /// Ordered model rules; the first match wins.
+    pub routes: Vec<RouteRule>,
+    /// Enabled accounts, in file order within each list and in the order of the lists
+    /// (`claude-api-key`, `openai-api-key`, `gemini-api-key`, `openai-compatibility`).
+    pub accounts: Vec<Arc<Account>>,
+    /// PEM file with roots that are trusted for providers besides the system's.
+    pub upstream_ca: Option<PathBuf>,
+    /// Whether an aliased answer names the model that the client asked for.
+    pub rewrite_model: bool,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Where clients connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Whether HTTP/2 without TLS (h2c) is spoken.
+    pub http2: bool,
+    /// Set when the address had to be narrowed to loopback because anyone could have used the
+    /// gateway's credentials; says so for the log.
+    pub narrowed: bool,
+}
+
+/// One client key.
+#[derive(Debug, Clone)]
+pub struct ClientKey {
+    /// SHA-256 of the key.
+    pub hash: KeyHash,
+    /// The operator's name for its holder, or `key-N`. Shown in logs.
+    pub name: Arc<str>,
+    /// Models that it may use; empty: all.
+    pub models: Vec<Glob>,
+    /// Operator's labels.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a request may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest request body, in bytes, after decompression.
+    pub body: usize,
+    /// Longest sum of header names and values, in bytes.
+    pub header_size: usize,
+    /// Most header fields.
+    pub headers: usize,
+    /// Deepest nesting of a JSON body.
+    pub json_depth: usize,
+    /// How long a client may take to send its body.
+    pub body_timeout: Duration,
+    /// Most requests at the same time.
+    pub concurrent: usize,
+}
+
+/// Trying again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Rounds over the candidates after the first one (`request-retry`).
+    pub rounds: u32,
+    /// Tries after a provider had answered 200 and then failed (`streaming.bootstrap-retries`).
+    pub bootstrap: u32,
+    /// Longest pause between rounds, and longest hint that one request waits for.
+    pub max_interval: Duration,
+    /// First rest of a failing account, doubled with each failure in a row.
+    pub cooldown_min: Duration,
+    /// Longest rest, whatever a provider hints.
+    pub cooldown_max: Duration,
+}
+
+/// Streamed answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streaming {
+    /// Longest silence towards a client; `None`: no keep-alives.
+    pub keep_alive: Option<Duration>,
+    /// Most bytes of an answer that wait for its first content, or, in an answer that is not
+    /// streamed, for its end.
+    pub hold_back: usize,
+}
+
+/// How one of several equal accounts is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The first until it rests, then the next.
+    FillFirst,
+}
+
+/// One entry of `routes`.
+#[derive(Debug, Clone)]
+pub struct RouteRule {
+    /// The models it is about.
+    pub model: Glob,
+    /// Providers in order; empty: any.
+    pub providers: Vec<String>,
+    /// Models to ask for, in order, in place of the one the client named; empty: that one.
+    pub models: Vec<String>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: log::LevelFilter,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

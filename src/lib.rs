@@ -1,0 +1,8 @@
+//! ai-proxy: one daemon in front of every LLM provider.
+
+pub mod account;
+pub mod chat;
+pub mod config;
+pub mod secret;
+pub mod upstream;
+pub mod wire;

@@ -1,0 +1,117 @@
+//! The provider table. Adding a provider that speaks a known format is adding a row.
+
+use crate::wire::Format;
+
+/// The header that carries a provider's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY` (Anthropic).
+    XApiKey,
+    /// `x-goog-api-key: KEY` (Google).
+    XGoogApiKey,
+}
+
+/// One provider.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// The name used in `preset`, `routes`, `x-provider` and the logs.
+    pub name: &'static str,
+    /// Default base URL; empty when the operator has to give one.
+    pub base_url: &'static str,
+    /// The formats its API speaks without translation, the preferred one first.
+    pub formats: &'static [Format],
+    /// Where its key goes.
+    pub key_header: KeyHeader,
+    /// Models that an entry without a `models` list serves, as globs; none: it serves any model that
+    /// no other entry claims.
+    pub models: &'static [&'static str],
+    /// Environment variables that hold its key when there is no config file, first one set wins.
+    pub key_env: &'static [&'static str],
+}
+
+const CHAT: &[Format] = &[Format::OpenAiChat];
+
+/// All providers that are known by name.
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "anthropic",
+        base_url: "https://api.anthropic.com",
+        formats: &[Format::Claude],
+        key_header: KeyHeader::XApiKey,
+        models: &["claude-*"],
+        key_env: &["ANTHROPIC_API_KEY"],
+    },
+    Preset {
+        name: "openai",
+        base_url: "https://api.openai.com",
+        formats: &[Format::OpenAiChat, Format::OpenAiResponses],
+        key_header: KeyHeader::Bearer,
+        models: &["gpt-*", "o[0-9]*", "chatgpt-*", "codex-*"],
+        key_env: &["OPENAI_API_KEY"],
+    },
+    Preset {
+        name: "gemini",
+        base_url: "https://generativelanguage.googleapis.com",
+        formats: &[Format::Gemini],
+        key_header: KeyHeader::XGoogApiKey,
+        models: &["gemini-*", "gemma-*"],
+        key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    },
+    compatible("glm", "https://open.bigmodel.cn/api/paas/v4", &["glm-*"]),
+    compatible("deepseek", "https://api.deepseek.com", &["deepseek-*"]),
+    compatible("groq", "https://api.groq.com/openai/v1", &[]),
+    compatible("openrouter", "https://openrouter.ai/api/v1", &[]),
+    compatible(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        &[
+            "mistral-*",
+            "magistral-*",
+            "codestral-*",
+            "devstral-*",
+            "ministral-*",
+            "pixtral-*",
+        ],
+    ),
+    compatible("xai", "https://api.x.ai/v1", &["grok-*"]),
+    compatible(
+        "moonshot",
+        "https://api.moonshot.ai/v1",
+        &["kimi-*", "moonshot-*"],
+    ),
+    compatible("together", "https://api.together.xyz/v1", &[]),
+    compatible(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        &["accounts/fireworks/*"],
+    ),
+    compatible("ollama", "http://127.0.0.1:11434/v1", &[]),
+    compatible("vllm", "http://127.0.0.1:8000/v1", &[]),
+];
+
+/// A provider that speaks OpenAI Chat Completions with a bearer key.
+const fn compatible(
+    name: &'static str,
+    base_url: &'static str,
+    models: &'static [&'static str],
+) -> Preset {
+    Preset {
+        name,
+        base_url,
+        formats: CHAT,
+        key_header: KeyHeader::Bearer,
+        models,
+        key_env: &[],
+    }
+}
+
+/// What an `openai-compatibility` entry without a `preset` is.
+pub const COMPATIBLE: Preset = compatible("", "", &[]);
+
+/// The row called `name`; `claude` is `anthropic`.
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    let name = if name == "claude" { "anthropic" } else { name };
+    PRESETS.iter().find(|preset| preset.name == name)
+}
