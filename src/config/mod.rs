@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::pool::Strategy;
 use crate::account::{Account, Glob};
+use crate::routing::RouteRule;
 use crate::secret::KeyHash;
 
 /// A config in which everything is valid.
@@ -106,26 +108,6 @@ pub struct Streaming {
     /// Most bytes of an answer that wait for its first content, or, in an answer that is not
     /// streamed, for its end.
     pub hold_back: usize,
-}
-
-/// How one of several equal accounts is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// In turn, by weight.
-    RoundRobin,
-    /// The first until it rests, then the next.
-    FillFirst,
-}
-
-/// One entry of `routes`.
-#[derive(Debug, Clone)]
-pub struct RouteRule {
-    /// The models it is about.
-    pub model: Glob,
-    /// Providers in order; empty: any.
-    pub providers: Vec<String>,
-    /// Models to ask for, in order, in place of the one the client named; empty: that one.
-    pub models: Vec<String>,
 }
 
 /// What is logged.

@@ -108,7 +108,7 @@ const fn compatible(
 }
 
 /// What an `openai-compatibility` entry without a `preset` is.
-pub const COMPATIBLE: Preset = compatible("", "", &[]);
+pub static COMPATIBLE: Preset = compatible("", "", &[]);
 
 /// The row called `name`; `claude` is `anthropic`.
 pub fn preset(name: &str) -> Option<&'static Preset> {

@@ -1,0 +1,418 @@
+//! Whether an account may be used now: ready, resting after a failure, or on probation.
+//!
+//! A failure rests either the whole key (401, 402, 403, exhausted quota) or one model on it. When the
+//! rest is over, one request is let through as a probe; its outcome decides for the others. An
+//! account that never failed costs one atomic load.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// Models per account that may have a state of their own; one more evicts the one whose rest ends
+/// first. A client that invents model names cannot make this grow.
+const MODELS: usize = 1_024;
+
+/// A probe whose request hangs must not keep the account away for ever.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+/// What others do while a probe is out: look again after this long.
+const PROBE_WAIT: Duration = Duration::from_millis(250);
+
+/// What a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The key itself.
+    Key,
+    /// One model on it.
+    Model,
+}
+
+/// Why an account rests; decides what a client hears when all of them do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Rate limit or exhausted quota: the client may hear 429.
+    Limit,
+    /// Anything else.
+    Trouble,
+}
+
+/// How long a failure rests an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// `min` × 2ⁿ, n = failures in a row.
+    Backoff,
+    /// What the provider hinted.
+    Hint(Duration),
+    /// A refused key: 60 s × 2ⁿ.
+    Refused,
+    /// The longest rest there is.
+    Longest,
+}
+
+/// A failure as the account takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// What it is about.
+    pub scope: Scope,
+    /// Why.
+    pub cause: Cause,
+    /// How long.
+    pub rest: Rest,
+}
+
+/// Bounds of a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first rest.
+    pub min: Duration,
+    /// The longest, whatever is hinted.
+    pub max: Duration,
+}
+
+/// May it be used?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes; `probe` when its outcome decides for the others.
+    Ready { probe: bool },
+    /// Not before `until`.
+    Resting { until: Instant, cause: Cause },
+}
+
+/// The state of one account. Shared by all configs that have the account.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// How many cells are not spotless; 0 is the fast path.
+    marked: AtomicU32,
+    cells: Mutex<Cells>,
+}
+
+#[derive(Debug, Default)]
+struct Cells {
+    key: Option<Cell>,
+    models: HashMap<Box<str>, Cell>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    failures: u32,
+    until: Instant,
+    cause: Cause,
+    /// When the probe that is out was let through.
+    probe: Option<Instant>,
+}
+
+impl Cell {
+    fn admit(&mut self, now: Instant) -> Admission {
+        if now < self.until {
+            return Admission::Resting {
+                until: self.until,
+                cause: self.cause,
+            };
+        }
+        match self.probe {
+            Some(since) if now < since + PROBE_LIMIT => Admission::Resting {
+                until: now + PROBE_WAIT,
+                cause: self.cause,
+            },
+            _ => {
+                self.probe = Some(now);
+                Admission::Ready { probe: true }
+            }
+        }
+    }
+}
+
+impl Health {
+    /// Whether `model` may be used on this account at `now`. A `Ready { probe: true }` has claimed
+    /// the probe: settle it through a [`Lease`].
+    pub fn admit(&self, model: &str, now: Instant) -> Admission {
+        if self.marked.load(Ordering::Acquire) == 0 {
+            return Admission::Ready { probe: false };
+        }
+        let mut cells = self.cells.lock();
+        let cells = &mut *cells;
+        let mut probe = false;
+        let marked = [cells.key.as_mut(), cells.models.get_mut(model)];
+        let mut claimed: Option<&mut Cell> = None;
+        for cell in marked.into_iter().flatten() {
+            match cell.admit(now) {
+                Admission::Ready { .. } => {
+                    probe = true;
+                    claimed = Some(cell);
+                }
+                resting => {
+                    if let Some(other) = claimed {
+                        other.probe = None;
+                    }
+                    return resting;
+                }
+            }
+        }
+        Admission::Ready { probe }
+    }
+
+    /// Whether the key itself rests at `now`.
+    pub fn is_key_resting(&self, now: Instant) -> bool {
+        self.marked.load(Ordering::Acquire) != 0
+            && self.cells.lock().key.is_some_and(|cell| now < cell.until)
+    }
+
+    fn fail(&self, model: &str, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
+        let mut cells = self.cells.lock();
+        let cells = &mut *cells;
+        let cell = match failure.scope {
+            Scope::Key => {
+                if let Some(cell) = cells.models.get_mut(model) {
+                    cell.probe = None;
+                }
+                cells.key.get_or_insert_with(|| Cell::fresh(now))
+            }
+            Scope::Model => {
+                if let Some(cell) = &mut cells.key {
+                    cell.probe = None;
+                }
+                make_room(&mut cells.models, model);
+                cells
+                    .models
+                    .entry(model.into())
+                    .or_insert_with(|| Cell::fresh(now))
+            }
+        };
+        // Requests that were under way when the account was put to rest say nothing new.
+        let news = now >= cell.until;
+        let rest = failure.rest.length(if news { cell.failures } else { cell.failures.saturating_sub(1) }, bounds);
+        if news {
+            cell.failures = cell.failures.saturating_add(1);
+        }
+        cell.until = cell.until.max(now + rest);
+        cell.cause = failure.cause;
+        cell.probe = None;
+        self.count(cells);
+        rest
+    }
+
+    fn succeed(&self, model: &str) {
+        if self.marked.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut cells = self.cells.lock();
+        cells.key = None;
+        cells.models.remove(model);
+        self.count(&cells);
+    }
+
+    fn release(&self, model: &str) {
+        let mut cells = self.cells.lock();
+        let cells = &mut *cells;
+        for cell in [cells.key.as_mut(), cells.models.get_mut(model)].into_iter().flatten() {
+            cell.probe = None;
+        }
+    }
+
+    fn count(&self, cells: &Cells) {
+        let marked = cells.models.len() + usize::from(cells.key.is_some());
+        self.marked.store(u32::try_from(marked).unwrap_or(u32::MAX), Ordering::Release);
+    }
+}
+
+impl Cell {
+    fn fresh(now: Instant) -> Self {
+        Self {
+            failures: 0,
+            until: now,
+            cause: Cause::Trouble,
+            probe: None,
+        }
+    }
+}
+
+fn make_room(models: &mut HashMap<Box<str>, Cell>, wanted: &str) {
+    if models.len() < MODELS || models.contains_key(wanted) {
+        return;
+    }
+    let soonest = models.iter().min_by_key(|(_, cell)| cell.until).map(|(name, _)| name.clone());
+    if let Some(name) = soonest {
+        models.remove(&name);
+    }
+}
+
+impl Rest {
+    fn length(self, failures: u32, bounds: Bounds) -> Duration {
+        const REFUSED: Duration = Duration::from_secs(60);
+        let doubled = |first: Duration| {
+            first.saturating_mul(1_u32.checked_shl(failures.min(20)).unwrap_or(u32::MAX))
+        };
+        let rest = match self {
+            Self::Backoff => doubled(bounds.min),
+            Self::Hint(hint) => hint.max(bounds.min),
+            Self::Refused => doubled(REFUSED),
+            Self::Longest => bounds.max,
+        };
+        rest.min(bounds.max)
+    }
+}
+
+/// An account that was picked for one attempt. Settle it: dropped without, the client left, which
+/// costs the account nothing.
+#[derive(Debug)]
+pub struct Lease {
+    health: Arc<Health>,
+    model: Arc<str>,
+    probe: bool,
+    settled: bool,
+}
+
+impl Lease {
+    /// For a model that [`Health::admit`] let through.
+    pub fn new(health: Arc<Health>, model: Arc<str>, probe: bool) -> Self {
+        Self {
+            health,
+            model,
+            probe,
+            settled: false,
+        }
+    }
+
+    /// The account did its work: it is spotless again.
+    pub fn succeeded(mut self) {
+        self.settled = true;
+        self.health.succeed(&self.model);
+    }
+
+    /// The account failed: it rests for what is returned.
+    pub fn failed(mut self, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
+        self.settled = true;
+        self.health.fail(&self.model, failure, bounds, now)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.probe && !self.settled {
+            self.health.release(&self.model);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        min: Duration::from_secs(1),
+        max: Duration::from_secs(300),
+    };
+    const READY: Admission = Admission::Ready { probe: false };
+    const PROBE: Admission = Admission::Ready { probe: true };
+
+    fn failure(scope: Scope, rest: Rest) -> Failure {
+        Failure { scope, cause: Cause::Limit, rest }
+    }
+
+    fn lease(health: &Arc<Health>, model: &str, now: Instant) -> Lease {
+        let Admission::Ready { probe } = health.admit(model, now) else {
+            panic!("{model} rests");
+        };
+        Lease::new(Arc::clone(health), model.into(), probe)
+    }
+
+    fn rests_for(health: &Health, model: &str, now: Instant) -> Option<Duration> {
+        match health.admit(model, now) {
+            Admission::Resting { until, .. } => Some(until - now),
+            Admission::Ready { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_failing_model_rests_twice_as_long_each_time_and_a_success_forgets_it() {
+        let health = Arc::new(Health::default());
+        let mut now = Instant::now();
+        for seconds in [1, 2, 4, 8] {
+            lease(&health, "m", now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+            assert_eq!(rests_for(&health, "m", now), Some(Duration::from_secs(seconds)));
+            assert_eq!(health.admit("other", now), READY);
+            now += Duration::from_secs(seconds);
+        }
+        lease(&health, "m", now).succeeded();
+        assert_eq!(health.admit("m", now), READY);
+    }
+
+    #[test]
+    fn a_hint_is_believed_up_to_the_cap() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        let hint = Rest::Hint(Duration::from_secs(7));
+        assert_eq!(lease(&health, "a", now).failed(failure(Scope::Model, hint), BOUNDS, now), Duration::from_secs(7));
+        let day = Rest::Hint(Duration::from_secs(86_400));
+        assert_eq!(lease(&health, "b", now).failed(failure(Scope::Model, day), BOUNDS, now), BOUNDS.max);
+    }
+
+    #[test]
+    fn a_refused_key_rests_for_all_models() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        lease(&health, "m", now).failed(failure(Scope::Key, Rest::Refused), BOUNDS, now);
+        assert_eq!(rests_for(&health, "other", now), Some(Duration::from_secs(60)));
+        assert!(health.is_key_resting(now));
+        let later = now + Duration::from_secs(60);
+        lease(&health, "m", later).failed(failure(Scope::Key, Rest::Refused), BOUNDS, later);
+        assert_eq!(rests_for(&health, "m", later), Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn after_the_rest_one_probe_decides() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        lease(&health, "m", now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+        let later = now + Duration::from_secs(1);
+        let probe = lease(&health, "m", later);
+        assert_eq!(rests_for(&health, "m", later), Some(PROBE_WAIT));
+        probe.succeeded();
+        assert_eq!(health.admit("m", later), READY);
+    }
+
+    #[test]
+    fn a_probe_whose_client_left_is_given_to_the_next() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        lease(&health, "m", now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+        let later = now + Duration::from_secs(1);
+        drop(lease(&health, "m", later));
+        assert_eq!(health.admit("m", later), PROBE);
+    }
+
+    #[test]
+    fn failures_that_come_in_while_the_account_rests_do_not_lengthen_the_next_rest() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        let crowd: Vec<_> = (0..50).map(|_| lease(&health, "m", now)).collect();
+        for one in crowd {
+            one.failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+        }
+        assert_eq!(rests_for(&health, "m", now), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_key_probe_that_fails_on_the_model_frees_the_key() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        lease(&health, "m", now).failed(failure(Scope::Key, Rest::Longest), BOUNDS, now);
+        let later = now + BOUNDS.max;
+        lease(&health, "m", later).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, later);
+        assert_eq!(health.admit("other", later), PROBE);
+    }
+
+    #[test]
+    fn invented_model_names_do_not_grow_the_state() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        for n in 0..5_000 {
+            lease(&health, &format!("m{n}"), now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+        }
+        assert_eq!(health.cells.lock().models.len(), MODELS);
+    }
+}

@@ -1,0 +1,434 @@
+//! Choosing one of the accounts that may serve a request.
+//!
+//! A [`Tier`] holds accounts of equal standing; a [`Route`] is tiers in order. The first tier with a
+//! usable account wins; inside it accounts take turns by weight, or the first is used until it
+//! rests. With all accounts well, a pick looks at one of them, however many there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use super::health::{Admission, Cause, Health, Lease};
+use super::{Account, AccountId};
+use crate::wire::Format;
+
+/// How one of several equal accounts is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The first until it rests, then the next.
+    FillFirst,
+}
+
+/// One account as a route sees it.
+#[derive(Debug)]
+pub struct Candidate {
+    account: Arc<Account>,
+    health: Arc<Health>,
+    /// The provider's name for the model; `None`: the name that the client asked for.
+    model: Option<Arc<str>>,
+}
+
+impl Candidate {
+    /// `account` for the model it calls `model`.
+    pub fn new(account: Arc<Account>, health: Arc<Health>, model: Option<Arc<str>>) -> Self {
+        Self { account, health, model }
+    }
+
+    /// Whether the account's `excluded-models` rule out `model`. Listed models were checked when the
+    /// routes were made.
+    pub fn excludes(&self, model: &str) -> bool {
+        self.model.is_none() && self.account.excluded.iter().any(|glob| glob.matches(model))
+    }
+}
+
+/// Accounts of equal standing.
+#[derive(Debug)]
+pub struct Tier {
+    candidates: Box<[Candidate]>,
+    /// Order of turns as indices; `None`: one after the other.
+    turns: Option<Box<[u32]>>,
+    cursor: Arc<Cursor>,
+    strategy: Strategy,
+}
+
+impl Tier {
+    /// Accounts that take turns by their weight, continuing where `cursor` stands.
+    pub fn new(candidates: Vec<Candidate>, strategy: Strategy, cursor: Arc<Cursor>) -> Self {
+        let weights: Vec<u32> = candidates.iter().map(|one| one.account.weight).collect();
+        Self {
+            turns: turns(&weights),
+            candidates: candidates.into(),
+            cursor,
+            strategy,
+        }
+    }
+
+    /// The accounts in it.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    fn len(&self) -> usize {
+        self.turns.as_ref().map_or(self.candidates.len(), |turns| turns.len())
+    }
+
+    fn at(&self, turn: usize) -> usize {
+        match &self.turns {
+            Some(turns) => turns[turn % turns.len()] as usize,
+            None => turn % self.candidates.len(),
+        }
+    }
+
+    fn start(&self, seat: Seat) -> usize {
+        match (seat, self.strategy) {
+            (Seat::Fixed(key), _) => usize::try_from(key % self.len() as u64).unwrap_or(0),
+            (Seat::Turn(_), Strategy::FillFirst) => 0,
+            (Seat::Turn(model), Strategy::RoundRobin) => self.cursor.next(model),
+        }
+    }
+}
+
+/// The order in which accounts of unequal weight take turns: spread out, not in blocks ("smooth
+/// weighted round-robin", as nginx does it). `None` when all weigh the same.
+fn turns(weights: &[u32]) -> Option<Box<[u32]>> {
+    let common = weights.iter().copied().reduce(divisor)?.max(1);
+    let weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / common)).collect();
+    let total: i64 = weights.iter().sum();
+    if total == weights.len() as i64 {
+        return None;
+    }
+    let mut standing = vec![0_i64; weights.len()];
+    let mut turns = Vec::new();
+    for _ in 0..total {
+        let mut best = 0;
+        for (index, weight) in weights.iter().enumerate() {
+            standing[index] += weight;
+            if standing[index] > standing[best] {
+                best = index;
+            }
+        }
+        standing[best] -= total;
+        turns.push(u32::try_from(best).unwrap_or(0));
+    }
+    Some(turns.into())
+}
+
+fn divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { divisor(b, a % b) }
+}
+
+/// Whose turn it is. Several cells, picked by the model's name, so that two models used in
+/// alternation do not always meet the same account.
+#[derive(Debug, Default)]
+pub struct Cursor([AtomicUsize; 16]);
+
+impl Cursor {
+    fn next(&self, model: u64) -> usize {
+        self.0[(model % 16) as usize].fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Where a search for an account begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// The next in turn; holds a hash of the model's name.
+    Turn(u64),
+    /// Always the same one for the same conversation; holds a hash of it.
+    Fixed(u64),
+}
+
+/// Tiers in order, and the name that open accounts (those without a `models` list) are asked for.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Best first.
+    pub tiers: Arc<[Arc<Tier>]>,
+    /// The model's name without a prefix.
+    pub model: Arc<str>,
+}
+
+/// Everything that may serve one request, in order.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Never empty.
+    pub targets: SmallVec<[Target; 1]>,
+}
+
+/// What one request has tried.
+#[derive(Debug, Default)]
+pub struct Tried {
+    /// Candidates of this round, by target, tier and place.
+    round: SmallVec<[(usize, usize, usize); 4]>,
+    /// Accounts and models that are out for the whole request: the provider does not know the model.
+    unknown: SmallVec<[(Arc<Account>, Arc<str>); 1]>,
+}
+
+impl Tried {
+    /// Every candidate may be tried once more.
+    pub fn next_round(&mut self) {
+        self.round.clear();
+    }
+
+    /// The provider of `choice` does not know the model: its other accounts need not be asked.
+    pub fn without_provider(&mut self, account: &Arc<Account>, model: &Arc<str>) {
+        self.unknown.push((Arc::clone(account), Arc::clone(model)));
+    }
+
+    fn is_out(&self, account: &Account, model: &str) -> bool {
+        self.unknown.iter().any(|(known, name)| {
+            known.providers == account.providers && known.base == account.base && **name == *model
+        })
+    }
+}
+
+/// An account that was picked.
+#[derive(Debug)]
+pub struct Choice {
+    /// The account.
+    pub account: Arc<Account>,
+    /// The provider's name for the model.
+    pub model: Arc<str>,
+    /// To be settled.
+    pub lease: Lease,
+}
+
+/// The outcome of a search.
+#[derive(Debug)]
+pub enum Pick {
+    /// This one.
+    Chosen(Choice),
+    /// All that are left rest.
+    Resting {
+        /// The first moment at which one of them may be used.
+        until: Instant,
+        /// [`Cause::Limit`] when all of them rest for a limit.
+        cause: Cause,
+    },
+    /// Every one was tried in this round.
+    Spent,
+    /// No account speaks the client's format.
+    Foreign,
+}
+
+impl Route {
+    /// The next account to try for a client that speaks `format`.
+    pub fn pick(&self, tried: &mut Tried, format: Format, seat: Seat, now: Instant) -> Pick {
+        let mut resting: Option<(Instant, Cause)> = None;
+        let mut native = false;
+        for (t, target) in self.targets.iter().enumerate() {
+            for (i, tier) in target.tiers.iter().enumerate() {
+                let start = tier.start(seat);
+                for turn in 0..tier.len() {
+                    let place = tier.at(start.wrapping_add(turn));
+                    let candidate = &tier.candidates[place];
+                    let account = &candidate.account;
+                    if !account.formats.contains(&format) {
+                        continue;
+                    }
+                    native = true;
+                    let model = candidate.model.as_ref().unwrap_or(&target.model);
+                    if tried.round.contains(&(t, i, place))
+                        || tried.is_out(account, model)
+                        || candidate.excludes(model)
+                    {
+                        continue;
+                    }
+                    match candidate.health.admit(model, now) {
+                        Admission::Ready { probe } => {
+                            tried.round.push((t, i, place));
+                            return Pick::Chosen(Choice {
+                                account: Arc::clone(account),
+                                model: Arc::clone(model),
+                                lease: Lease::new(Arc::clone(&candidate.health), Arc::clone(model), probe),
+                            });
+                        }
+                        Admission::Resting { until, cause } => {
+                            resting = Some(match resting {
+                                None => (until, cause),
+                                Some((sooner, so_far)) => (
+                                    sooner.min(until),
+                                    if so_far == cause { cause } else { Cause::Trouble },
+                                ),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        match resting {
+            Some((until, cause)) => Pick::Resting { until, cause },
+            None if native => Pick::Spent,
+            None => Pick::Foreign,
+        }
+    }
+}
+
+/// What outlives a config: the health of accounts and whose turn it is. An account or a tier that a
+/// new config still has finds its own again.
+#[derive(Debug, Default)]
+pub struct Book {
+    healths: Mutex<HashMap<AccountId, Arc<Health>>>,
+    cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
+}
+
+impl Book {
+    /// The health of an account.
+    pub fn health(&self, id: AccountId) -> Arc<Health> {
+        Arc::clone(self.healths.lock().entry(id).or_default())
+    }
+
+    /// The cursor of the tier that `key` identifies.
+    pub fn cursor(&self, key: u64) -> Arc<Cursor> {
+        Arc::clone(self.cursors.lock().entry(key).or_default())
+    }
+
+    /// Forgets what no live config uses. Call it after the old config is gone.
+    pub fn sweep(&self) {
+        self.healths.lock().retain(|_, health| Arc::strong_count(health) > 1);
+        self.cursors.lock().retain(|_, cursor| Arc::strong_count(cursor) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::health::{Bounds, Failure, Rest, Scope};
+    use super::super::testing::account;
+    use super::*;
+
+    const SEAT: Seat = Seat::Turn(0);
+    const BOUNDS: Bounds = Bounds { min: Duration::from_secs(1), max: Duration::from_secs(300) };
+
+    fn tier(strategy: Strategy, weights: &[u32]) -> Arc<Tier> {
+        let candidates = weights.iter().enumerate().map(|(n, weight)| {
+            let mut account = account(&format!("a{n}"));
+            account.weight = *weight;
+            Candidate::new(Arc::new(account), Arc::default(), None)
+        });
+        Arc::new(Tier::new(candidates.collect(), strategy, Arc::default()))
+    }
+
+    fn route(tiers: Vec<Arc<Tier>>) -> Route {
+        Route { targets: SmallVec::from_iter([Target { tiers: tiers.into(), model: "m".into() }]) }
+    }
+
+    fn pick(route: &Route, tried: &mut Tried) -> Option<Choice> {
+        match route.pick(tried, Format::OpenAiChat, SEAT, Instant::now()) {
+            Pick::Chosen(choice) => Some(choice),
+            _ => None,
+        }
+    }
+
+    fn shares(route: &Route, requests: usize) -> HashMap<String, usize> {
+        let mut shares = HashMap::new();
+        for _ in 0..requests {
+            let choice = pick(route, &mut Tried::default()).unwrap();
+            *shares.entry(choice.account.name.to_string()).or_default() += 1;
+            choice.lease.succeeded();
+        }
+        shares
+    }
+
+    fn fail(choice: Choice) {
+        let failure = Failure { scope: Scope::Model, cause: Cause::Limit, rest: Rest::Longest };
+        choice.lease.failed(failure, BOUNDS, Instant::now());
+    }
+
+    #[test]
+    fn equal_accounts_take_equal_turns() {
+        let shares = shares(&route(vec![tier(Strategy::RoundRobin, &[1; 10])]), 1_000);
+        assert_eq!(shares.len(), 10);
+        assert!(shares.values().all(|share| *share == 100), "{shares:?}");
+    }
+
+    #[test]
+    fn weights_give_shares_and_are_spread_out() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[50, 10, 10])]);
+        let order: Vec<String> = (0..7)
+            .map(|_| pick(&route, &mut Tried::default()).unwrap().account.name.to_string())
+            .collect();
+        assert_eq!(order, ["a0", "a0", "a1", "a0", "a2", "a0", "a0"]);
+        assert_eq!(shares(&route, 700)["a0"], 500);
+    }
+
+    #[test]
+    fn fill_first_uses_one_until_it_rests() {
+        let route = route(vec![tier(Strategy::FillFirst, &[1, 1])]);
+        assert_eq!(shares(&route, 5)["a0"], 5);
+        fail(pick(&route, &mut Tried::default()).unwrap());
+        assert_eq!(shares(&route, 5)["a1"], 5);
+    }
+
+    #[test]
+    fn a_lower_tier_serves_only_when_the_higher_one_cannot() {
+        let (high, low) = (tier(Strategy::RoundRobin, &[1]), tier(Strategy::RoundRobin, &[1]));
+        let route = route(vec![high, low]);
+        let mut tried = Tried::default();
+        fail(pick(&route, &mut tried).unwrap());
+        assert!(pick(&route, &mut tried).is_some());
+        assert!(pick(&route, &mut tried).is_none(), "both were tried");
+    }
+
+    #[test]
+    fn each_candidate_is_tried_once_a_round() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 1, 1])]);
+        let mut tried = Tried::default();
+        for _ in 0..2 {
+            let mut names: Vec<_> = (0..3).map(|_| pick(&route, &mut tried).unwrap().account.name.to_string()).collect();
+            names.sort();
+            assert_eq!(names, ["a0", "a1", "a2"]);
+            assert!(matches!(route.pick(&mut tried, Format::OpenAiChat, SEAT, Instant::now()), Pick::Spent));
+            tried.next_round();
+        }
+    }
+
+    #[test]
+    fn a_conversation_keeps_its_account_while_it_is_well() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1; 5])]);
+        let seat = Seat::Fixed(123_456_789);
+        let choose = || match route.pick(&mut Tried::default(), Format::OpenAiChat, seat, Instant::now()) {
+            Pick::Chosen(choice) => choice,
+            other => panic!("{other:?}"),
+        };
+        let home = choose().account.name.clone();
+        assert!((0..10).all(|_| choose().account.name == home));
+        fail(choose());
+        let moved = choose().account.name.clone();
+        assert_ne!(moved, home);
+        assert!((0..10).all(|_| choose().account.name == moved));
+    }
+
+    #[test]
+    fn a_format_nobody_speaks_is_foreign() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1])]);
+        assert!(matches!(
+            route.pick(&mut Tried::default(), Format::Gemini, SEAT, Instant::now()),
+            Pick::Foreign
+        ));
+    }
+
+    #[test]
+    fn a_provider_that_does_not_know_the_model_is_left_out() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 1])]);
+        let mut tried = Tried::default();
+        let choice = pick(&route, &mut tried).unwrap();
+        tried.without_provider(&choice.account, &choice.model);
+        assert!(pick(&route, &mut tried).is_none(), "the other account is at the same provider");
+    }
+
+    #[test]
+    fn a_swept_book_keeps_what_is_in_use() {
+        let book = Book::default();
+        let used = book.health(AccountId(1));
+        book.health(AccountId(2));
+        book.sweep();
+        assert_eq!(book.healths.lock().len(), 1);
+        assert!(Arc::ptr_eq(&used, &book.health(AccountId(1))));
+    }
+}
