@@ -3,6 +3,8 @@
 pub mod account;
 pub mod chat;
 pub mod config;
+pub mod lifecycle;
+pub mod live;
 pub mod routing;
 pub mod secret;
 pub mod upstream;

@@ -3,7 +3,11 @@
 
 mod base_url;
 mod outbound;
+pub mod peer;
 pub mod presets;
+pub mod resolve;
+pub mod roots;
+pub mod tunnel;
 
 use std::time::Duration;
 

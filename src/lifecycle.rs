@@ -1,0 +1,104 @@
+//! Whether the process is on its way out, and how much still runs in it.
+//!
+//! While it drains, every answer tells its client to use another connection next time, so that by
+//! the time the listener closes nobody is about to send a request into a closing socket. The last
+//! request to end lets the process exit at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Shared by everything that serves requests and by what stops the process.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    draining: AtomicBool,
+    running: AtomicUsize,
+    changed: Notify,
+}
+
+impl Lifecycle {
+    /// Counts a request in until the returned value is dropped. `None` when `limit` run already.
+    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<Running> {
+        if self.running.fetch_add(1, Ordering::AcqRel) >= limit {
+            self.leave();
+            return None;
+        }
+        Some(Running(Arc::clone(self)))
+    }
+
+    /// How many requests run.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// Whether the process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// From now on the process is on its way out.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Waits until no request runs.
+    pub async fn idle(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.running() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn leave(&self) {
+        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_draining() {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+/// One running request.
+#[derive(Debug)]
+pub struct Running(Arc<Lifecycle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn idle_comes_with_the_end_of_the_last_request() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        lifecycle.idle().await;
+        let (one, two) = (lifecycle.enter(9), lifecycle.enter(9));
+        lifecycle.drain();
+        let idle = tokio::spawn({
+            let lifecycle = Arc::clone(&lifecycle);
+            async move { lifecycle.idle().await }
+        });
+        drop(one);
+        tokio::task::yield_now().await;
+        assert!(!idle.is_finished());
+        drop(two);
+        idle.await.unwrap();
+    }
+
+    #[test]
+    fn only_so_many_run_at_once() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        let one = lifecycle.enter(1);
+        assert!(one.is_some() && lifecycle.enter(1).is_none());
+        drop(one);
+        assert!(lifecycle.enter(1).is_some());
+    }
+}

@@ -1,0 +1,88 @@
+//! What is in force: one config and everything prepared from it.
+//!
+//! A request takes one [`Live`] when it begins and keeps it to its end, whatever is reloaded
+//! meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::account::pool::Book;
+use crate::config::{ClientKey, Config};
+use crate::routing::Router;
+use crate::secret::KeyHash;
+
+/// One config in force.
+#[derive(Debug)]
+pub struct Live {
+    /// The config.
+    pub config: Config,
+    /// Its routing table.
+    pub router: Router,
+    clients: HashMap<KeyHash, Arc<ClientKey>>,
+}
+
+impl Live {
+    fn new(config: Config, book: &Book) -> Self {
+        Self {
+            router: Router::new(&config.accounts, config.routes.clone(), config.strategy, book),
+            clients: config
+                .clients
+                .iter()
+                .map(|client| (client.hash, Arc::new(client.clone())))
+                .collect(),
+            config,
+        }
+    }
+
+    /// Whether anyone may use the gateway.
+    pub fn is_open(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// The client whose key this is. Only hashes are compared, and the one that is found in constant
+    /// time: a guess learns nothing from how long it takes to be wrong.
+    pub fn client(&self, key: &[u8]) -> Option<&Arc<ClientKey>> {
+        let hash = KeyHash::of(key);
+        self.clients.get(&hash).filter(|client| client.hash.matches(&hash))
+    }
+}
+
+/// The config in force, replaced on reload; and the healths and turns that outlive configs.
+pub struct Current {
+    live: ArcSwap<Live>,
+    book: Book,
+}
+
+impl Current {
+    /// Puts `config` in force.
+    pub fn new(config: Config) -> Self {
+        let book = Book::default();
+        Self {
+            live: ArcSwap::from_pointee(Live::new(config, &book)),
+            book,
+        }
+    }
+
+    /// What is in force now.
+    pub fn load(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts `config` in force for requests that begin from now on.
+    pub fn replace(&self, config: Config) {
+        self.live.store(Arc::new(Live::new(config, &self.book)));
+        self.book.sweep();
+    }
+
+    /// Whether any account could serve a request now.
+    pub fn has_usable_account(&self) -> bool {
+        let now = tokio::time::Instant::now();
+        self.load()
+            .config
+            .accounts
+            .iter()
+            .any(|account| !self.book.health(account.id).is_key_resting(now))
+    }
+}

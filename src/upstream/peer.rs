@@ -1,0 +1,86 @@
+//! The peer that Pingora connects to for one attempt.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::protocols::ALPN;
+use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
+use tokio_rustls::rustls::ClientConfig;
+
+use super::resolve::{ResolveError, Resolver};
+use super::tunnel::Tunnel;
+use super::{BaseUrl, OutboundProxy};
+
+/// How long an unused connection is kept for the next request. Providers close theirs after one to
+/// several minutes.
+const IDLE: Duration = Duration::from_secs(60);
+/// Requests that share one HTTP/2 connection.
+const STREAMS: usize = 64;
+/// HTTP/2 connections are probed this often, so that a dead one is found before a request is.
+const PING: Duration = Duration::from_secs(30);
+
+/// Makes peers.
+pub struct Peers {
+    resolver: Arc<Resolver>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Peers {
+    /// Peers whose hosts `resolver` finds; `tls` is for proxies inside TLS.
+    pub fn new(resolver: Arc<Resolver>, tls: Arc<ClientConfig>) -> Self {
+        Self { resolver, tls }
+    }
+
+    /// The resolver, to tell it of addresses that fail.
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// The peer for `base`, through `proxy` when there is one.
+    pub async fn peer(
+        &self,
+        base: &BaseUrl,
+        proxy: Option<&Arc<OutboundProxy>>,
+        connect: Duration,
+    ) -> Result<Box<HttpPeer>, ResolveError> {
+        let mut options = PeerOptions::new();
+        options.connection_timeout = Some(connect);
+        options.total_connection_timeout = Some(connect);
+        options.idle_timeout = Some(IDLE);
+        if base.tls {
+            options.alpn = ALPN::H2H1;
+            options.max_h2_streams = STREAMS;
+            options.h2_ping_interval = Some(PING);
+        }
+        let mut group_key = 0;
+        let address = match proxy {
+            None => self.resolver.resolve(&base.host, base.port).await?,
+            Some(proxy) => {
+                let mut hasher = DefaultHasher::new();
+                (proxy, &base.host, base.port).hash(&mut hasher);
+                group_key = hasher.finish();
+                options.custom_l4 = Some(Arc::new(Tunnel {
+                    proxy: Arc::clone(proxy),
+                    host: base.host.clone(),
+                    port: base.port,
+                    resolver: Arc::clone(&self.resolver),
+                    tls: Arc::clone(&self.tls),
+                    timeout: connect,
+                }));
+                // The proxy finds the target; the pool tells targets apart by `group_key`.
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), base.port)
+            }
+        };
+        Ok(Box::new(HttpPeer {
+            _address: pingora_core::protocols::l4::socket::SocketAddr::Inet(address),
+            scheme: Scheme::from_tls_bool(base.tls),
+            sni: if base.tls { base.host.to_string() } else { String::new() },
+            proxy: None,
+            client_cert_key: None,
+            group_key,
+            options,
+        }))
+    }
+}
