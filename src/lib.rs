@@ -3,6 +3,7 @@
 pub mod account;
 pub mod chat;
 pub mod config;
+pub mod demo;
 pub mod secret;
 pub mod upstream;
 pub mod wire;
