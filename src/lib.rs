@@ -3,8 +3,10 @@
 pub mod account;
 pub mod chat;
 pub mod config;
+pub mod demo;
 pub mod lifecycle;
 pub mod live;
+pub mod proxy;
 pub mod routing;
 pub mod secret;
 pub mod upstream;

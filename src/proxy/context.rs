@@ -1,0 +1,171 @@
+//! What is known about one request, stage by stage.
+//!
+//! Pingora owns the context and hands it to every phase. A stage that was not reached yet is an
+//! internal error for whoever asks for it, never a panic.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use http::HeaderMap;
+use pingora_core::{Error, ErrorType, Result};
+use tokio::time::Instant;
+
+use super::gate::Gate;
+use super::relay::Relay;
+use super::verdict::Outcome;
+use crate::account::Account;
+use crate::account::health::Lease;
+use crate::account::pool::{Route, Seat, Tried};
+use crate::chat::Fault;
+use crate::config::ClientKey;
+use crate::lifecycle::Running;
+use crate::live::Live;
+use crate::wire::{Format, Shape};
+
+/// One request.
+pub struct Context {
+    /// When it came.
+    pub started: Instant,
+    /// The config it runs on.
+    pub live: Arc<Live>,
+    /// Its id: the client's, or one of ours.
+    pub request_id: Arc<str>,
+    /// The format in which its errors are written.
+    pub dialect: Format,
+    /// Whose key it came with.
+    pub client: Option<Arc<ClientKey>>,
+    /// Counts it in.
+    pub running: Option<Running>,
+    /// What it wants, once that is known.
+    pub call: Option<Box<Call>>,
+    /// The try that is under way, or the last one.
+    pub attempt: Option<Box<Attempt>>,
+    /// The error that it ends with, if the gateway makes one.
+    pub fault: Option<Fault>,
+    /// The status that the client got.
+    pub status: Option<u16>,
+}
+
+/// What a client wants from a provider.
+pub struct Call {
+    /// Its format; `None`: nobody looks into it.
+    pub format: Option<Format>,
+    /// How the answer is framed.
+    pub shape: Shape,
+    /// Method of the upstream request.
+    pub method: Method,
+    /// Where the upstream request goes.
+    pub target: CallTarget,
+    /// The client's headers. Kept because Pingora may not have the session at hand.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Payload,
+    /// The model as the client names it; empty when it names none.
+    pub model: Arc<str>,
+    /// Who may serve it.
+    pub route: Route,
+    /// Where the search for an account begins.
+    pub seat: Seat,
+    /// Who was tried.
+    pub tried: Tried,
+    /// Tries so far.
+    pub tries: u32,
+    /// Rounds over the candidates that were begun after the first.
+    pub rounds: u32,
+    /// Tries left after a provider had answered 200.
+    pub bootstrap: u32,
+    /// Tries on the same account after a pooled connection turned out to be closed.
+    pub stale: u32,
+    /// How the last try ended.
+    pub last: Option<Outcome>,
+    /// A provider's own answer to a model that it does not know, for when nobody else knows it.
+    pub unknown_model: Option<Fault>,
+    /// Shared with the wrapped session.
+    pub gate: Arc<Gate>,
+}
+
+/// Where the upstream request goes.
+pub enum CallTarget {
+    /// An API path with its query.
+    Path(String),
+    /// `/{version}/models/{the account's name for the model}:{action}?{query}`.
+    Gemini {
+        /// `v1beta`, …
+        version: String,
+        /// `generateContent`, …
+        action: String,
+        /// Without the client's key; may be empty.
+        query: String,
+    },
+}
+
+/// A request's body.
+pub enum Payload {
+    /// Read; can be sent any number of times.
+    Read {
+        /// All of it.
+        bytes: Bytes,
+        /// Where the model's name stands in it, as JSON, quotes included.
+        model: Option<std::ops::Range<usize>>,
+    },
+    /// Passes straight through, once.
+    Streamed,
+}
+
+/// One try on one account.
+pub struct Attempt {
+    /// The account.
+    pub account: Arc<Account>,
+    /// The provider's name for the model.
+    pub model: Arc<str>,
+    /// To be settled.
+    pub lease: Option<Lease>,
+    /// Its body.
+    pub body: Bytes,
+    /// Its answer.
+    pub relay: Relay,
+    /// The address that is connected to.
+    pub address: Option<std::net::SocketAddr>,
+    /// The provider's status.
+    pub status: Option<u16>,
+    /// How it ended, when the answer itself said so.
+    pub outcome: Option<Outcome>,
+    /// Keep the account and try it again.
+    pub again: bool,
+}
+
+impl Context {
+    /// What the client wants.
+    pub fn call(&self) -> Result<&Call> {
+        self.call.as_deref().ok_or_else(|| too_early("call"))
+    }
+
+    /// What the client wants, to change its progress.
+    pub fn call_mut(&mut self) -> Result<&mut Call> {
+        self.call.as_deref_mut().ok_or_else(|| too_early("call"))
+    }
+
+    /// The try that is under way.
+    pub fn attempt(&self) -> Result<&Attempt> {
+        self.attempt.as_deref().ok_or_else(|| too_early("attempt"))
+    }
+
+    /// The try that is under way, to change it.
+    pub fn attempt_mut(&mut self) -> Result<&mut Attempt> {
+        self.attempt.as_deref_mut().ok_or_else(|| too_early("attempt"))
+    }
+}
+
+impl Attempt {
+    /// The account did its work.
+    pub fn succeed(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.succeeded();
+        }
+    }
+}
+
+fn too_early(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, format!("a phase asked for the {what} before there was one"))
+}

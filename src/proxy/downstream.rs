@@ -1,0 +1,477 @@
+//! The wrapped client session: bodies that can be sent again, answers that can be taken back.
+//!
+//! Pingora forgets a body that was read before the upstream was chosen, and sends an answer's header
+//! as soon as it comes. [`Downstream`] stands around the real session and changes both. The request
+//! body counts as read, and each attempt supplies its own. The answer's header waits here until the
+//! relay has let something through that is worth sending, so that a failure before that moment can
+//! still move to another account unseen. While a provider is silent it writes keep-alives, and it
+//! watches the limits of the attempt, so that Pingora needs no timer per read.
+//!
+//! Why is a write a future that owns the session? Pingora drops `read_body_or_idle` whenever an
+//! upstream event arrives; a keep-alive that was cut half-way would break the framing. The future
+//! that writes it keeps the session and is finished by whoever comes next.
+//!
+//! The trait is `#[doc(hidden)]` in Pingora, hence the exact version in `Cargo.toml`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use futures::future::BoxFuture;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use parking_lot::Mutex;
+use pingora_core::protocols::http::custom::CustomMessageWrite;
+use pingora_core::protocols::http::custom::server::Session as Custom;
+use pingora_core::protocols::http::{HttpTask, ServerSession};
+use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_core::protocols::Digest;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use tokio::time::Instant;
+
+use super::gate::{Gate, KeepAlive, Limit};
+use crate::lifecycle::Lifecycle;
+
+/// How the request's body reaches the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// It was read; each attempt supplies its own copy. `true` when there is one.
+    Replayed(bool),
+    /// Straight from the client, once.
+    Streamed,
+}
+
+/// The session that Pingora sees.
+pub struct Downstream {
+    /// The real session; away while a write that was begun in a silence has it.
+    real: Option<Box<ServerSession>>,
+    write: Option<Write>,
+    gate: Arc<Gate>,
+    lifecycle: Arc<Lifecycle>,
+    upload: Upload,
+    keep_alive: Option<KeepAlive>,
+    /// What waits for the first content.
+    held: Vec<HttpTask>,
+    /// The attempt that `held` belongs to.
+    attempt: u32,
+    alarm: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+}
+
+/// A write that owns the session, and what others may want to know meanwhile.
+struct Write {
+    /// Alone here, the lock only makes it `Sync`.
+    progress: Mutex<BoxFuture<'static, (Box<ServerSession>, Result<()>)>>,
+    request: Box<RequestHeader>,
+}
+
+impl Downstream {
+    /// Wraps `session` in place. The real one comes back through [`unwrap`].
+    pub fn wrap(
+        session: &mut Box<ServerSession>,
+        gate: Arc<Gate>,
+        lifecycle: Arc<Lifecycle>,
+        upload: Upload,
+        keep_alive: Option<KeepAlive>,
+    ) {
+        let real = std::mem::replace(session, Box::new(nothing()));
+        **session = ServerSession::new_custom(Box::new(Self {
+            real: Some(real),
+            write: None,
+            gate,
+            lifecycle,
+            upload,
+            keep_alive,
+            held: Vec::new(),
+            attempt: 0,
+            alarm: None,
+        }));
+    }
+
+    /// The real session, once no write is under way.
+    async fn settled(&mut self) -> Result<&mut ServerSession> {
+        if let Some(write) = &mut self.write {
+            let (session, result) = write.progress.get_mut().await;
+            self.real = Some(session);
+            self.write = None;
+            result.map_err(|error| error.into_down())?;
+        }
+        match &mut self.real {
+            Some(session) => Ok(session),
+            None => Error::e_explain(ErrorType::InternalError, "the client session is gone"),
+        }
+    }
+
+    /// Begins to write a keep-alive, and before the first one the header of the stream.
+    fn begin_keep_alive(&mut self) -> Result<()> {
+        let (Some(keep_alive), Some(mut session)) = (&self.keep_alive, self.real.take()) else {
+            return Ok(());
+        };
+        let header = match self.gate.commit() {
+            true => Some(keep_alive.header()?),
+            false => None,
+        };
+        self.held.clear();
+        let bytes = Bytes::from_static(keep_alive.bytes);
+        let draining = self.lifecycle.is_draining();
+        let request = Box::new(session.req_header().clone());
+        let progress = Box::pin(async move {
+            if draining {
+                session.set_keepalive(None);
+            }
+            let result = async {
+                if let Some(header) = header {
+                    session.write_response_header(header).await?;
+                }
+                session.write_response_body(bytes, false).await
+            }
+            .await;
+            (session, result)
+        });
+        self.write = Some(Write { progress: Mutex::new(progress), request });
+        self.gate.pinged();
+        Ok(())
+    }
+
+    /// Sends what was held and what follows it.
+    async fn forward(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let draining = self.lifecycle.is_draining();
+        let session = self.settled().await?;
+        if draining {
+            session.set_keepalive(None);
+        }
+        session.response_duplex_vec(tasks).await
+    }
+}
+
+/// Takes the real session back out. Does nothing to a session that is not wrapped.
+pub fn unwrap(session: &mut Box<ServerSession>, gate: &Gate) {
+    if !session.is_custom() {
+        return;
+    }
+    **session = nothing();
+    if let Some(real) = gate.take_session() {
+        *session = real;
+    }
+}
+
+/// A stand-in that nobody calls.
+fn nothing() -> ServerSession {
+    ServerSession::new_custom(Box::new(()))
+}
+
+impl Drop for Downstream {
+    fn drop(&mut self) {
+        if let Some(session) = self.real.take() {
+            self.gate.hand_back(session);
+        }
+    }
+}
+
+/// Whether `tasks` hold something that ends the wait: a byte of the answer, or its end.
+fn is_worth_sending(tasks: &[HttpTask]) -> bool {
+    tasks.iter().any(|task| match task {
+        HttpTask::Body(Some(data), end) => *end || !data.is_empty(),
+        other => other.is_end(),
+    })
+}
+
+/// A whole answer that goes out in one piece says how long it is.
+fn announce_length(tasks: &mut [HttpTask]) {
+    let ends = tasks.last().is_some_and(|task| matches!(task, HttpTask::Body(_, true)));
+    let length: usize = tasks
+        .iter()
+        .map(|task| match task {
+            HttpTask::Body(Some(data), _) => data.len(),
+            _ => 0,
+        })
+        .sum();
+    if let Some(HttpTask::Header(header, false)) = tasks.first_mut()
+        && ends
+        && !header.headers.contains_key(CONTENT_LENGTH)
+    {
+        header.remove_header(&TRANSFER_ENCODING);
+        // Writing a number as a header value cannot fail.
+        let _ = header.insert_header(CONTENT_LENGTH, length);
+    }
+}
+
+#[async_trait]
+impl Custom for Downstream {
+    fn req_header(&self) -> &RequestHeader {
+        match (&self.real, &self.write) {
+            (Some(session), _) => session.req_header(),
+            (None, Some(write)) => &write.request,
+            (None, None) => unreachable!("the session is here or in a write"),
+        }
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        match (&mut self.real, &mut self.write) {
+            (Some(session), _) => session.req_header_mut(),
+            (None, Some(write)) => &mut write.request,
+            (None, None) => unreachable!("the session is here or in a write"),
+        }
+    }
+
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        match self.upload {
+            Upload::Replayed(_) => Ok(None),
+            Upload::Streamed => self.settled().await?.read_request_body().await,
+        }
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        match self.upload {
+            Upload::Replayed(_) => Ok(()),
+            Upload::Streamed => self.settled().await?.drain_request_body().await,
+        }
+    }
+
+    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.gate.commit();
+        let draining = self.lifecycle.is_draining();
+        let session = self.settled().await?;
+        if draining {
+            session.set_keepalive(None);
+        }
+        session.write_response_header(header).await
+    }
+
+    async fn write_response_header_ref(&mut self, header: &ResponseHeader, end: bool) -> Result<()> {
+        self.write_response_header(Box::new(header.clone()), end).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.settled().await?.write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.settled().await?.write_response_trailers(trailers).await
+    }
+
+    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        let (attempt, committed) = self.gate.heard();
+        if attempt != self.attempt {
+            self.attempt = attempt;
+            self.held.clear();
+        }
+        if committed {
+            // A header that left once (with a keep-alive, or for an earlier attempt) stays.
+            tasks.retain(|task| !matches!(task, HttpTask::Header(_, false)));
+            if tasks.is_empty() {
+                return Ok(false);
+            }
+            self.gate.sent(&tasks);
+            return self.forward(tasks).await;
+        }
+        for task in tasks {
+            match task {
+                HttpTask::Failed(error) => return Err(error),
+                HttpTask::Header(header, false) if header.status.is_informational() => {}
+                other => self.held.push(other),
+            }
+        }
+        if !is_worth_sending(&self.held) {
+            return Ok(false);
+        }
+        if self.gate.is_undecided() {
+            // The answer ended with its header: the relay never saw a body to judge by.
+            return Error::e_explain(ErrorType::HTTPStatus(0), "an error answer without a body");
+        }
+        self.gate.commit();
+        let mut tasks = std::mem::take(&mut self.held);
+        announce_length(&mut tasks);
+        self.gate.sent(&tasks);
+        self.forward(tasks).await
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        if let Some(session) = self.real.as_deref_mut() {
+            session.set_read_timeout(timeout);
+        }
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.real.as_deref().and_then(ServerSession::get_read_timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        if let Some(session) = self.real.as_deref_mut() {
+            session.set_write_timeout(timeout);
+        }
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.real.as_deref().and_then(ServerSession::get_write_timeout)
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        if let Some(session) = self.real.as_deref_mut() {
+            session.set_total_drain_timeout(timeout);
+        }
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.real.as_deref().and_then(ServerSession::get_total_drain_timeout)
+    }
+
+    fn request_summary(&self) -> String {
+        let request = self.req_header();
+        format!("{} {}", request.method, request.uri.path())
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.real.as_deref().and_then(ServerSession::response_written)
+    }
+
+    async fn shutdown(&mut self, _code: u32, _context: &str) {
+        if let Ok(session) = self.settled().await {
+            session.shutdown().await;
+        }
+    }
+
+    fn is_body_done(&mut self) -> bool {
+        match self.upload {
+            Upload::Replayed(_) => true,
+            Upload::Streamed => self.real.as_deref_mut().is_none_or(ServerSession::is_body_done),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.settled().await?.finish_body().await
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        match self.upload {
+            Upload::Replayed(present) => !present,
+            Upload::Streamed => self.real.as_deref_mut().is_none_or(ServerSession::is_body_empty),
+        }
+    }
+
+    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        loop {
+            let now = Instant::now();
+            let (limit, ping) = self.gate.due(self.keep_alive.as_ref().map(|one| one.every));
+            if let Some((at, limit)) = limit
+                && now >= at
+            {
+                return Err(limit.error());
+            }
+            if ping.is_some_and(|at| now >= at) {
+                self.settled().await?;
+                self.begin_keep_alive()?;
+                continue;
+            }
+            let wake = [limit.map(|(at, _)| at), ping].into_iter().flatten().min();
+            let upload = self.upload;
+            let alarm = ring_at(&mut self.alarm, wake);
+            let Some(session) = &mut self.real else {
+                self.settled().await?;
+                continue;
+            };
+            let idle = match upload {
+                Upload::Replayed(_) => true,
+                Upload::Streamed => no_body_expected,
+            };
+            tokio::select! {
+                biased;
+                read = session.read_body_or_idle(idle) => return read,
+                () = alarm => {}
+            }
+        }
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.real.as_deref().map_or(0, ServerSession::body_bytes_sent)
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.real.as_deref().map_or(0, ServerSession::body_bytes_read)
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.real.as_deref().and_then(ServerSession::digest)
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.real.as_deref_mut().and_then(ServerSession::digest_mut)
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.real.as_deref().and_then(ServerSession::client_addr)
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.real.as_deref().and_then(ServerSession::server_addr)
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.real.as_deref().map_or_else(Bytes::new, ServerSession::to_h1_raw)
+    }
+
+    fn enable_retry_buffering(&mut self) {
+        if let (Upload::Streamed, Some(session)) = (self.upload, self.real.as_deref_mut()) {
+            session.enable_retry_buffering();
+        }
+    }
+
+    fn retry_buffer_truncated(&self) -> bool {
+        match self.upload {
+            Upload::Replayed(_) => false,
+            Upload::Streamed => self.real.as_deref().is_some_and(ServerSession::retry_buffer_truncated),
+        }
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        match self.upload {
+            // Any non-empty value makes Pingora ask `request_body_filter` for the body.
+            Upload::Replayed(true) => Some(Bytes::from_static(b" ")),
+            Upload::Replayed(false) => None,
+            Upload::Streamed => self.real.as_deref().and_then(ServerSession::get_retry_buffer),
+        }
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits for `wake`, reusing the timer of the last wait while it is due no later: a timer is
+/// registered once in a while instead of once an event.
+async fn ring_at(alarm: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>, wake: Option<Instant>) {
+    let Some(wake) = wake else {
+        return std::future::pending().await;
+    };
+    match alarm {
+        Some(sleep) if !sleep.is_elapsed() && sleep.deadline() <= wake => sleep.as_mut().await,
+        Some(sleep) => {
+            sleep.as_mut().reset(wake);
+            sleep.as_mut().await;
+        }
+        None => alarm.insert(Box::pin(tokio::time::sleep_until(wake))).as_mut().await,
+    }
+}

@@ -1,0 +1,267 @@
+//! What the phases of a request and its wrapped session tell each other.
+//!
+//! Pingora gives the phases a session and a context but no way to reach into a custom session, so
+//! both hold this. They run in one task: the lock is never contended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pingora_core::protocols::http::{HttpTask, ServerSession};
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use tokio::time::Instant;
+
+/// Keeps a silent stream alive.
+pub struct KeepAlive {
+    /// Longest silence.
+    pub every: Duration,
+    /// What is sent.
+    pub bytes: &'static [u8],
+    /// For the header that goes out before the first one.
+    pub request_id: Arc<str>,
+    /// Makes that header.
+    pub preamble: fn(&str) -> Result<ResponseHeader>,
+}
+
+impl KeepAlive {
+    /// The header of the stream.
+    pub fn header(&self) -> Result<Box<ResponseHeader>> {
+        Ok(Box::new((self.preamble)(&self.request_id)?))
+    }
+}
+
+/// A time limit that can pass while an attempt runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// No header came.
+    FirstByte,
+    /// The answer stopped coming.
+    Idle,
+    /// The whole request took too long.
+    Total,
+}
+
+impl Limit {
+    /// The error that ends the attempt; [`Limit::of`] knows it again.
+    pub fn error(self) -> Box<Error> {
+        Error::new(ErrorType::Custom(self.name()))
+    }
+
+    /// The limit that `error` is about, if it is about one.
+    pub fn of(error: &Error) -> Option<Self> {
+        match error.etype() {
+            ErrorType::Custom(name) => {
+                [Self::FirstByte, Self::Idle, Self::Total].into_iter().find(|limit| limit.name() == *name)
+            }
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::FirstByte => "FirstByteTimeout",
+            Self::Idle => "IdleTimeout",
+            Self::Total => "TotalTimeout",
+        }
+    }
+}
+
+/// Shared by one request's phases and its session.
+#[derive(Default)]
+pub struct Gate(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Counts attempts, so that the session can tell when one has replaced another.
+    attempt: u32,
+    /// The answer's header has left.
+    committed: bool,
+    /// Something of the answer has left, not only keep-alives.
+    begun: bool,
+    /// An error answer is being read and not yet judged.
+    undecided: bool,
+    /// The answer cannot take a keep-alive: it is no event stream.
+    mute: bool,
+    /// The upstream has answered at all.
+    answered: bool,
+    /// When the upstream was last heard.
+    heard: Option<Instant>,
+    /// When the client was last sent something.
+    sent: Option<Instant>,
+    first_byte: Option<Instant>,
+    idle: Option<Duration>,
+    total: Option<Instant>,
+    pings: u32,
+    bytes: u64,
+    session: Option<Box<ServerSession>>,
+}
+
+impl Gate {
+    /// A gate for a request that must end by `total`.
+    pub fn new(now: Instant, total: Instant) -> Self {
+        let gate = Self::default();
+        {
+            let mut state = gate.0.lock();
+            state.sent = Some(now);
+            state.total = Some(total);
+        }
+        gate
+    }
+
+    /// Another attempt begins: what was held of the last one is void.
+    pub fn begin_attempt(&self, first_byte: Instant, idle: Duration) {
+        let mut state = self.0.lock();
+        state.attempt += 1;
+        state.undecided = false;
+        state.answered = false;
+        state.mute = false;
+        state.first_byte = Some(first_byte);
+        state.idle = Some(idle);
+        state.heard = None;
+    }
+
+    /// No attempt runs (between two of them): only the limit of the whole request holds.
+    pub fn end_attempt(&self) {
+        let mut state = self.0.lock();
+        state.first_byte = None;
+        state.heard = None;
+        state.mute = false;
+    }
+
+    /// An error answer is being read: nothing of it may pass yet.
+    pub fn set_undecided(&self, undecided: bool) {
+        self.0.lock().undecided = undecided;
+    }
+
+    /// The answer is no event stream: keep-alives would corrupt it.
+    pub fn mute(&self) {
+        self.0.lock().mute = true;
+    }
+
+    /// Whether the answer's header has left.
+    pub fn is_committed(&self) -> bool {
+        self.0.lock().committed
+    }
+
+    /// Whether something of the answer has left.
+    pub fn has_begun(&self) -> bool {
+        self.0.lock().begun
+    }
+
+    /// Keep-alives sent.
+    pub fn pings(&self) -> u32 {
+        self.0.lock().pings
+    }
+
+    /// Bytes of the answer's body that were sent.
+    pub fn bytes(&self) -> u64 {
+        self.0.lock().bytes
+    }
+
+    pub(super) fn is_undecided(&self) -> bool {
+        self.0.lock().undecided
+    }
+
+    /// Marks the header as sent; true when it had not been.
+    pub(super) fn commit(&self) -> bool {
+        !std::mem::replace(&mut self.0.lock().committed, true)
+    }
+
+    pub(super) fn pinged(&self) {
+        let mut state = self.0.lock();
+        state.pings += 1;
+        state.sent = Some(Instant::now());
+    }
+
+    /// The upstream was heard. Returns the running attempt and whether the header has left.
+    pub(super) fn heard(&self) -> (u32, bool) {
+        let mut state = self.0.lock();
+        state.answered = true;
+        state.heard = Some(Instant::now());
+        (state.attempt, state.committed)
+    }
+
+    pub(super) fn sent(&self, tasks: &[HttpTask]) {
+        let bytes: usize = tasks
+            .iter()
+            .map(|task| match task {
+                HttpTask::Body(Some(data), _) | HttpTask::UpgradedBody(Some(data), _) => data.len(),
+                _ => 0,
+            })
+            .sum();
+        let mut state = self.0.lock();
+        state.begun |= bytes > 0;
+        state.bytes += bytes as u64;
+        state.sent = state.heard;
+    }
+
+    /// When the attempt's next limit passes, and when the next keep-alive is due.
+    pub(super) fn due(&self, every: Option<Duration>) -> (Option<(Instant, Limit)>, Option<Instant>) {
+        let state = self.0.lock();
+        let attempt = if state.answered {
+            state.heard.zip(state.idle).map(|(heard, idle)| (heard + idle, Limit::Idle))
+        } else {
+            state.first_byte.map(|at| (at, Limit::FirstByte))
+        };
+        let total = state.total.map(|at| (at, Limit::Total));
+        let limit = [attempt, total].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let ping = match every {
+            Some(every) if !state.mute => state.sent.map(|sent| sent + every),
+            _ => None,
+        };
+        (limit, ping)
+    }
+
+    pub(super) fn hand_back(&self, session: Box<ServerSession>) {
+        self.0.lock().session = Some(session);
+    }
+
+    pub(super) fn take_session(&self) -> Option<Box<ServerSession>> {
+        self.0.lock().session.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_limit_is_the_first_byte_then_idleness_and_always_the_total() {
+        let now = Instant::now();
+        let gate = Gate::new(now, now + 100 * SECOND);
+        assert_eq!(gate.due(None), (Some((now + 100 * SECOND, Limit::Total)), None));
+        gate.begin_attempt(now + 10 * SECOND, 5 * SECOND);
+        assert_eq!(gate.due(None).0, Some((now + 10 * SECOND, Limit::FirstByte)));
+        tokio::time::advance(SECOND).await;
+        gate.heard();
+        assert_eq!(gate.due(None).0, Some((now + 6 * SECOND, Limit::Idle)));
+        gate.end_attempt();
+        assert_eq!(gate.due(None).0, Some((now + 100 * SECOND, Limit::Total)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keep_alive_is_due_after_a_silence_towards_the_client() {
+        let now = Instant::now();
+        let gate = Gate::new(now, now + 100 * SECOND);
+        let every = Some(15 * SECOND);
+        assert_eq!(gate.due(every).1, Some(now + 15 * SECOND));
+        tokio::time::advance(4 * SECOND).await;
+        gate.heard();
+        assert_eq!(gate.due(every).1, Some(now + 15 * SECOND), "heard, but nothing was sent");
+        gate.sent(&[HttpTask::Body(Some("x".into()), false)]);
+        assert_eq!(gate.due(every).1, Some(now + 19 * SECOND));
+        gate.mute();
+        assert_eq!(gate.due(every).1, None);
+    }
+
+    #[test]
+    fn a_limit_is_known_again_from_its_error() {
+        for limit in [Limit::FirstByte, Limit::Idle, Limit::Total] {
+            assert_eq!(Limit::of(&limit.error()), Some(limit));
+        }
+        assert_eq!(Limit::of(&Error::new(ErrorType::ReadError)), None);
+    }
+}

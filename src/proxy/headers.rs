@@ -1,0 +1,224 @@
+//! Which headers cross the gateway.
+
+use http::header::{self, HeaderMap, HeaderName};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use crate::account::{Account, HeaderSource};
+use crate::secret::Secret;
+use crate::upstream::presets::KeyHeader;
+
+/// Client headers that every provider gets.
+const COMMON: &[&str] = &["accept", "content-type", "idempotency-key", "user-agent"];
+/// More of them for paths that nobody looks into.
+const PASS_THROUGH: &[&str] = &[
+    "accept-encoding",
+    "accept-language",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+];
+
+/// Whether a client's header goes to a provider of `preset`: what every provider gets, and what is
+/// that provider's own.
+fn is_forwarded(name: &str, preset: &str, pass_through: bool) -> bool {
+    let own = match preset {
+        "anthropic" => matches!(name, "anthropic-version" | "anthropic-beta"),
+        "openai" => matches!(name, "openai-organization" | "openai-project" | "openai-beta"),
+        "gemini" | "antigravity" => name.starts_with("x-goog-") && name != "x-goog-api-key",
+        _ => false,
+    };
+    own || COMMON.contains(&name) || (pass_through && PASS_THROUGH.contains(&name))
+}
+
+/// Writes the client's headers that `account` may see, the account's own, and its key.
+pub fn to_provider(
+    client: &HeaderMap,
+    account: &Account,
+    request_id: &str,
+    pass_through: bool,
+    upstream: &mut RequestHeader,
+) -> pingora_core::Result<()> {
+    for (name, value) in client {
+        if is_forwarded(name.as_str(), account.preset.name, pass_through) {
+            upstream.append_header(name, value)?;
+        }
+    }
+    if !pass_through {
+        // Compressed events could neither be weighed nor spliced.
+        upstream.insert_header(header::ACCEPT_ENCODING, "identity")?;
+    }
+    upstream.insert_header("x-request-id", request_id)?;
+    for (name, source) in &account.headers {
+        match source {
+            HeaderSource::Fixed(value) => upstream.insert_header(name, value)?,
+            HeaderSource::Client(from) => {
+                if let Some(value) = client.get(from) {
+                    upstream.insert_header(name, value)?;
+                }
+            }
+        }
+    }
+    key(account.key_header, &account.key, &account.headers, upstream)
+}
+
+fn key(
+    place: KeyHeader,
+    key: &Secret,
+    configured: &[(HeaderName, HeaderSource)],
+    upstream: &mut RequestHeader,
+) -> pingora_core::Result<()> {
+    let name = match place {
+        KeyHeader::Bearer => header::AUTHORIZATION,
+        KeyHeader::XApiKey => HeaderName::from_static("x-api-key"),
+        KeyHeader::XGoogApiKey => HeaderName::from_static("x-goog-api-key"),
+    };
+    // An operator who sets the header by hand means it.
+    if key.is_empty() || configured.iter().any(|(configured, _)| *configured == name) {
+        return Ok(());
+    }
+    match place {
+        KeyHeader::Bearer => upstream.insert_header(name, format!("Bearer {}", key.expose())),
+        KeyHeader::XApiKey | KeyHeader::XGoogApiKey => upstream.insert_header(name, key.expose()),
+    }
+}
+
+/// Removes from a provider's answer what is not the client's: who our accounts are, cookies, what
+/// belongs to the other connection. The provider's request id moves to
+/// `x-aiproxy-upstream-request-id`.
+pub fn scrub(answer: &mut ResponseHeader) {
+    let mut drop: smallvec::SmallVec<[HeaderName; 8]> = smallvec::SmallVec::new();
+    let mut request_id = None;
+    for (name, value) in &answer.headers {
+        match name.as_str() {
+            "x-request-id" | "request-id" => {
+                request_id.get_or_insert_with(|| value.clone());
+                drop.push(name.clone());
+            }
+            "set-cookie"
+            | "alt-svc"
+            | "server"
+            | "via"
+            | "nel"
+            | "report-to"
+            | "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "trailer"
+            | "upgrade"
+            | "openai-organization"
+            | "openai-project"
+            | "anthropic-organization-id"
+            | "strict-transport-security"
+            | "x-aiproxy-upstream-request-id" => drop.push(name.clone()),
+            other if other.starts_with("cf-") => drop.push(name.clone()),
+            _ => {}
+        }
+    }
+    for name in &drop {
+        answer.remove_header(name);
+    }
+    if let Some(id) = request_id {
+        // A value that was a header value is one.
+        let _ = answer.insert_header("x-aiproxy-upstream-request-id", id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::account::testing::at;
+
+    fn sent(preset: &str, client: &[(&'static str, &str)], configure: impl FnOnce(&mut Account)) -> Vec<String> {
+        let mut account = at("a", preset);
+        account.key_header = account.preset.key_header;
+        configure(&mut account);
+        let client: HeaderMap = client
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let mut upstream = RequestHeader::build("POST", b"/", None).unwrap();
+        to_provider(&client, &account, "req_1", false, &mut upstream).unwrap();
+        let mut lines: Vec<_> =
+            upstream.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    const CLIENT: &[(&str, &str)] = &[
+        ("authorization", "Bearer client"),
+        ("x-api-key", "client"),
+        ("x-goog-api-key", "client"),
+        ("cookie", "a=b"),
+        ("host", "gateway"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("content-type", "application/json"),
+        ("anthropic-version", "2023-06-01"),
+        ("openai-organization", "org-1"),
+        ("x-goog-user-project", "p"),
+    ];
+
+    #[test]
+    fn a_provider_gets_its_own_headers_and_never_the_clients_credentials() {
+        assert_eq!(
+            sent("anthropic", CLIENT, |_| ()),
+            [
+                "accept-encoding: identity",
+                "anthropic-version: 2023-06-01",
+                "content-type: application/json",
+                "x-api-key: sk-test",
+                "x-request-id: req_1"
+            ]
+        );
+        assert!(sent("openai", CLIENT, |_| ()).contains(&"openai-organization: org-1".to_owned()));
+        assert!(sent("openai", CLIENT, |_| ()).contains(&"authorization: Bearer sk-test".to_owned()));
+        let gemini = sent("gemini", CLIENT, |_| ());
+        assert!(gemini.contains(&"x-goog-api-key: sk-test".to_owned()));
+        assert!(gemini.contains(&"x-goog-user-project: p".to_owned()));
+        let glm = sent("glm", CLIENT, |_| ());
+        assert!(!glm.iter().any(|line| line.contains("org-1") || line.contains("2023")), "{glm:?}");
+    }
+
+    #[test]
+    fn configured_headers_are_fixed_or_copied_from_the_client() {
+        let headers = sent("glm", &[("x-team", "search")], |account| {
+            account.headers = vec![
+                ("x-fixed".parse().unwrap(), HeaderSource::Fixed(HeaderValue::from_static("1"))),
+                ("x-copy".parse().unwrap(), HeaderSource::Client("x-team".parse().unwrap())),
+                ("x-none".parse().unwrap(), HeaderSource::Client("x-absent".parse().unwrap())),
+                ("authorization".parse().unwrap(), HeaderSource::Fixed(HeaderValue::from_static("Custom 1"))),
+            ];
+        });
+        assert!(headers.contains(&"x-fixed: 1".to_owned()));
+        assert!(headers.contains(&"x-copy: search".to_owned()));
+        assert!(headers.contains(&"authorization: Custom 1".to_owned()));
+        assert!(!headers.iter().any(|line| line.starts_with("x-none") || line.contains("sk-test")));
+    }
+
+    #[test]
+    fn an_answer_says_nothing_about_our_accounts() {
+        let mut answer = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("x-request-id", "up-1"),
+            ("set-cookie", "a=b"),
+            ("cf-ray", "1"),
+            ("openai-organization", "org-1"),
+            ("openai-processing-ms", "5"),
+        ] {
+            answer.insert_header(name, value).unwrap();
+        }
+        scrub(&mut answer);
+        let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "openai-processing-ms", "x-aiproxy-upstream-request-id"]);
+    }
+}

@@ -1,0 +1,254 @@
+//! What a path asks for, and in which format its caller speaks.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+use crate::wire::{Format, Shape};
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint<'a> {
+    /// `/health`, `/health/live`, `/health/ready`.
+    Health(Health),
+    /// All models, or one.
+    Models(ModelList, Option<Cow<'a, str>>),
+    /// A request that names a model, in a format.
+    Model(Format, ModelCall<'a>),
+    /// Anything else under a version: for a provider that the client names.
+    PassThrough,
+    /// A known path with another method; holds the methods it has.
+    WrongMethod(&'static str),
+    /// Nothing of ours.
+    Unknown,
+}
+
+/// A health question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Is the process there?
+    Live,
+    /// Can it serve?
+    Ready,
+}
+
+/// The form of a model list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelList {
+    /// `/v1/models`, in the OpenAI or, with `anthropic-version`, the Anthropic form.
+    V1,
+    /// `/v1beta/models`.
+    Gemini,
+}
+
+/// How a request names its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelCall<'a> {
+    /// In the body.
+    Body,
+    /// In the path: `/{version}/models/{model}:{action}`.
+    Path {
+        /// `v1beta`, `v1alpha` or `v1`.
+        version: &'a str,
+        /// The name, percent-decoded.
+        model: Cow<'a, str>,
+        /// `generateContent`, …
+        action: &'a str,
+    },
+}
+
+/// Finds out what `method` on `path` asks for.
+pub fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
+    let on = |wanted: &Method, found: Endpoint<'a>, methods| match method == wanted {
+        true => found,
+        false => Endpoint::WrongMethod(methods),
+    };
+    let get = |found| match *method {
+        Method::GET | Method::HEAD => found,
+        _ => Endpoint::WrongMethod("GET, HEAD"),
+    };
+    let post = |format| on(&Method::POST, Endpoint::Model(format, ModelCall::Body), "POST");
+    match path {
+        "/health" | "/health/live" => get(Endpoint::Health(Health::Live)),
+        "/health/ready" => get(Endpoint::Health(Health::Ready)),
+        "/v1/chat/completions" => post(Format::OpenAiChat),
+        "/v1/responses" | "/v1/responses/input_tokens" => post(Format::OpenAiResponses),
+        "/v1/messages" | "/v1/messages/count_tokens" => post(Format::Claude),
+        "/v1/models" => get(Endpoint::Models(ModelList::V1, None)),
+        "/v1beta/models" | "/v1alpha/models" => get(Endpoint::Models(ModelList::Gemini, None)),
+        _ => versioned(method, path).unwrap_or(Endpoint::Unknown),
+    }
+}
+
+fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
+    let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
+    if !matches!(version, "v1" | "v1beta" | "v1alpha") {
+        return None;
+    }
+    let Some(model) = rest.strip_prefix("models/").filter(|model| !model.is_empty()) else {
+        return Some(Endpoint::PassThrough);
+    };
+    if let Some((model, action)) = model.rsplit_once(':')
+        && !action.is_empty()
+        && action.bytes().all(|byte| byte.is_ascii_alphabetic())
+    {
+        let model = percent_decode_str(model).decode_utf8().ok()?;
+        return Some(match *method {
+            Method::POST => Endpoint::Model(Format::Gemini, ModelCall::Path { version, model, action }),
+            _ => Endpoint::WrongMethod("POST"),
+        });
+    }
+    let list = if version == "v1" { ModelList::V1 } else { ModelList::Gemini };
+    let model = percent_decode_str(model).decode_utf8().ok()?;
+    Some(match *method {
+        Method::GET | Method::HEAD => Endpoint::Models(list, Some(model)),
+        _ => Endpoint::PassThrough,
+    })
+}
+
+/// The format in which the caller of `path` reads errors.
+pub fn dialect(path: &str, headers: &HeaderMap) -> Format {
+    let is_action = || path.contains("/models/") && path.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if path.starts_with("/v1/messages") || path.starts_with("/v1/complete") {
+        Format::Claude
+    } else if path.starts_with("/v1beta/") || path.starts_with("/v1alpha/") || is_action() {
+        Format::Gemini
+    } else if headers.contains_key("anthropic-version") {
+        Format::Claude
+    } else if path.starts_with("/v1/responses") {
+        Format::OpenAiResponses
+    } else {
+        Format::OpenAiChat
+    }
+}
+
+/// How the answer of a Gemini `action` is framed.
+pub fn gemini_shape(action: &str, query: Option<&str>) -> Shape {
+    let sse = || query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    match action {
+        "streamGenerateContent" if sse() => Shape::Sse,
+        "streamGenerateContent" => Shape::JsonArray,
+        _ => Shape::Whole,
+    }
+}
+
+/// Everything that a path segment cannot hold; `/` and `:` stay.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// `/{version}/models/{model}:{action}`; `None` when the name would lead somewhere else.
+pub fn gemini_path(version: &str, model: &str, action: &str) -> Option<String> {
+    let odd = |segment: &str| matches!(segment, "" | "." | "..");
+    if model.split('/').any(odd) {
+        return None;
+    }
+    Some(format!("/{version}/models/{}:{action}", utf8_percent_encode(model, SEGMENT)))
+}
+
+/// The query without the client's key.
+pub fn query_without_key(query: &str) -> String {
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
+    kept.join("&")
+}
+
+/// The client's key in a query.
+pub fn key_in_query(query: &str) -> Option<Cow<'_, str>> {
+    let pair = query.split('&').find(|pair| is_key(pair))?;
+    percent_decode_str(pair.split_once('=')?.1).decode_utf8().ok()
+}
+
+fn is_key(pair: &str) -> bool {
+    pair.split_once('=').is_some_and(|(name, _)| name == "key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gemini<'a>(version: &'a str, model: &'a str, action: &'a str) -> Endpoint<'a> {
+        Endpoint::Model(Format::Gemini, ModelCall::Path { version, model: model.into(), action })
+    }
+
+    #[test]
+    fn paths_and_what_they_ask_for() {
+        use Endpoint as E;
+        for (method, path, want) in [
+            ("GET", "/health", E::Health(Health::Live)),
+            ("GET", "/health/ready", E::Health(Health::Ready)),
+            ("POST", "/health", E::WrongMethod("GET, HEAD")),
+            ("POST", "/v1/chat/completions", E::Model(Format::OpenAiChat, ModelCall::Body)),
+            ("GET", "/v1/chat/completions", E::WrongMethod("POST")),
+            ("POST", "/v1/messages/count_tokens", E::Model(Format::Claude, ModelCall::Body)),
+            ("GET", "/v1/models", E::Models(ModelList::V1, None)),
+            ("GET", "/v1/models/gpt-5", E::Models(ModelList::V1, Some("gpt-5".into()))),
+            ("GET", "/v1/models/team%2Fgpt-5", E::Models(ModelList::V1, Some("team/gpt-5".into()))),
+            ("GET", "/v1beta/models/x", E::Models(ModelList::Gemini, Some("x".into()))),
+            ("POST", "/v1beta/models/g:generateContent", gemini("v1beta", "g", "generateContent")),
+            ("POST", "/v1/models/team/g:countTokens", gemini("v1", "team/g", "countTokens")),
+            ("GET", "/v1beta/models/g:generateContent", E::WrongMethod("POST")),
+            ("POST", "/v1/embeddings", E::PassThrough),
+            ("DELETE", "/v1/responses/resp_1", E::PassThrough),
+            ("GET", "/", E::Unknown),
+            ("GET", "/v2/models", E::Unknown),
+            ("POST", "/v1", E::Unknown),
+        ] {
+            assert_eq!(endpoint(&method.parse().unwrap(), path), want, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_dialect_of_an_error_goes_by_path() {
+        let none = HeaderMap::new();
+        for (path, want) in [
+            ("/v1/messages", Format::Claude),
+            ("/v1/complete", Format::Claude),
+            ("/v1/responses", Format::OpenAiResponses),
+            ("/v1/chat/completions", Format::OpenAiChat),
+            ("/v1beta/models/x:generateContent", Format::Gemini),
+            ("/v1/models/x:generateContent", Format::Gemini),
+            ("/v1/models", Format::OpenAiChat),
+            ("/nothing", Format::OpenAiChat),
+        ] {
+            assert_eq!(dialect(path, &none), want, "{path}");
+        }
+        let anthropic: HeaderMap =
+            [(http::HeaderName::from_static("anthropic-version"), "2023-06-01".parse().unwrap())]
+                .into_iter()
+                .collect();
+        assert_eq!(dialect("/v1/models", &anthropic), Format::Claude);
+    }
+
+    #[test]
+    fn a_model_name_cannot_lead_out_of_its_path() {
+        let path = |model| gemini_path("v1beta", model, "x");
+        assert_eq!(path("gemini-2.5-pro").as_deref(), Some("/v1beta/models/gemini-2.5-pro:x"));
+        assert_eq!(path("a b?c#d%2e").as_deref(), Some("/v1beta/models/a%20b%3Fc%23d%252e:x"));
+        for model in ["../../secrets", "a/../b", ".", "a//b", ""] {
+            assert_eq!(path(model), None, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_the_query() {
+        assert_eq!(key_in_query("alt=sse&key=a%2Bb").as_deref(), Some("a+b"));
+        assert_eq!(query_without_key("alt=sse&key=x&monkey=1"), "alt=sse&monkey=1");
+        assert_eq!(gemini_shape("streamGenerateContent", Some("key=1&alt=sse")), Shape::Sse);
+        assert_eq!(gemini_shape("streamGenerateContent", None), Shape::JsonArray);
+        assert_eq!(gemini_shape("generateContent", Some("alt=sse")), Shape::Whole);
+    }
+}

@@ -1,0 +1,108 @@
+//! Answers that the gateway writes itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header;
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::context::Context;
+use crate::chat::{Fault, FaultKind};
+use crate::wire::{Format, codec};
+
+/// How long, and how much, is read of a body whose request was refused, so that the client sees the
+/// answer rather than a reset.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Writes `fault` in the caller's format.
+pub async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Result<()> {
+    let mut reply = codec(ctx.dialect).encode_fault(&fault, &ctx.request_id);
+    if *ctx.call.as_deref().map_or(&session.req_header().method, |call| &call.method) == http::Method::HEAD {
+        reply.body.clear();
+    }
+    let mut header = ResponseHeader::build(reply.status, Some(8))?;
+    header.insert_header(header::CONTENT_TYPE, "application/json")?;
+    header.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    if let Some(code) = &fault.code {
+        header.insert_header("x-aiproxy-error", &**code)?;
+    }
+    if let Some(wait) = fault.retry_after {
+        header.insert_header(header::RETRY_AFTER, whole_seconds(wait))?;
+        header.insert_header("retry-after-ms", wait.as_millis().to_string())?;
+    }
+    if fault.kind == FaultKind::MethodNotAllowed
+        && let Some(allow) = &fault.param
+    {
+        header.insert_header(header::ALLOW, &**allow)?;
+    }
+    ctx.status = Some(reply.status);
+    ctx.fault = Some(fault);
+    send(session, header, reply.body.into()).await
+}
+
+/// Writes a JSON document.
+pub async fn json(session: &mut Session, ctx: &mut Context, status: u16, body: String) -> Result<()> {
+    let mut header = ResponseHeader::build(status, Some(6))?;
+    header.insert_header(header::CONTENT_TYPE, "application/json")?;
+    header.insert_header(header::CONTENT_LENGTH, body.len())?;
+    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    ctx.status = Some(status);
+    send(session, header, body.into()).await
+}
+
+async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {
+    let head = session.req_header().method == http::Method::HEAD;
+    let unread = !session.as_mut().is_body_done();
+    session.write_response_header(Box::new(header), head).await?;
+    if !head {
+        session.write_response_body(Some(body), true).await?;
+    }
+    if unread && !session.req_header().headers.contains_key(header::EXPECT) {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Closing a socket with unread bytes resets it, and a reset can overtake the answer.
+async fn linger(session: &mut Session) {
+    let drain = async {
+        let mut read = 0;
+        while let Ok(Some(piece)) = session.as_mut().read_request_body().await {
+            read += piece.len();
+            if read > LINGER_BYTES {
+                return;
+            }
+        }
+    };
+    // Either way the answer has been sent.
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+/// Puts the request's id where SDKs of `format` look for it.
+pub fn identify(header: &mut ResponseHeader, request_id: &str, format: Format) -> Result<()> {
+    header.insert_header("x-request-id", request_id)?;
+    if format == Format::Claude {
+        header.insert_header("request-id", request_id)?;
+    }
+    Ok(())
+}
+
+/// The header of an event stream that begins before any provider has answered.
+pub fn preamble(request_id: &str, format: Format) -> Result<ResponseHeader> {
+    let mut header = ResponseHeader::build(200, Some(6))?;
+    header.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
+    header.insert_header(header::CACHE_CONTROL, "no-cache")?;
+    header.insert_header("x-accel-buffering", "no")?;
+    header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    identify(&mut header, request_id, format)?;
+    Ok(header)
+}
+
+/// A wait in seconds, rounded up: a client that comes back too soon is turned away again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
