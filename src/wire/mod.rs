@@ -4,6 +4,12 @@
 //! has to know what relaying untouched bytes needs: errors both ways, what an event weighs, where
 //! the model's name stands, what keeps a silent stream alive.
 
+pub mod json;
+pub mod sse;
+
+#[cfg(test)]
+mod fixtures;
+
 use crate::chat::Fault;
 
 /// The four formats that clients and providers speak.

@@ -1,0 +1,221 @@
+//! JSON strings: writing, reading, and finding where one ends.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use memchr::memchr2;
+
+/// Writes text as a JSON string, quotes included.
+pub fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    let mut copied = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[copied..at]);
+        copied = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            // Writing into a String cannot fail.
+            control => drop(write!(out, "\\u{control:04x}")),
+        }
+    }
+    out.push_str(&text[copied..]);
+    out.push('"');
+    out
+}
+
+/// [`quote`], or `null` when there is no text.
+pub fn quote_or_null(text: Option<&str>) -> Cow<'static, str> {
+    text.map_or(Cow::Borrowed("null"), |text| Cow::Owned(quote(text)))
+}
+
+/// Reads a JSON string, quotes included. `None` if it is not exactly one, or not text: an escaped
+/// surrogate without its other half is JSON but no character.
+pub fn unquote(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let [b'"', inner @ .., b'"'] = raw else {
+        return None;
+    };
+    unescape(std::str::from_utf8(inner).ok()?)
+}
+
+/// Where the string ends whose inside begins at `from`: the place after its closing quote, or `None`
+/// when it goes on past the chunk. `escaped` carries a backslash over to the next chunk.
+pub fn string_end(chunk: &[u8], from: usize, escaped: &mut bool) -> Option<usize> {
+    let mut at = from;
+    if *escaped {
+        if at == chunk.len() {
+            return None;
+        }
+        *escaped = false;
+        at += 1;
+    }
+    while let Some(skipped) = memchr2(b'"', b'\\', &chunk[at..]) {
+        at += skipped;
+        if chunk[at] == b'"' {
+            return Some(at + 1);
+        }
+        if at + 1 == chunk.len() {
+            *escaped = true;
+            return None;
+        }
+        at += 2;
+    }
+    None
+}
+
+fn unescape(inner: &str) -> Option<Cow<'_, str>> {
+    let is_plain = |text: &str| !text.bytes().any(|byte| byte < 0x20 || byte == b'"');
+    let Some(first) = inner.find('\\') else {
+        return is_plain(inner).then_some(Cow::Borrowed(inner));
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    let mut next = Some(first);
+    while let Some(backslash) = next {
+        let (plain, escape) = rest.split_at(backslash);
+        if !is_plain(plain) {
+            return None;
+        }
+        out.push_str(plain);
+        let (character, used) = decode_escape(escape.as_bytes())?;
+        out.push(character);
+        rest = &escape[used..];
+        next = rest.find('\\');
+    }
+    if !is_plain(rest) {
+        return None;
+    }
+    out.push_str(rest);
+    Some(Cow::Owned(out))
+}
+
+/// The character of the escape that `text` starts with, and how many bytes it takes.
+fn decode_escape(text: &[u8]) -> Option<(char, usize)> {
+    let simple = match text.get(1)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return decode_unicode_escape(text),
+        _ => return None,
+    };
+    Some((simple, 2))
+}
+
+fn decode_unicode_escape(text: &[u8]) -> Option<(char, usize)> {
+    let first = hex4(text.get(2..6)?)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((character, 6));
+    }
+    // Not a character, so a surrogate: a leading one needs its trailing half right behind it.
+    let [b'\\', b'u', digits @ ..] = text.get(6..12)? else {
+        return None;
+    };
+    let second = hex4(digits)?;
+    let is_pair = (0xD800..0xDC00).contains(&first) && (0xDC00..0xE000).contains(&second);
+    let pair = is_pair.then(|| 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))?;
+    Some((char::from_u32(pair)?, 12))
+}
+
+fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| {
+        Some(value << 4 | char::from(*digit).to_digit(16)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_are_read() {
+        for (raw, text) in [
+            (r#""""#, ""),
+            (r#""plain""#, "plain"),
+            (r#""mod\u0065l""#, "model"),
+            (r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
+            (r#""\ud83d\uDE00!""#, "😀!"),
+            (r#""é😀""#, "é😀"),
+        ] {
+            assert_eq!(unquote(raw.as_bytes()).as_deref(), Some(text), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_string_is_refused() {
+        for raw in [
+            "",
+            "\"",
+            "a",
+            "\"a",
+            "\"a\"b\"",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\ud83d\"",
+            "\"\\ud83d\\n\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ude00\"",
+            "\"\n\"",
+            "\"\\u+123\"",
+            "null",
+            " \"a\"",
+        ] {
+            assert_eq!(unquote(raw.as_bytes()), None, "{raw}");
+        }
+        assert_eq!(unquote(b"\"\xff\""), None);
+    }
+
+    #[test]
+    fn a_string_without_escapes_is_borrowed() {
+        assert!(matches!(
+            unquote(b"\"gpt-5\""),
+            Some(Cow::Borrowed("gpt-5"))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn quoting_is_what_serde_writes_up_to_short_escapes(text in any::<String>()) {
+            let quoted = quote(&text);
+            prop_assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text.clone());
+            prop_assert_eq!(unquote(quoted.as_bytes()).unwrap(), text);
+        }
+
+        #[test]
+        fn unquoting_agrees_with_serde(inner in r#"([a-z"\\]|\\u[dD][89cCeE][0-9]{2}|\\[bfnrtu/x]|[\x00-\x7f]|é){0,8}"#) {
+            let raw = format!("\"{inner}\"");
+            prop_assert_eq!(
+                unquote(raw.as_bytes()).map(Cow::into_owned),
+                serde_json::from_str::<String>(&raw).ok()
+            );
+        }
+
+        #[test]
+        fn a_string_ends_at_the_same_place_however_it_is_split(
+            inner in r#"([a-z]|\\\\|\\"|")*"#, split in any::<prop::sample::Index>()
+        ) {
+            let bytes = inner.as_bytes();
+            let whole = string_end(bytes, 0, &mut false);
+            let split = split.index(bytes.len() + 1);
+            let mut escaped = false;
+            let parts = string_end(&bytes[..split], 0, &mut escaped).or_else(|| {
+                string_end(&bytes[split..], 0, &mut escaped).map(|end| end + split)
+            });
+            prop_assert_eq!(parts, whole);
+        }
+    }
+}
