@@ -1,0 +1,5 @@
+//! The support against itself, without the gateway: a test that fails for a reason of its own must not
+//! look like a bug of the gateway.
+
+mod http1;
+mod http2;
