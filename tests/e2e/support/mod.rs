@@ -1,4 +1,5 @@
-//! What the end-to-end tests stand on: a scripted upstream and a client that sees every byte.
+//! What the end-to-end tests stand on: a scripted upstream, a client that sees every byte, and
+//! outbound proxies.
 //!
 //! Nothing sleeps in order to wait: each wait ends with the event that it is for, and [`within`]
 //! turns an event that never comes into a failure that names it.
@@ -15,6 +16,7 @@ pub mod certs;
 pub mod client;
 pub mod gate;
 pub mod keys;
+pub mod proxies;
 pub mod reply;
 pub mod upstream;
 pub mod wire;
