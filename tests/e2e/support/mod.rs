@@ -1,5 +1,5 @@
-//! What the end-to-end tests stand on: a scripted upstream, a client that sees every byte, and
-//! outbound proxies.
+//! What the end-to-end tests stand on: a scripted upstream, the gateway as a child process, a client
+//! that sees every byte, and outbound proxies.
 //!
 //! Nothing sleeps in order to wait: each wait ends with the event that it is for, and [`within`]
 //! turns an event that never comes into a failure that names it.
@@ -15,7 +15,9 @@
 pub mod certs;
 pub mod client;
 pub mod gate;
+pub mod gateway;
 pub mod keys;
+pub mod process;
 pub mod proxies;
 pub mod reply;
 pub mod upstream;
@@ -30,6 +32,11 @@ use tokio::task::JoinHandle;
 
 /// How long anything may take before the test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every line that any child of this test run has printed so far.
+pub fn transcript() -> Vec<String> {
+    process::transcript()
+}
 
 /// The value of `future`, or a panic that says what was waited for.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
