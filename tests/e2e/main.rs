@@ -1,1 +1,9 @@
-fn main() {}
+//! End-to-end tests: the real binary between a client and a scripted upstream.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
+)]
+
+mod support;
+mod support_test;
