@@ -363,7 +363,7 @@ mod tests {
         let mut tried = Tried::default();
         let mut order = Vec::new();
         loop {
-            match route.pick(&mut tried, crate::wire::Format::Claude, Seat::Fixed(0), Instant::now()) {
+            match route.pick(&mut tried, Some(crate::wire::Format::Claude), Seat::Fixed(0), Instant::now()) {
                 Pick::Chosen(choice) => order.push(format!("{}:{}", choice.account.name, choice.model)),
                 _ => return order,
             }

@@ -211,15 +211,17 @@ pub enum Pick {
     },
     /// Every one was tried in this round.
     Spent,
+    /// Every provider that was asked does not know the model.
+    Unknown,
     /// No account speaks the client's format.
     Foreign,
 }
 
 impl Route {
-    /// The next account to try for a client that speaks `format`.
-    pub fn pick(&self, tried: &mut Tried, format: Format, seat: Seat, now: Instant) -> Pick {
+    /// The next account to try for a client that speaks `format` (`None`: any will do).
+    pub fn pick(&self, tried: &mut Tried, format: Option<Format>, seat: Seat, now: Instant) -> Pick {
         let mut resting: Option<(Instant, Cause)> = None;
-        let mut native = false;
+        let (mut native, mut known) = (false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
                 let start = tier.start(seat);
@@ -227,15 +229,16 @@ impl Route {
                     let place = tier.at(start.wrapping_add(turn));
                     let candidate = &tier.candidates[place];
                     let account = &candidate.account;
-                    if !account.formats.contains(&format) {
+                    if format.is_some_and(|format| !account.formats.contains(&format)) {
                         continue;
                     }
                     native = true;
                     let model = candidate.model.as_ref().unwrap_or(&target.model);
-                    if tried.round.contains(&(t, i, place))
-                        || tried.is_out(account, model)
-                        || candidate.excludes(model)
-                    {
+                    if tried.is_out(account, model) || candidate.excludes(model) {
+                        continue;
+                    }
+                    known = true;
+                    if tried.round.contains(&(t, i, place)) {
                         continue;
                     }
                     match candidate.health.admit(model, now) {
@@ -262,9 +265,24 @@ impl Route {
         }
         match resting {
             Some((until, cause)) => Pick::Resting { until, cause },
-            None if native => Pick::Spent,
+            None if known => Pick::Spent,
+            None if native => Pick::Unknown,
             None => Pick::Foreign,
         }
+    }
+
+    /// Whether a provider other than that of `account` is left that may know the model.
+    pub fn has_other_provider(&self, tried: &Tried, format: Option<Format>, account: &Account) -> bool {
+        self.targets.iter().any(|target| {
+            target.tiers.iter().flat_map(|tier| tier.candidates()).any(|candidate| {
+                let other = &candidate.account;
+                let model = candidate.model.as_ref().unwrap_or(&target.model);
+                format.is_none_or(|format| other.formats.contains(&format))
+                    && !(other.providers == account.providers && other.base == account.base)
+                    && !tried.is_out(other, model)
+                    && !candidate.excludes(model)
+            })
+        })
     }
 }
 
@@ -319,7 +337,7 @@ mod tests {
     }
 
     fn pick(route: &Route, tried: &mut Tried) -> Option<Choice> {
-        match route.pick(tried, Format::OpenAiChat, SEAT, Instant::now()) {
+        match route.pick(tried, Some(Format::OpenAiChat), SEAT, Instant::now()) {
             Pick::Chosen(choice) => Some(choice),
             _ => None,
         }
@@ -383,7 +401,7 @@ mod tests {
             let mut names: Vec<_> = (0..3).map(|_| pick(&route, &mut tried).unwrap().account.name.to_string()).collect();
             names.sort();
             assert_eq!(names, ["a0", "a1", "a2"]);
-            assert!(matches!(route.pick(&mut tried, Format::OpenAiChat, SEAT, Instant::now()), Pick::Spent));
+            assert!(matches!(route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, Instant::now()), Pick::Spent));
             tried.next_round();
         }
     }
@@ -392,7 +410,7 @@ mod tests {
     fn a_conversation_keeps_its_account_while_it_is_well() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1; 5])]);
         let seat = Seat::Fixed(123_456_789);
-        let choose = || match route.pick(&mut Tried::default(), Format::OpenAiChat, seat, Instant::now()) {
+        let choose = || match route.pick(&mut Tried::default(), Some(Format::OpenAiChat), seat, Instant::now()) {
             Pick::Chosen(choice) => choice,
             other => panic!("{other:?}"),
         };
@@ -408,7 +426,7 @@ mod tests {
     fn a_format_nobody_speaks_is_foreign() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1])]);
         assert!(matches!(
-            route.pick(&mut Tried::default(), Format::Gemini, SEAT, Instant::now()),
+            route.pick(&mut Tried::default(), Some(Format::Gemini), SEAT, Instant::now()),
             Pick::Foreign
         ));
     }

@@ -14,6 +14,7 @@ use crate::account::pool::Strategy;
 use crate::account::{Account, Glob};
 use crate::routing::RouteRule;
 use crate::secret::KeyHash;
+use crate::upstream::Timeouts;
 
 /// A config in which everything is valid.
 #[derive(Debug, Clone)]
@@ -24,12 +25,16 @@ pub struct Config {
     pub clients: Vec<ClientKey>,
     /// What a request may be.
     pub limits: Limits,
+    /// How long a request may take.
+    pub timeouts: Timeouts,
     /// Trying again.
     pub retry: Retry,
     /// Streamed answers.
     pub streaming: Streaming,
     /// How an account is chosen.
     pub strategy: Strategy,
+    /// Whether a conversation stays with its account while that one is well.
+    pub session_affinity: bool,
     /// Ordered model rules; the first match wins.
     pub routes: Vec<RouteRule>,
     /// Enabled accounts, in file order within each list and in the order of the lists

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::HeaderMap;
 use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
@@ -57,8 +56,6 @@ pub struct Call {
     pub method: Method,
     /// Where the upstream request goes.
     pub target: CallTarget,
-    /// The client's headers. Kept because Pingora may not have the session at hand.
-    pub headers: HeaderMap,
     /// Its body.
     pub body: Payload,
     /// The model as the client names it; empty when it names none.

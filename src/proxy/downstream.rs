@@ -32,7 +32,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Instant;
 
-use super::gate::{Gate, KeepAlive, Limit};
+use super::gate::{Gate, KeepAlive};
 use crate::lifecycle::Lifecycle;
 
 /// How the request's body reaches the upstream.
@@ -367,11 +367,10 @@ impl Custom for Downstream {
             }
             let wake = [limit.map(|(at, _)| at), ping].into_iter().flatten().min();
             let upload = self.upload;
-            let alarm = ring_at(&mut self.alarm, wake);
-            let Some(session) = &mut self.real else {
+            if self.real.is_none() {
                 self.settled().await?;
-                continue;
-            };
+            }
+            let Some(session) = &mut self.real else { continue };
             let idle = match upload {
                 Upload::Replayed(_) => true,
                 Upload::Streamed => no_body_expected,
@@ -379,7 +378,7 @@ impl Custom for Downstream {
             tokio::select! {
                 biased;
                 read = session.read_body_or_idle(idle) => return read,
-                () = alarm => {}
+                () = ring_at(&mut self.alarm, wake) => {}
             }
         }
     }

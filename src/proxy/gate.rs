@@ -12,6 +12,9 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use tokio::time::Instant;
 
+use super::respond;
+use crate::wire::Format;
+
 /// Keeps a silent stream alive.
 pub struct KeepAlive {
     /// Longest silence.
@@ -20,14 +23,14 @@ pub struct KeepAlive {
     pub bytes: &'static [u8],
     /// For the header that goes out before the first one.
     pub request_id: Arc<str>,
-    /// Makes that header.
-    pub preamble: fn(&str) -> Result<ResponseHeader>,
+    /// The client's format.
+    pub format: Format,
 }
 
 impl KeepAlive {
     /// The header of the stream.
     pub fn header(&self) -> Result<Box<ResponseHeader>> {
-        Ok(Box::new((self.preamble)(&self.request_id)?))
+        Ok(Box::new(respond::preamble(&self.request_id, self.format)?))
     }
 }
 

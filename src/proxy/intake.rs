@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
@@ -20,7 +19,7 @@ use super::{Gateway, affinity, local, respond};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind};
 use crate::config::Limits;
-use crate::wire::json::{self, Head, HeadError};
+use crate::wire::json::{self, HeadError, JsonError};
 use crate::wire::{Format, Shape, codec};
 
 /// A pass-through body up to this size is read, so that it can be sent again.
@@ -188,21 +187,22 @@ async fn model_call(
         Ok(head) => head,
         Err(error) => return Ok(unreadable(&error).into()),
     };
+    let mut inserted = None;
     let (name, span, target, shape) = match named {
         ModelCall::Body => {
             let Some(model) = &head.model else {
                 return Ok(no_model("the body has no 'model'").into());
             };
-            let name: Arc<str> = model.text.as_ref().into();
+            let name: Arc<str> = model.value.as_ref().into();
             let target = CallTarget::Path(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned());
             let accept = session.req_header().headers.get(header::ACCEPT);
-            let stream = match head.stream {
-                Some(stream) => stream,
+            let stream = match &head.stream {
+                Some(stream) => stream.value,
                 None => accept.is_some_and(wants_events) && is_streamable(uri.path()),
             };
             let span = model.span.clone();
             if stream && head.stream.is_none() {
-                bytes = json::insert_member(&bytes, &head, "stream", "true").into();
+                inserted = Some(json::insert_member(&bytes, &head, "stream", "true"));
             }
             (name, Some(span), target, if stream { Shape::Sse } else { Shape::Whole })
         }
@@ -218,6 +218,10 @@ async fn model_call(
             (model.as_ref().into(), None, target, paths::gemini_shape(action, uri.query()))
         }
     };
+    drop(head);
+    if let Some(longer) = inserted {
+        bytes = longer.into();
+    }
     if name.is_empty() {
         return Ok(no_model("'model' is empty").into());
     }
@@ -240,7 +244,6 @@ async fn model_call(
         shape,
         method: http::Method::POST,
         target,
-        headers: std::mem::take(&mut session.req_header_mut().headers),
         body: Payload::Read { bytes, model: span },
         model: name,
         route,
@@ -291,7 +294,6 @@ async fn pass_through(
         shape: Shape::Whole,
         method: session.req_header().method.clone(),
         target: CallTarget::Path(format!("{}{query}", uri.path())),
-        headers: session.req_header().headers.clone(),
         body,
         route,
         seat: Seat::Turn(0),
@@ -308,7 +310,6 @@ fn progress(ctx: &Context) -> Call {
         shape: Shape::Whole,
         method: http::Method::POST,
         target: CallTarget::Path(String::new()),
-        headers: HeaderMap::new(),
         body: Payload::Streamed,
         model: "".into(),
         route: Route { targets: smallvec::SmallVec::new() },
@@ -367,20 +368,14 @@ fn is_streamable(path: &str) -> bool {
 
 fn unreadable(error: &HeadError) -> Fault {
     let code = match error {
-        HeadError::NotJson(_) => "invalid_json",
-        HeadError::NotAnObject => "not_an_object",
-        HeadError::TooDeep(_) => "json_too_deep",
+        HeadError::Json(JsonError::NotJson { .. }) => "invalid_json",
+        HeadError::Json(JsonError::NotAnObject) => "not_an_object",
+        HeadError::Json(JsonError::TooDeep { .. }) => "json_too_deep",
         HeadError::DuplicateKey(_) => "duplicate_key",
         HeadError::ModelNotAString | HeadError::StreamNotABool => "invalid_type",
     };
-    let param = match error {
-        HeadError::ModelNotAString => Some("model"),
-        HeadError::StreamNotABool => Some("stream"),
-        HeadError::DuplicateKey(key) => Some(*key),
-        _ => None,
-    };
     let fault = Fault::new(FaultKind::InvalidRequest, code, error.to_string());
-    match param {
+    match error.param() {
         Some(param) => fault.with_param(param),
         None => fault,
     }
@@ -416,9 +411,3 @@ pub async fn invite_body(session: &mut ServerSession) -> Result<()> {
         _ => Ok(()),
     }
 }
-
-/// Bytes of a request.
-pub type Body = Bytes;
-
-/// Unused parts of a head are ignored.
-pub type RequestHead<'a> = Head<'a>;

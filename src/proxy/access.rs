@@ -1,0 +1,112 @@
+//! One line per request: what it was, where it went, how it ended. Never a key, never a prompt.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use pingora_proxy::Session;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::context::Context;
+use crate::config::LogFormat;
+
+/// The target of access lines, so that `RUST_LOG=access=off` silences them alone.
+pub const TARGET: &str = "access";
+
+#[derive(Serialize)]
+struct Line<'a> {
+    request_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    format: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_status: Option<u16>,
+    tries: u32,
+    keep_alives: u32,
+    bytes: u64,
+    ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// Writes the line of a request that has ended.
+pub fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
+    if !log::log_enabled!(target: TARGET, log::Level::Info) {
+        return;
+    }
+    let request = session.req_header();
+    let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());
+    let line = Line {
+        request_id: &ctx.request_id,
+        method: request.method.as_str(),
+        path: request.uri.path(),
+        status,
+        format: call.and_then(|call| call.format).map_or("-", crate::wire::Format::name),
+        client: ctx.client.as_deref().map(|client| &*client.name),
+        peer: session.client_addr().map(ToString::to_string),
+        model: call.map_or("", |call| &call.model),
+        upstream_model: attempt
+            .map(|attempt| &*attempt.model)
+            .filter(|model| call.is_some_and(|call| *call.model != **model)),
+        account: attempt.map(|attempt| &*attempt.account.name),
+        provider: attempt.and_then(|attempt| attempt.account.providers.first()).map(|name| &**name),
+        upstream_status: attempt.and_then(|attempt| attempt.status),
+        tries: call.map_or(0, |call| call.tries),
+        keep_alives: call.map_or(0, |call| call.gate.pings()),
+        bytes: call.map_or(0, |call| call.gate.bytes()),
+        ms: millis(Instant::now() - ctx.started),
+        error: ctx.fault.as_ref().and_then(|fault| fault.code.as_deref()),
+    };
+    match format {
+        LogFormat::Json => log::info!(target: TARGET, "{}", serde_json::to_string(&line).unwrap_or_default()),
+        LogFormat::Text => log::info!(target: TARGET, "{}", text(&line)),
+    }
+}
+
+fn text(line: &Line<'_>) -> String {
+    let mut out = String::with_capacity(256);
+    // Writing into a string cannot fail.
+    let _ = write!(
+        out,
+        "request={} {} {} status={} format={}",
+        line.request_id, line.method, line.path, line.status, line.format
+    );
+    let mut optional = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _ = write!(out, " {name}={}", value.escape_debug());
+        }
+    };
+    optional("client", line.client);
+    optional("peer", line.peer.as_deref());
+    optional("model", Some(line.model).filter(|model| !model.is_empty()));
+    optional("upstream_model", line.upstream_model);
+    optional("account", line.account);
+    optional("provider", line.provider);
+    optional("error", line.error);
+    if let Some(status) = line.upstream_status {
+        let _ = write!(out, " upstream_status={status}");
+    }
+    let _ = write!(
+        out,
+        " tries={} keep_alives={} bytes={} ms={}",
+        line.tries, line.keep_alives, line.bytes, line.ms
+    );
+    out
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

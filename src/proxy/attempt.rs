@@ -1,0 +1,225 @@
+//! One try: an account is picked, the request is made ready for it, the way there is found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use tokio::time::Instant;
+
+use super::context::{Attempt, Call, CallTarget, Context, Payload};
+use super::relay::{Relay, Wanted};
+use super::verdict::{Outcome, exhausted, limited, unavailable};
+use super::{Gateway, headers, outcome, paths};
+use crate::account::health::Cause;
+use crate::account::pool::{Choice, Pick};
+use crate::chat::{Fault, FaultKind};
+use crate::config::Config;
+use crate::wire::json;
+
+/// Picks an account and says where to connect. Waits between rounds; ends with an error that
+/// [`Context::fault`] explains when nobody is left to try.
+pub async fn peer(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    loop {
+        let again = ctx.attempt.as_ref().is_some_and(|attempt| attempt.again);
+        if again {
+            ctx.attempt_mut()?.again = false;
+        } else {
+            ctx.call_mut()?.gate.end_attempt();
+            let choice = choose(session, ctx).await?;
+            let config = &ctx.live.config;
+            let call = ctx.call.as_deref().ok_or_else(no_call)?;
+            ctx.attempt = Some(Box::new(prepare(call, choice, config)));
+        }
+        let account = Arc::clone(&ctx.attempt()?.account);
+        let call = ctx.call_mut()?;
+        call.tries += 1;
+        let timeouts = account.timeouts;
+        let found = gateway.peers.peer(&account.base, account.proxy.as_ref(), timeouts.connect);
+        match tokio::time::timeout(timeouts.connect, found).await {
+            Ok(Ok(peer)) => {
+                let attempt = ctx.attempt_mut()?;
+                attempt.address = peer._address.as_inet().copied();
+                let first_byte = Instant::now() + timeouts.connect + timeouts.first_byte;
+                ctx.call_mut()?.gate.begin_attempt(first_byte, timeouts.idle);
+                return Ok(peer);
+            }
+            Ok(Err(error)) => log::warn!("account {}: {error}", account.name),
+            Err(_) => log::warn!("account {}: resolving {} took too long", account.name, account.base.host),
+        }
+        if !outcome::settle(ctx, Outcome::Unreachable) {
+            return Err(refused());
+        }
+    }
+}
+
+/// The next account, after a wait when all of them rest.
+async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
+    loop {
+        let live = Arc::clone(&ctx.live);
+        let call = ctx.call_mut()?;
+        let now = Instant::now();
+        let (fault, wait) = match call.route.pick(&mut call.tried, call.format, call.seat, now) {
+            Pick::Chosen(choice) => return Ok(choice),
+            Pick::Foreign => (foreign(call), None),
+            Pick::Unknown => {
+                let unknown = call.unknown_model.take();
+                (unknown.unwrap_or_else(|| super::intake::model_not_found(&call.model)), None)
+            }
+            Pick::Spent => {
+                let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
+                (fault, Some(Duration::ZERO))
+            }
+            Pick::Resting { until, cause } => {
+                let wait = until.saturating_duration_since(now);
+                let fault = match (&call.last, cause) {
+                    (Some(last @ (Outcome::Silent | Outcome::OutOfTime)), _) => exhausted(last),
+                    (_, Cause::Limit) => limited(),
+                    (_, Cause::Trouble) => unavailable(),
+                };
+                (fault.with_retry_after(wait), Some(wait))
+            }
+        };
+        let retry = &live.config.retry;
+        let wait = wait.map(|wait| wait.max(backoff(retry.cooldown_min, retry.max_interval, call.rounds)));
+        match wait {
+            Some(wait) if call.rounds < retry.rounds && wait <= retry.max_interval => {
+                call.rounds += 1;
+                call.tried.next_round();
+                pause(session, now + wait).await?;
+            }
+            _ => {
+                ctx.fault = Some(fault);
+                return Err(refused());
+            }
+        }
+    }
+}
+
+/// Exponential with full jitter: any time up to `first` × 2ⁿ, never above `cap`. Nothing before the
+/// first request has failed.
+fn backoff(first: Duration, cap: Duration, round: u32) -> Duration {
+    let most = first.saturating_mul(1_u32.checked_shl(round.min(20)).unwrap_or(u32::MAX)).min(cap);
+    most.mul_f64(rand::random::<f64>())
+}
+
+/// Waits, sending keep-alives and watching for a client that leaves.
+async fn pause(session: &mut Session, until: Instant) -> Result<()> {
+    tokio::select! {
+        ended = session.downstream_session.read_body_or_idle(true) => ended.map(|_| ()),
+        () = tokio::time::sleep_until(until) => Ok(()),
+    }
+}
+
+fn prepare(call: &Call, choice: Choice, config: &Config) -> Attempt {
+    let aliased = *choice.model != *call.model;
+    let body = match &call.body {
+        Payload::Streamed => Bytes::new(),
+        Payload::Read { bytes, model: Some(span) } if aliased => {
+            json::replace(bytes, span.clone(), json::quote(&choice.model).as_bytes()).into()
+        }
+        Payload::Read { bytes, .. } => bytes.clone(),
+    };
+    let wanted = Wanted {
+        format: call.format,
+        shape: call.shape,
+        model: (aliased && config.rewrite_model && call.format.is_some()).then(|| Arc::clone(&call.model)),
+        hold_back: config.streaming.hold_back,
+    };
+    Attempt {
+        account: choice.account,
+        model: choice.model,
+        lease: Some(choice.lease),
+        body,
+        relay: Relay::new(wanted),
+        address: None,
+        status: None,
+        outcome: None,
+        again: false,
+    }
+}
+
+/// Writes the header of the upstream request: the path under the account's base URL, the headers
+/// that may cross, the account's key, the body's length.
+pub fn request(client: &HeaderMap, ctx: &Context, upstream: &mut RequestHeader) -> Result<()> {
+    let (call, attempt) = (ctx.call()?, ctx.attempt()?);
+    let account = &attempt.account;
+    let target = match &call.target {
+        CallTarget::Path(path) => account.base.target(path),
+        CallTarget::Gemini { version, action, query } => {
+            let path = paths::gemini_path(version, &attempt.model, action).ok_or_else(|| {
+                Error::explain(ErrorType::InternalError, "the provider's name for the model is no path segment")
+            })?;
+            match query.as_str() {
+                "" => account.base.target(&path),
+                query => account.base.target(&format!("{path}?{query}")),
+            }
+        }
+    };
+    let mut header = RequestHeader::build(call.method.clone(), target.as_bytes(), Some(12))?;
+    header.set_version(upstream.version);
+    header.insert_header(header::HOST, &*account.base.authority)?;
+    headers::to_provider(client, account, &ctx.request_id, call.format.is_none(), &mut header)?;
+    match &call.body {
+        Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
+        Payload::Read { .. } => header.insert_header(header::CONTENT_LENGTH, attempt.body.len())?,
+        Payload::Streamed => match client.get(header::CONTENT_LENGTH) {
+            Some(length) => header.insert_header(header::CONTENT_LENGTH, length)?,
+            None => header.insert_header(header::TRANSFER_ENCODING, "chunked")?,
+        },
+    }
+    *upstream = header;
+    Ok(())
+}
+
+fn expects_body(method: &http::Method) -> bool {
+    matches!(*method, http::Method::POST | http::Method::PUT | http::Method::PATCH)
+}
+
+/// Supplies the body of this attempt.
+pub fn body(ctx: &Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
+    if let Payload::Read { .. } = ctx.call()?.body {
+        let body = &ctx.attempt()?.body;
+        *data = (end && !body.is_empty()).then(|| body.clone());
+    }
+    Ok(())
+}
+
+/// The error that ends the search for an account; what the client is told is in the context.
+pub fn refused() -> Box<Error> {
+    Error::new(ErrorType::Custom("Refused"))
+}
+
+fn no_call() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "an attempt without a call")
+}
+
+fn foreign(call: &Call) -> Fault {
+    Fault::new(
+        FaultKind::NotImplemented,
+        "format_not_supported",
+        format!(
+            "the accounts that serve '{}' do not speak the format of this request, and this version does not translate",
+            call.model
+        ),
+    )
+    .with_param("model")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_and_is_capped() {
+        let (first, cap) = (Duration::from_secs(1), Duration::from_secs(30));
+        for round in 0..40 {
+            let most = first * 2_u32.pow(round.min(5));
+            assert!((0..50).all(|_| backoff(first, cap, round) <= most.min(cap)), "round {round}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The gateway's face to clients and providers: Pingora's phases, one delegating line each.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::time::Instant;
+
+use crate::lifecycle::Lifecycle;
+use crate::live::Current;
+use crate::upstream::peer::Peers;
+use crate::wire::Format;
+
+mod access;
+mod affinity;
+mod attempt;
+mod body;
+mod context;
+mod downstream;
+mod gate;
+mod headers;
+mod hint;
+mod intake;
+mod local;
+mod outcome;
+mod paths;
+mod relay;
+mod respond;
+mod verdict;
+
+pub use context::Context;
+
+/// Serves clients.
+pub struct Gateway {
+    /// The config in force.
+    pub current: Arc<Current>,
+    /// Whether the process is on its way out.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Finds the way to providers.
+    pub peers: Peers,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context {
+            started: Instant::now(),
+            live: self.current.load(),
+            request_id: "".into(),
+            dialect: Format::OpenAiChat,
+            client: None,
+            running: None,
+            call: None,
+            attempt: None,
+            fault: None,
+            status: None,
+        }
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        let request = session.req_header();
+        ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
+        ctx.request_id = request_id(request);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        intake::take(self, session, ctx).await
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        attempt::peer(self, session, ctx).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        attempt::request(&session.req_header().headers, ctx, upstream)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        attempt::body(ctx, body, end)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        outcome::not_connected(self, ctx, error)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        header: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        outcome::header(ctx, header)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<std::time::Duration>> {
+        outcome::body(ctx, body, end).map(|()| None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        _session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        outcome::interrupted(ctx, error, reused)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+        outcome::tell(session, error, ctx).await
+    }
+
+    /// The access line says what happened; Pingora's own line would repeat it.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Context,
+        _error: &Error,
+        _about: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        finish(session, error, ctx);
+    }
+}
+
+/// The request has ended: the account is settled, the line is written, the client's session goes
+/// back to Pingora for the next request.
+fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+    let status = ctx
+        .status
+        .or_else(|| session.response_written().map(|header| header.status.as_u16()))
+        .unwrap_or(if error.is_some() { 499 } else { 0 });
+    if let Some(attempt) = ctx.attempt.as_deref_mut()
+        && attempt.lease.is_some()
+        && error.is_none()
+    {
+        match attempt.relay.fault().cloned() {
+            None => attempt.succeed(),
+            // The client has the provider's own error event; the account takes it all the same.
+            Some(fault) => {
+                outcome::settle(ctx, verdict::Outcome::BrokeOff(fault));
+            }
+        }
+    }
+    access::write(session, ctx, status, ctx.live.config.log.format);
+    if let Some(call) = ctx.call.as_deref() {
+        downstream::unwrap(&mut session.downstream_session, &call.gate);
+    }
+    ctx.running = None;
+}
+
+/// The client's `x-request-id` when it is one that can be logged and sent on, else a new one.
+fn request_id(request: &RequestHeader) -> Arc<str> {
+    let valid = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+    };
+    let theirs = request.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    match theirs.filter(valid) {
+        Some(id) => id.into(),
+        None => format!("req_{:032x}", rand::random::<u128>()).into(),
+    }
+}
