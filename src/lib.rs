@@ -2,12 +2,15 @@
 
 pub mod account;
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod lifecycle;
 pub mod live;
+pub mod logging;
 pub mod proxy;
 pub mod routing;
 pub mod secret;
+pub mod server;
 pub mod upstream;
 pub mod wire;

@@ -36,9 +36,9 @@ impl Live {
         }
     }
 
-    /// Whether anyone may use the gateway.
+    /// Whether a request without a key is served.
     pub fn is_open(&self) -> bool {
-        self.clients.is_empty()
+        self.config.allow_anonymous
     }
 
     /// The client whose key this is. Only hashes are compared, and the one that is found in constant

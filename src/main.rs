@@ -1,1 +1,99 @@
-fn main() {}
+//! Flags in, exit code out: 0 done, 1 failed to run, 2 bad config.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ai_proxy::cli::{Command, Flags};
+use ai_proxy::config::{self, Environment, Errors, ProcessEnvironment, Source};
+use ai_proxy::server::{self, Demo, Launch, StartError};
+use ai_proxy::{demo, logging};
+
+const BAD_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    let flags = Flags::from_command_line();
+    let environment: Arc<dyn Environment> = match ProcessEnvironment::try_new(Path::new(".")) {
+        Ok(environment) => Arc::new(environment),
+        Err(errors) => return bad_config(&errors),
+    };
+    match flags.command() {
+        Command::Schema => {
+            println!("{}", config::schema());
+            ExitCode::SUCCESS
+        }
+        Command::Check => check(&flags, &*environment),
+        Command::Run => {
+            let source = Source::find(flags.config.clone(), &*environment);
+            launch(&flags, source, environment, None)
+        }
+        Command::Demo { once } => match prepare_demo(once) {
+            Ok((file, demo)) => launch(&flags, Source::File(file.path().to_owned()), environment, Some(demo)),
+            Err(error) => failed(&format!("cannot prepare the demo: {error}")),
+        },
+    }
+}
+
+fn launch(flags: &Flags, source: Source, environment: Arc<dyn Environment>, demo: Option<Demo>) -> ExitCode {
+    let overrides = flags.overrides();
+    let config = match config::load(&source, &*environment, &overrides) {
+        Ok(config) => config,
+        Err(errors) => return bad_config(&errors),
+    };
+    logging::configure(config.log.level, config.log.format);
+    let launched = server::run(Launch {
+        config,
+        source,
+        environment,
+        overrides,
+        conf: flags.conf.clone(),
+        daemon: flags.daemon,
+        upgrade: flags.upgrade,
+        demo,
+    });
+    match launched {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ StartError::Conf(..)) => {
+            eprintln!("{error}");
+            ExitCode::from(BAD_CONFIG)
+        }
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// Reports the errors of both files.
+fn check(flags: &Flags, environment: &dyn Environment) -> ExitCode {
+    let source = Source::find(flags.config.clone(), environment);
+    let conf = server::conf(flags.conf.as_deref());
+    if let Err(error) = &conf {
+        eprintln!("{error}");
+    }
+    match config::load(&source, environment, &flags.overrides()) {
+        Ok(config) if conf.is_ok() => {
+            println!("ok: {} accounts, {} client keys", config.accounts.len(), config.clients.len());
+            ExitCode::SUCCESS
+        }
+        Ok(_) => ExitCode::from(BAD_CONFIG),
+        Err(errors) => bad_config(&errors),
+    }
+}
+
+/// The demo's config in a temporary file, and the socket of its provider.
+fn prepare_demo(once: bool) -> std::io::Result<(tempfile::NamedTempFile, Demo)> {
+    let provider = TcpListener::bind("127.0.0.1:0")?;
+    provider.set_nonblocking(true)?;
+    let file = tempfile::Builder::new().prefix("ai-proxy-demo-").suffix(".yaml").tempfile()?;
+    std::fs::write(file.path(), demo::config_yaml(provider.local_addr()?))?;
+    Ok((file, Demo { provider, once }))
+}
+
+fn bad_config(errors: &Errors) -> ExitCode {
+    eprintln!("{errors}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+fn failed(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::FAILURE
+}

@@ -1,8 +1,9 @@
 //! The config: YAML in, values that cannot fail later out.
 //!
-//! `file` mirrors the file as serde sees it, `resolve` turns it into a [`Config`] or into the list of
-//! every error in it, `watch` does so again when the file changes. Nothing below this layer knows
-//! YAML.
+//! [`load`] takes a file through these steps, and reports the errors of all of them together:
+//! `yaml` makes a tree of the text, `read` compares the tree with the schema and types it as `file`,
+//! the mirror of `config.yaml`, and `resolve` turns that and the environment into a [`Config`].
+//! [`watch`] does so again when the file changes. Nothing below this layer knows YAML.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,11 +11,36 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::pool::Strategy;
 use crate::account::{Account, Glob};
-use crate::routing::RouteRule;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
+
+mod environment;
+mod error;
+mod file;
+mod load;
+mod read;
+mod resolve;
+mod schema;
+mod tree;
+mod unavailable;
+mod watch;
+mod yaml;
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use error::{ConfigError, Errors};
+pub use load::{Source, load};
+pub use resolve::Overrides;
+pub use schema::schema;
+pub use watch::watch;
+
+pub use crate::account::pool::Strategy;
+pub use crate::routing::RouteRule;
 
 /// A config in which everything is valid.
 #[derive(Debug, Clone)]
@@ -23,9 +49,11 @@ pub struct Config {
     pub listen: Listen,
     /// Who may connect.
     pub clients: Vec<ClientKey>,
+    /// Whether a request without a key is served; always so when there are no client keys.
+    pub allow_anonymous: bool,
     /// What a request may be.
     pub limits: Limits,
-    /// How long a request may take.
+    /// How long requests may take where no account says otherwise.
     pub timeouts: Timeouts,
     /// Trying again.
     pub retry: Retry,
@@ -46,6 +74,8 @@ pub struct Config {
     pub rewrite_model: bool,
     /// What is logged.
     pub log: Log,
+    /// SHA-256 of the file that it was read from; none when there was no file.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Where clients connect.

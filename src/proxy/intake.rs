@@ -113,7 +113,7 @@ fn header_fault(headers: &HeaderMap, limits: &Limits) -> Option<Fault> {
 }
 
 fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> Result<(), Fault> {
-    if ctx.live.is_open() {
+    if ctx.live.config.clients.is_empty() {
         return Ok(());
     }
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
@@ -139,6 +139,9 @@ fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> 
             ctx.client = Some(Arc::clone(client));
             return Ok(());
         }
+    }
+    if !any && ctx.live.is_open() {
+        return Ok(());
     }
     Err(match any {
         true => Fault::new(FaultKind::Auth, "invalid_api_key", "the API key is not valid for this gateway"),

@@ -32,6 +32,7 @@ mod relay;
 mod respond;
 mod verdict;
 
+pub use access::TARGET as ACCESS_TARGET;
 pub use context::Context;
 
 /// Serves clients.

@@ -1,0 +1,129 @@
+//! One entry of the four provider lists.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::later::Cloak;
+use super::scalar::{Brief, Seconds};
+
+/// One credential at one provider.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Entry {
+    /// The provider's key: the key itself, `${VARIABLE}` or `file:/path`. Only
+    /// `openai-compatibility` entries may do without one.
+    pub(in crate::config) api_key: String,
+    /// Unique name, shown in logs; `routes` and `x-provider` find the entry by it. Empty: the
+    /// provider and a number.
+    pub(in crate::config) name: String,
+    /// Known provider that an `openai-compatibility` entry is for: it brings the base URL and the
+    /// models that the entry serves.
+    pub(in crate::config) preset: String,
+    /// Where the provider's API is, with or without `/v1`. Empty: the provider's own address;
+    /// required for `openai-compatibility` entries without a `preset`.
+    pub(in crate::config) base_url: String,
+    /// Outbound proxy: `http`, `https`, `socks5` or `socks5h` URL; `""`, `direct` or `none` for
+    /// none. Left out: the global `proxy-url`.
+    pub(in crate::config) proxy_url: Option<String>,
+    /// With a prefix, the entry answers only to model names that start with it, and takes it off.
+    pub(in crate::config) prefix: String,
+    /// Models that it serves, as `{id, alias}` or plain names. Empty: those that belong to the
+    /// provider, or any model when none do.
+    pub(in crate::config) models: Vec<Brief<ModelItem>>,
+    /// Models that it never serves, as patterns with `*`.
+    pub(in crate::config) excluded_models: Vec<String>,
+    /// Headers added to its requests; `$name` as a value copies that header of the client.
+    pub(in crate::config) headers: BTreeMap<String, String>,
+    /// OpenAI API that the provider is spoken to in, for OpenAI-format providers only. Left out:
+    /// whatever the provider has.
+    pub(in crate::config) wire_api: Option<WireApi>,
+    /// Labels for usage queries.
+    pub(in crate::config) tags: BTreeMap<String, String>,
+    /// Share of the requests among entries of equal priority, from 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(in crate::config) weight: u32,
+    /// Entries with a higher priority are used first.
+    pub(in crate::config) priority: i32,
+    /// Timeouts of this entry in seconds. Left out: the global ones.
+    pub(in crate::config) timeouts: EntryTimeouts,
+    /// Takes the entry out of service.
+    pub(in crate::config) disabled: bool,
+    /// Whether clients may bring their own key for this provider.
+    pub(in crate::config) allow_client_keys: bool,
+    /// Reshaping of requests.
+    pub(in crate::config) cloak: Cloak,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            api_key: String::new(),
+            name: String::new(),
+            preset: String::new(),
+            base_url: String::new(),
+            proxy_url: None,
+            prefix: String::new(),
+            models: Vec::new(),
+            excluded_models: Vec::new(),
+            headers: BTreeMap::new(),
+            wire_api: None,
+            tags: BTreeMap::new(),
+            weight: 1,
+            priority: 0,
+            timeouts: EntryTimeouts::default(),
+            disabled: false,
+            allow_client_keys: false,
+            cloak: Cloak::default(),
+        }
+    }
+}
+
+/// One model of an entry.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct ModelItem {
+    /// The provider's name for the model.
+    pub(in crate::config) id: String,
+    /// Another spelling of `id`.
+    pub(in crate::config) name: String,
+    /// The name that clients use. Empty: the same as `id`. Equal aliases form a pool.
+    pub(in crate::config) alias: String,
+}
+
+impl From<String> for ModelItem {
+    fn from(id: String) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+}
+
+/// The OpenAI APIs.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum WireApi {
+    /// Chat Completions.
+    Chat,
+    /// Responses.
+    Responses,
+}
+
+/// Timeouts of one entry.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct EntryTimeouts {
+    /// TCP connection and TLS handshake together.
+    pub(in crate::config) connect: Option<Seconds>,
+    /// From the connection to the first byte of the answer.
+    pub(in crate::config) first_byte: Option<Seconds>,
+    /// The longest silence inside an answer.
+    pub(in crate::config) idle: Option<Seconds>,
+    /// The whole request, all attempts included.
+    pub(in crate::config) total: Option<Seconds>,
+}

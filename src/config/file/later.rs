@@ -1,0 +1,227 @@
+//! Keys whose feature is not in this version. They are listed so that the schema, the example and
+//! the error of `unavailable` know them; only their defaults are accepted.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// TLS towards clients.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Tls {
+    /// Whether the listener speaks TLS.
+    pub(in crate::config) enable: bool,
+    /// PEM file with the certificate chain.
+    pub(in crate::config) cert: String,
+    /// PEM file with the private key.
+    pub(in crate::config) key: String,
+    /// PEM file with the roots for client certificates.
+    pub(in crate::config) client_ca: Option<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            enable: false,
+            cert: "server.pem".to_owned(),
+            key: "server.key".to_owned(),
+            client_ca: None,
+        }
+    }
+}
+
+/// Browser clients.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Cors {
+    /// Origins that may call the gateway from a browser.
+    pub(in crate::config) origins: Vec<String>,
+}
+
+/// Translation between formats.
+#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Translation {
+    /// What happens when something cannot be translated.
+    pub(in crate::config) on_loss: OnLoss,
+    /// Whether streams carry a comment that lists what was lost.
+    pub(in crate::config) loss_comments: bool,
+    /// Whether a request that a provider refuses because of foreign reasoning state is tried once
+    /// more without it.
+    pub(in crate::config) repair_retry: bool,
+    /// Whether media behind a URL is fetched for providers that want it inline.
+    pub(in crate::config) media_fetch: MediaFetch,
+    /// Whether several choices are asked for in parallel where the provider gives only one.
+    pub(in crate::config) n_fanout: bool,
+    /// Whether a provider's rate limit headers are passed on.
+    pub(in crate::config) rate_limit_headers: RateLimitHeaders,
+}
+
+impl Default for Translation {
+    fn default() -> Self {
+        Self {
+            on_loss: OnLoss::Warn,
+            loss_comments: false,
+            repair_retry: true,
+            media_fetch: MediaFetch::Off,
+            n_fanout: false,
+            rate_limit_headers: RateLimitHeaders::Auto,
+        }
+    }
+}
+
+/// What happens when something cannot be translated.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum OnLoss {
+    /// It is dropped, and the answer says so.
+    Warn,
+    /// The request is refused.
+    Reject,
+    /// It is dropped.
+    Quiet,
+}
+
+/// Whether media is fetched.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum MediaFetch {
+    /// Never.
+    Off,
+    /// From listed hosts.
+    Allowlist,
+    /// From any public address.
+    On,
+}
+
+/// Whether rate limit headers are passed on.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum RateLimitHeaders {
+    /// When only one credential can serve the request.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Rules that change request bodies.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Payload {
+    /// Values set where the client sent none.
+    pub(in crate::config) default: Vec<Unread>,
+    /// The same with raw JSON values.
+    pub(in crate::config) default_raw: Vec<Unread>,
+    /// Values set whatever the client sent.
+    pub(in crate::config) r#override: Vec<Unread>,
+    /// The same with raw JSON values.
+    pub(in crate::config) override_raw: Vec<Unread>,
+    /// Fields taken out.
+    pub(in crate::config) filter: Vec<Unread>,
+}
+
+/// Usage records.
+#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Usage {
+    /// Days for which single records are kept.
+    pub(in crate::config) retention_days: u32,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { retention_days: 90 }
+    }
+}
+
+/// The admin listener.
+#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Admin {
+    /// Address to listen on.
+    pub(in crate::config) host: String,
+    /// Port to listen on.
+    pub(in crate::config) port: u16,
+    /// Key that `/admin` asks for. Empty: `/admin` is off.
+    pub(in crate::config) key: String,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8318,
+            key: String::new(),
+        }
+    }
+}
+
+/// Traces.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Otel {
+    /// OTLP endpoint. Empty: no traces.
+    pub(in crate::config) endpoint: String,
+}
+
+/// Reshaping of requests.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct Cloak {
+    /// When requests are reshaped.
+    pub(in crate::config) mode: CloakMode,
+}
+
+/// When requests are reshaped.
+#[derive(Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum CloakMode {
+    /// Never.
+    #[default]
+    Never,
+    /// For every client.
+    Always,
+    /// For clients that are not on a list.
+    Auto,
+}
+
+/// Anything: its shape comes with the feature, and nothing of it is kept.
+pub(in crate::config) struct Unread;
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl Serialize for Unread {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl JsonSchema for Unread {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Unread".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+}

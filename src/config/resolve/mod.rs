@@ -1,0 +1,222 @@
+//! What a config file means: file and environment in, [`Config`] out, every error on the way
+//! collected. Nothing here touches the process or the disk; [`Environment`] does.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::environment::Environment;
+use super::error::{Errors, KeyPath};
+use super::file::{File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
+use super::{Config, Limits, Retry, Strategy, Streaming, unavailable};
+use crate::account::Glob;
+use crate::upstream::{OutboundProxy, Timeouts};
+
+mod accounts;
+mod clients;
+mod entry;
+mod headers;
+mod listen;
+mod reference;
+mod routes;
+
+/// What flags say; it goes before everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--host`
+    pub host: Option<String>,
+    /// `--port`
+    pub port: Option<u16>,
+    /// `--log-level`
+    pub log_level: Option<log::LevelFilter>,
+}
+
+/// Resolves `file`.
+pub(super) fn resolve(
+    file: &File,
+    environment: &dyn Environment,
+    overrides: &Overrides,
+) -> Result<Config, Errors> {
+    let mut resolver = Resolver {
+        environment,
+        errors: Errors::default(),
+    };
+    unavailable::check(file, &mut resolver.errors);
+
+    let clients = clients::clients(&file.api_keys, &mut resolver);
+    let timeouts = timeouts(&file.timeouts, &mut resolver);
+    let proxy = proxy(&file.proxy_url, &"proxy-url".into(), &mut resolver);
+    let accounts = accounts::accounts(file, timeouts, proxy.as_ref(), &mut resolver);
+    let routes = routes::routes(&file.routes, &accounts.names, &mut resolver);
+    let open = clients.is_empty() && !file.allow_anonymous;
+    let config = Config {
+        listen: listen::listen(file, overrides, open, &mut resolver),
+        allow_anonymous: file.allow_anonymous || clients.is_empty(),
+        clients,
+        limits: limits(file.max_body_size, &file.limits, &mut resolver),
+        retry: retry(file, &mut resolver),
+        streaming: streaming(file, &mut resolver),
+        session_affinity: file.routing.session_affinity,
+        strategy: match file.routing.strategy {
+            StrategyName::RoundRobin => Strategy::RoundRobin,
+            StrategyName::FillFirst => Strategy::FillFirst,
+        },
+        timeouts,
+        routes,
+        accounts: accounts.enabled,
+        upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
+        rewrite_model: file.rewrite_model_in_response,
+        log: listen::log(file, overrides, &mut resolver),
+        digest: None,
+    };
+    resolver.errors.unless_any(config)
+}
+
+/// Collects errors and follows references.
+struct Resolver<'a> {
+    environment: &'a dyn Environment,
+    errors: Errors,
+}
+
+impl Resolver<'_> {
+    fn error(&mut self, path: impl Display, message: impl Display) {
+        self.errors.add(path, message);
+    }
+
+    /// The value that `text` stands for.
+    fn dereference(&mut self, text: &str, path: &KeyPath) -> Option<String> {
+        reference::dereference(text, self.environment)
+            .map_err(|message| self.error(path, message))
+            .ok()
+    }
+
+    /// `number`, which has to be one of `range`.
+    fn within(&mut self, number: u32, range: std::ops::RangeInclusive<u32>, path: &str) -> u32 {
+        if !range.contains(&number) {
+            let (low, high) = range.into_inner();
+            if high == u32::MAX {
+                self.error(path, format_args!("must be at least {low}"));
+            } else {
+                self.error(path, format_args!("must be from {low} to {high}"));
+            }
+        }
+        number
+    }
+
+    /// `size` in memory, which has to be one of `range`.
+    fn size(&mut self, size: Size, range: std::ops::RangeInclusive<u64>, path: &str) -> usize {
+        if !range.contains(&size.0) {
+            let (low, high) = range.into_inner();
+            if high == u64::MAX {
+                self.error(path, format_args!("must be at least {}", Size(low)));
+            } else {
+                let (low, high) = (Size(low), Size(high));
+                self.error(path, format_args!("must be from {low} to {high}"));
+            }
+        }
+        usize::try_from(size.0).unwrap_or(usize::MAX)
+    }
+
+    /// `duration`, which must not be zero.
+    fn above_zero(&mut self, duration: Seconds, path: impl Display) -> Duration {
+        if duration.0.is_zero() {
+            self.error(path, "must be greater than 0");
+        }
+        duration.0
+    }
+}
+
+fn limits(body: Size, limits: &RequestLimits, resolver: &mut Resolver<'_>) -> Limits {
+    let headers = resolver.within(limits.headers, 1..=256, "limits.headers");
+    let depth = resolver.within(limits.json_depth, 1..=128, "limits.json-depth");
+    let concurrent = resolver.within(limits.concurrent, 1..=u32::MAX, "limits.concurrent");
+    Limits {
+        body: resolver.size(body, 1..=u64::MAX, "max-body-size"),
+        header_size: resolver.size(limits.header_size, 1024..=1 << 20, "limits.header-size"),
+        headers: headers as usize,
+        json_depth: depth as usize,
+        body_timeout: resolver.above_zero(limits.body_timeout, "limits.body-timeout"),
+        concurrent: concurrent as usize,
+    }
+}
+
+fn retry(file: &File, resolver: &mut Resolver<'_>) -> Retry {
+    let cooldown = &file.cooldown;
+    if cooldown.min.0 > cooldown.max.0 {
+        resolver.error("cooldown.min", "must not be greater than cooldown.max");
+    }
+    Retry {
+        rounds: resolver.within(file.request_retry, 0..=100, "request-retry"),
+        bootstrap: resolver.within(
+            file.streaming.bootstrap_retries,
+            0..=100,
+            "streaming.bootstrap-retries",
+        ),
+        max_interval: resolver.above_zero(file.max_retry_interval, "max-retry-interval"),
+        cooldown_min: resolver.above_zero(cooldown.min, "cooldown.min"),
+        cooldown_max: resolver.above_zero(cooldown.max, "cooldown.max"),
+    }
+}
+
+fn streaming(file: &File, resolver: &mut Resolver<'_>) -> Streaming {
+    let keep_alive = file.streaming.keepalive_seconds.0;
+    let hold_back = file.streaming.hold_back;
+    Streaming {
+        keep_alive: (!keep_alive.is_zero()).then_some(keep_alive),
+        hold_back: resolver.size(hold_back, 1..=u64::MAX, "streaming.hold-back"),
+    }
+}
+
+fn timeouts(timeouts: &GlobalTimeouts, resolver: &mut Resolver<'_>) -> Timeouts {
+    Timeouts {
+        connect: resolver.above_zero(timeouts.connect, "timeouts.connect"),
+        first_byte: resolver.above_zero(timeouts.first_byte, "timeouts.first-byte"),
+        idle: resolver.above_zero(timeouts.idle, "timeouts.idle"),
+        total: resolver.above_zero(timeouts.total, "timeouts.total"),
+    }
+}
+
+/// The proxy that `url` names, or none for `""`, `direct` and `none`.
+fn proxy(url: &str, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<Arc<OutboundProxy>> {
+    let url = resolver.dereference(url, path)?;
+    if matches!(url.as_str(), "" | "direct" | "none") {
+        return None;
+    }
+    OutboundProxy::try_new(&url)
+        .map_err(|error| resolver.error(path, error))
+        .ok()
+        .map(Arc::new)
+}
+
+fn upstream_ca(path: Option<&str>, resolver: &mut Resolver<'_>) -> Option<PathBuf> {
+    let path = path.filter(|path| !path.is_empty())?;
+    let path = resolver.environment.locate(path.as_ref());
+    match resolver.environment.read(&path) {
+        Err(error) => resolver.error("upstream-ca", format_args!("cannot be read: {error}")),
+        Ok(pem) => {
+            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+            if certificates.map_or(true, |certificates| certificates.is_empty()) {
+                resolver.error("upstream-ca", "holds no PEM certificates");
+            }
+        }
+    }
+    Some(path)
+}
+
+fn glob(pattern: &str, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<Glob> {
+    Glob::try_new(pattern)
+        .map_err(|error| resolver.error(path, error))
+        .ok()
+}
+
+fn globs(patterns: &[String], path: &KeyPath, resolver: &mut Resolver<'_>) -> Vec<Glob> {
+    patterns
+        .iter()
+        .enumerate()
+        .filter_map(|(n, pattern)| glob(pattern, &path.item(n), resolver))
+        .collect()
+}

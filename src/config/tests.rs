@@ -1,0 +1,802 @@
+//! Whole files through [`load`].
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::account::{Account, HeaderSource};
+use crate::upstream::ProxyScheme;
+use crate::wire::Format;
+
+/// An environment that is only what a test says.
+#[derive(Default, Clone)]
+struct Fake {
+    variables: BTreeMap<&'static str, &'static str>,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Fake {
+    fn set(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.insert(name, value);
+        self
+    }
+
+    fn file(mut self, path: &str, content: &str) -> Self {
+        self.files.insert(path.into(), content.into());
+        self
+    }
+
+    fn load(&self, text: &str) -> Result<Config, Errors> {
+        self.load_with(text, &Overrides::default())
+    }
+
+    fn load_with(&self, text: &str, overrides: &Overrides) -> Result<Config, Errors> {
+        let environment = self.clone().file("config.yaml", text);
+        let source = Source::File("config.yaml".into());
+        load(&source, &environment, overrides)
+    }
+}
+
+impl Environment for Fake {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.files.get(path).cloned();
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn locate(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+}
+
+fn config(text: &str) -> Config {
+    Fake::default()
+        .load(text)
+        .unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+}
+
+fn account(text: &str) -> Account {
+    let config = config(text);
+    (*config.accounts[0]).clone()
+}
+
+/// The lines that a bad config is answered with.
+fn errors(text: &str) -> Vec<String> {
+    let errors = Fake::default().load(text).map(|_| ()).unwrap_err();
+    errors.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_empty_file_has_every_default() {
+    for text in ["", "# nothing\n", "{}", "api-keys:\nlimits:\n"] {
+        let config = config(text);
+        assert_eq!(config.limits.body, 64 << 20);
+        assert_eq!(config.limits.header_size, 64 << 10);
+        assert_eq!(config.retry.rounds, 3);
+        assert_eq!(config.retry.cooldown_max, Duration::from_secs(300));
+        assert_eq!(config.streaming.keep_alive, Some(Duration::from_secs(15)));
+        assert_eq!(config.streaming.hold_back, 1 << 20);
+        assert_eq!(config.strategy, Strategy::RoundRobin);
+        assert_eq!(config.timeouts.total, Duration::from_secs(900));
+        assert_eq!(config.log.level, log::LevelFilter::Info);
+        assert_eq!(config.listen.address.port(), 8317);
+        assert!(config.rewrite_model && config.allow_anonymous);
+        assert!(config.accounts.is_empty() && config.clients.is_empty());
+    }
+}
+
+#[test]
+fn roots_for_providers_are_read_at_load() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let environment = Fake::default().file("ca.pem", pem).file("no.pem", "text");
+    let config = environment.load("upstream-ca: ca.pem").unwrap();
+    assert_eq!(config.upstream_ca, Some("ca.pem".into()));
+    let error = environment.load("upstream-ca: no.pem").unwrap_err();
+    assert_eq!(error.to_string(), "upstream-ca: holds no PEM certificates");
+}
+
+#[test]
+fn every_error_is_reported_with_its_path() {
+    let cases: &[(&str, &[&str])] = &[
+        // Unknown keys, at any depth.
+        (
+            "api_keys: [a]\nlimits: {header: 3}\nrouting: {strategy: fill-first, affinity: true}\nzzz: 1",
+            &[
+                "api_keys: unknown key; did you mean `api-keys`?",
+                "limits.header: unknown key; did you mean `headers`?",
+                "routing.affinity: unknown key",
+                "zzz: unknown key",
+            ],
+        ),
+        (
+            "claude-api-key:\n- api-key: k\n  basurl: x\n  models: [{id: a, alais: b}]\n  timeouts: {total: 1, first_byte: 2}",
+            &[
+                "claude-api-key[0].basurl: unknown key; did you mean `base-url`?",
+                "claude-api-key[0].models[0].alais: unknown key; did you mean `alias`?",
+                "claude-api-key[0].timeouts.first_byte: unknown key; did you mean `first-byte`?",
+            ],
+        ),
+        // Duplicate keys.
+        (
+            "port: 1\nport: 2\ncooldown: {min: 1, max: 2, min: 3}",
+            &["port: is there twice", "cooldown.min: is there twice"],
+        ),
+        // Types, several at once, without the semantic errors they would bring along.
+        (
+            "port: abc\nhost: 1\nallow-anonymous: maybe\nmax-body-size: big\nlimits: 3\n\
+             timeouts: {connect: -1, idle: soon, total: 1e12}\nlog-level: loud\nrequest-retry: 1.5",
+            &[
+                "port: must be a whole number from 0 to 65535, not text",
+                "host: must be text, not a number; put it in quotes",
+                "allow-anonymous: must be true or false, not text",
+                "max-body-size: must be a size like 64MiB, 512KiB, 1GB or a number of bytes",
+                "limits: must be a map, not a number",
+                "timeouts.connect: must be a number of seconds from 0 to 31536000",
+                "timeouts.idle: must be a number of seconds from 0 to 31536000, not text",
+                "timeouts.total: must be a number of seconds from 0 to 31536000",
+                "log-level: must be one of error, warn, info, debug, trace",
+                "request-retry: must be a whole number from 0 to 4294967295, not a number",
+            ],
+        ),
+        (
+            "api-keys: [ok, 5, {key: [x]}, null]\nroutes: {model: x}\n\
+             claude-api-key: [3, {api-key: true, weight: -1, tags: [a], headers: {x: {}}}, {api-key: ''}]",
+            &[
+                "api-keys[1]: must be text or a map, not a number",
+                "api-keys[2].key: must be text, not a list",
+                "api-keys[3]: must be text or a map, not empty",
+                "routes: must be a list, not a map",
+                "claude-api-key[0]: must be a map, not a number",
+                "claude-api-key[1].api-key: must be text, not true or false; put it in quotes",
+                "claude-api-key[1].weight: must be a whole number from 0 to 4294967295",
+                "claude-api-key[1].tags: must be a map, not a list",
+                "claude-api-key[1].headers.x: must be text, not a map",
+                "claude-api-key[2].api-key: is empty",
+            ],
+        ),
+        (
+            "- a",
+            &["config.yaml: must be a map of keys, like `port: 8317`"],
+        ),
+        (
+            "text",
+            &["config.yaml: must be a map of keys, like `port: 8317`"],
+        ),
+        // Numbers that make no sense.
+        (
+            "max-body-size: 0\nlimits: {header-size: 100, headers: 300, json-depth: 0, body-timeout: 0, concurrent: 0}\n\
+             request-retry: 101\nmax-retry-interval: 0\ncooldown: {min: 9, max: 3}\n\
+             timeouts: {connect: 0}\nstreaming: {bootstrap-retries: 1000, hold-back: 0}\nhost: example.com",
+            &[
+                "timeouts.connect: must be greater than 0",
+                "host: must be an IP address or localhost",
+                "limits.headers: must be from 1 to 256",
+                "limits.json-depth: must be from 1 to 128",
+                "limits.concurrent: must be at least 1",
+                "max-body-size: must be at least 1",
+                "limits.header-size: must be from 1KiB to 1MiB",
+                "limits.body-timeout: must be greater than 0",
+                "cooldown.min: must not be greater than cooldown.max",
+                "request-retry: must be from 0 to 100",
+                "streaming.bootstrap-retries: must be from 0 to 100",
+                "max-retry-interval: must be greater than 0",
+                "streaming.hold-back: must be at least 1",
+            ],
+        ),
+        // Client keys.
+        (
+            "api-keys: [a, '', {key: a}, 'sha256:12', '${NOT_SET}', {name: x}, 'file:/none', {key: b, models: ['[']}]",
+            &[
+                "api-keys[1]: is empty",
+                "api-keys[2]: is the same key as api-keys[0]",
+                "api-keys[3]: must have 64 hexadecimal digits after sha256:",
+                "api-keys[4]: environment variable NOT_SET is not set",
+                "api-keys[5]: is empty",
+                "api-keys[6]: file '/none' cannot be read: entity not found",
+                "api-keys[7].models[0]: '[' has a '[' that is not closed or has nothing in it",
+            ],
+        ),
+        // Provider entries.
+        (
+            "openai-compatibility:\n- {name: one, api-key: k}\n- {preset: deepsek, wire-api: chat}\n\
+             - {preset: anthropic}\n- {base-url: 'ftp://x', weight: 0, prefix: /, proxy-url: 'ftp://p'}\n\
+             - {base-url: 'https://x', weight: 1001, timeouts: {idle: 0}, models: [{alias: a}, {id: a, name: b}, '']}",
+            &[
+                "openai-compatibility[0].base-url: is required, because the entry has no preset",
+                "openai-compatibility[1].preset: no preset has this name; did you mean `deepseek`?",
+                "openai-compatibility[2].preset: `anthropic` does not speak an OpenAI format; it has a list of its own",
+                "openai-compatibility[3].base-url: must start with http:// or https://",
+                "openai-compatibility[3].proxy-url: must start with http://, https://, socks5:// or socks5h://",
+                "openai-compatibility[3].weight: must be from 1 to 1000",
+                "openai-compatibility[3].prefix: must be a name like deepseek/",
+                "openai-compatibility[4].weight: must be from 1 to 1000",
+                "openai-compatibility[4].models[0]: needs an id",
+                "openai-compatibility[4].models[1]: has an id and a name that differ; give only one",
+                "openai-compatibility[4].models[2]: needs an id",
+                "openai-compatibility[4].timeouts.idle: must be greater than 0",
+            ],
+        ),
+        (
+            "claude-api-key:\n- {api-key: a, wire-api: chat, name: x}\n- {api-key: b, preset: glm, disabled: true}\n- {}\n\
+             - {api-key: c d}\n\
+             gemini-api-key:\n- {api-key: b, wire-api: responses, name: x, excluded-models: ['']}",
+            &[
+                "gemini-api-key[0].name: is the same as claude-api-key[0].name",
+                "claude-api-key[0].wire-api: is only for providers that speak an OpenAI format",
+                "claude-api-key[1].preset: is always anthropic in this list",
+                "claude-api-key[2].api-key: is empty",
+                "claude-api-key[3].api-key: must have only visible ASCII characters, no spaces",
+                "gemini-api-key[0].wire-api: is only for providers that speak an OpenAI format",
+                "gemini-api-key[0].excluded-models[0]: a model pattern must not be empty",
+            ],
+        ),
+        (
+            "openai-api-key: [{api-key: a}, {api-key: b}, {api-key: a, base-url: 'https://api.openai.com/'}]",
+            &[
+                "openai-api-key[2]: has the provider, address and key of openai-api-key[0]; give one of them a name",
+            ],
+        ),
+        (
+            "openai-api-key:\n- api-key: a\n  headers: {Host: x, 'bad name': x, transfer-encoding: x, X-A: \"a\\nb\", \
+             x-b: $, x-c: $authorization, x-d: '$not valid', x-e: x, X-E: y, x-f: '${NOT_SET}'}",
+            &[
+                "openai-api-key[0].headers.Host: is a header that the gateway sets itself",
+                "openai-api-key[0].headers.X-A: has characters that cannot be in a header",
+                "openai-api-key[0].headers.bad name: is not a header name",
+                "openai-api-key[0].headers.transfer-encoding: is a header that the gateway sets itself",
+                "openai-api-key[0].headers.x-b: must have the name of a header after $",
+                "openai-api-key[0].headers.x-c: must not copy the client's authorization",
+                "openai-api-key[0].headers.x-d: must have the name of a header after $",
+                "openai-api-key[0].headers.x-e: is there twice",
+                "openai-api-key[0].headers.x-f: environment variable NOT_SET is not set",
+            ],
+        ),
+        // Routes.
+        (
+            "openai-compatibility: [{name: local, base-url: 'http://127.0.0.1:1', disabled: true}]\n\
+             routes:\n- {model: 'a*', providers: [local, claude, openai, groq, lokal, nobody]}\n- {providers: [], models: ['']}",
+            &[
+                "routes[0].providers[4]: no provider or entry has this name; did you mean `local`?",
+                "routes[0].providers[5]: no provider or entry has this name",
+                "routes[1].model: a model pattern must not be empty",
+                "routes[1].models[0]: is empty",
+            ],
+        ),
+        (
+            "upstream-ca: /none.pem",
+            &["upstream-ca: cannot be read: entity not found"],
+        ),
+        // What is not built yet.
+        (
+            "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
+             translation: {on-loss: reject}\nprofiles: [a]\npayload: {override: [{}]}\nprices: [a]\n\
+             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
+             metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
+             claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
+            &[
+                "trusted-proxies: not available in this version",
+                "tls.enable: not available in this version",
+                "cors.origins: not available in this version",
+                "proxy-pool: not available in this version",
+                "routing.session-affinity: not available in this version",
+                "accounts: not available in this version",
+                "secret-keys: not available in this version",
+                "translation: not available in this version",
+                "profiles: not available in this version",
+                "payload.override: not available in this version",
+                "prices: not available in this version",
+                "database-url: not available in this version",
+                "redis-url: not available in this version",
+                "usage: not available in this version",
+                "admin: not available in this version",
+                "metrics-public: not available in this version",
+                "otel.endpoint: not available in this version",
+                "claude-api-key[0].allow-client-keys: not available in this version",
+                "claude-api-key[0].cloak.mode: not available in this version",
+            ],
+        ),
+    ];
+    for (text, want) in cases {
+        assert_eq!(errors(text), *want, "{text}");
+    }
+}
+
+#[test]
+fn errors_of_form_and_of_meaning_come_together() {
+    assert_eq!(
+        errors(
+            "prot: 1\nport: x\nhost: example.com\nopenai-compatibility: [{base-url: 5}, {name: a}]"
+        ),
+        [
+            "prot: unknown key; did you mean `port`?",
+            "port: must be a whole number from 0 to 65535, not text",
+            "openai-compatibility[0].base-url: must be text, not a number; put it in quotes",
+            "openai-compatibility[1].base-url: is required, because the entry has no preset",
+            "host: must be an IP address or localhost",
+        ]
+    );
+}
+
+#[test]
+fn a_syntax_error_has_a_line_and_a_missing_file_its_name() {
+    let error = errors("port: 1\nhost: [\n");
+    assert!(
+        error[0].starts_with("config.yaml: not valid YAML at line "),
+        "{error:?}"
+    );
+    let missing = Source::File("nowhere.yaml".into());
+    let error = load(&missing, &Fake::default(), &Overrides::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "nowhere.yaml: cannot be read: entity not found"
+    );
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    for text in [
+        "api-keys: hunter2",
+        "api-keys: {hunter2: 1, hunter2-and-a-very-long-tail-behind-it: 2}",
+        "api-keys: [[hunter2]]",
+        "api-keys: ['sha256:hunter2', '${hunter2', 'a${B}hunter2']",
+        "proxy-url: 'socks5://user:hunter2@'",
+        "proxy-url: 'ftp://user:hunter2@host'",
+        "proxy-url: ['hunter2']",
+        "claude-api-key: hunter2",
+        "claude-api-key: [hunter2]",
+        "claude-api-key: [{api-key: {a: hunter2}}]",
+        "claude-api-key: [{api-key: 'hunter2 hunter2'}]",
+        "claude-api-key: [{api-key: k, base-url: 'https://u:hunter2@ x'}]",
+        "claude-api-key: [{api-key: k, base-url: 'https://x/?key=hunter2'}]",
+        "claude-api-key: [{api-key: k, base-url: 'hunter2'}]",
+        "claude-api-key: [{api-key: k, headers: {x: \"hunter2\\n\\0\"}}]",
+        "claude-api-key: [{api-key: k, wire-api: hunter2}]",
+        "claude-api-key: [{api-key: k, weight: hunter2}]",
+        "log-level: hunter2",
+        "max-body-size: hunter2",
+        "redis-url: 'redis://:hunter2@x'\ndatabase-url: 'mysql://u:hunter2@x'\nadmin: {key: hunter2}",
+    ] {
+        let errors = Fake::default().load(text).map(|_| ()).unwrap_err();
+        // A short unknown key is shown: it has to be, to be found.
+        let shown = format!("{errors} {errors:?}").replace("api-keys.hunter2:", "");
+        let shown = shown.replace("\"api-keys.hunter2\"", "");
+        assert!(!shown.contains("hunter2"), "{text}: {shown}");
+    }
+}
+
+#[test]
+fn no_config_prints_a_secret() {
+    let config = config(
+        "api-keys: [hunter2-client-key-0123456789]\nproxy-url: 'http://user:hunter2@proxy'\n\
+         claude-api-key: [{api-key: sk-hunter2-0123456789, headers: {x-secret: hunter2}}]",
+    );
+    let shown = format!("{config:?} {config:#?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("sk-…6789"), "{shown}");
+}
+
+#[test]
+fn a_secret_comes_from_a_literal_a_variable_or_a_file() {
+    let environment = Fake::default()
+        .set("THE_KEY", " from-variable\n")
+        .set(
+            "TEAM",
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        )
+        .set("PROXY", "socks5://u:p@proxy")
+        .file("/run/key", "from-file\n");
+    let config = environment
+        .load(
+            "api-keys: ['${TEAM}', 'file:/run/key']\nproxy-url: '${PROXY}'\n\
+             claude-api-key: [{api-key: literal}, {api-key: '${THE_KEY}'}, {api-key: 'file:/run/key'}]",
+        )
+        .unwrap();
+    let keys: Vec<_> = config
+        .accounts
+        .iter()
+        .map(|account| account.key.expose())
+        .collect();
+    assert_eq!(keys, ["literal", "from-variable", "from-file"]);
+    assert_eq!(config.clients[0].hash, KeyHash::of(b"abc"));
+    assert_eq!(config.clients[1].hash, KeyHash::of(b"from-file"));
+    let proxy = config.accounts[0].proxy.clone().unwrap();
+    assert_eq!((proxy.scheme, &*proxy.host), (ProxyScheme::Socks5, "proxy"));
+}
+
+#[test]
+fn an_entry_has_all_its_keys() {
+    let account = account(
+        "timeouts: {total: 60}\nopenai-compatibility:\n- name: mine\n  preset: deepseek\n  api-key: k\n  \
+         base-url: 'https://eu.deepseek.com/v1/'\n  prefix: /ds\n  \
+         models: [plain, {id: a, alias: b}, {name: c}]\n  excluded-models: ['*-old']\n  \
+         headers: {X-Fixed: v, x-copied: $X-Client}\n  wire-api: responses\n  tags: {team: core}\n  \
+         weight: 7\n  priority: -2\n  timeouts: {connect: 0.5}",
+    );
+    assert_eq!(&*account.name, "mine");
+    assert_eq!(account.preset.name, "deepseek");
+    assert_eq!(account.providers, ["deepseek".into(), "mine".into()]);
+    assert_eq!(account.formats, [Format::OpenAiResponses]);
+    assert_eq!(account.base.to_url(), "https://eu.deepseek.com/v1");
+    assert_eq!(account.prefix.as_deref(), Some("ds/"));
+    let models: Vec<_> = account.models.iter().map(|m| (&*m.id, &*m.alias)).collect();
+    assert_eq!(models, [("plain", "plain"), ("a", "b"), ("c", "c")]);
+    assert!(account.excluded[0].matches("x-old"));
+    assert_eq!(account.headers[0].0, "x-fixed");
+    assert_eq!(
+        account.headers[0].1,
+        HeaderSource::Fixed("v".parse().unwrap())
+    );
+    assert_eq!(
+        account.headers[1].1,
+        HeaderSource::Client("x-client".parse().unwrap())
+    );
+    assert_eq!(account.tags["team"], "core");
+    assert_eq!((account.weight, account.priority), (7, -2));
+    assert_eq!(account.timeouts.connect, Duration::from_millis(500));
+    assert_eq!(account.timeouts.total, Duration::from_secs(60));
+    assert_eq!(account.timeouts.idle, Duration::from_secs(120));
+}
+
+#[test]
+fn each_list_has_its_provider() {
+    let config = config(
+        "claude-api-key: [{api-key: k}]\nopenai-api-key: [{api-key: k}, {api-key: l, wire-api: chat}]\n\
+         gemini-api-key: [{api-key: k, name: mine}]\n\
+         openai-compatibility: [{preset: ollama}, {base-url: 'http://x'}, {base-url: 'http://y', name: y}]",
+    );
+    let shown: Vec<_> = config
+        .accounts
+        .iter()
+        .map(|a| {
+            format!(
+                "{} {:?} {} {:?}",
+                a.name,
+                a.providers,
+                a.base.to_url(),
+                a.formats
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#"anthropic-1 ["anthropic"] https://api.anthropic.com [Claude]"#,
+            r#"openai-1 ["openai"] https://api.openai.com [OpenAiChat, OpenAiResponses]"#,
+            r#"openai-2 ["openai"] https://api.openai.com [OpenAiChat]"#,
+            r#"mine ["gemini", "mine"] https://generativelanguage.googleapis.com [Gemini]"#,
+            r#"ollama-1 ["ollama"] http://127.0.0.1:11434/v1 [OpenAiChat]"#,
+            r#"openai-compatibility-1 ["openai-compatibility"] http://x [OpenAiChat]"#,
+            r#"y ["y"] http://y [OpenAiChat]"#,
+        ]
+    );
+}
+
+#[test]
+fn a_default_name_gives_way_to_the_operators_own() {
+    let config = config("claude-api-key: [{api-key: a}, {api-key: b, name: anthropic-1}]");
+    let names: Vec<_> = config
+        .accounts
+        .iter()
+        .map(|account| &*account.name)
+        .collect();
+    assert_eq!(names, ["anthropic-2", "anthropic-1"]);
+}
+
+#[test]
+fn an_account_keeps_its_id_while_its_provider_address_key_and_name_stay() {
+    let id = |entry: &str| account(&format!("claude-api-key: [{entry}]")).id;
+    let first = id("{api-key: k}");
+    assert_eq!(
+        id("{api-key: k, weight: 5, models: [m], proxy-url: 'http://p'}"),
+        first
+    );
+    assert_eq!(
+        id("{api-key: k, base-url: 'https://api.anthropic.com/'}"),
+        first
+    );
+    assert_ne!(id("{api-key: l}"), first);
+    assert_ne!(id("{api-key: k, name: n}"), first);
+    assert_ne!(id("{api-key: k, base-url: 'https://other'}"), first);
+    let moved = config("claude-api-key: [{api-key: x}, {api-key: k}]");
+    assert_eq!(moved.accounts[1].id, first);
+}
+
+#[test]
+fn a_disabled_entry_is_left_out() {
+    let config = config("claude-api-key: [{api-key: a, disabled: true}, {api-key: a}]");
+    assert_eq!(config.accounts.len(), 1);
+    assert_eq!(&*config.accounts[0].name, "anthropic-2");
+}
+
+#[test]
+fn an_entry_without_a_proxy_takes_the_global_one_unless_it_says_direct() {
+    let config = config(
+        "proxy-url: 'http://global'\nclaude-api-key: [{api-key: a}, {api-key: b, proxy-url: ''}, \
+         {api-key: c, proxy-url: direct}, {api-key: d, proxy-url: none}, {api-key: e, proxy-url: 'socks5h://own'}]",
+    );
+    let proxies: Vec<_> = config
+        .accounts
+        .iter()
+        .map(|account| account.proxy.as_ref().map(ToString::to_string))
+        .collect();
+    let want = [
+        Some("http://global:80"),
+        None,
+        None,
+        None,
+        Some("socks5h://own:1080"),
+    ];
+    assert_eq!(proxies, want.map(|proxy| proxy.map(str::to_owned)));
+}
+
+#[test]
+fn client_keys_are_kept_as_hashes_with_what_they_may_do() {
+    let config = config(
+        "api-keys: [plain, {key: other, name: team-a, tags: {project: search}, models: ['claude-*']}]",
+    );
+    assert_eq!(config.clients[0].hash, KeyHash::of(b"plain"));
+    assert_eq!(&*config.clients[0].name, "key-1");
+    assert_eq!(&*config.clients[1].name, "team-a");
+    assert_eq!(config.clients[1].tags["project"], "search");
+    assert!(config.clients[1].models[0].matches("claude-x"));
+    assert!(!config.allow_anonymous);
+}
+
+#[test]
+fn routes_name_providers_presets_and_entries() {
+    let config = config(
+        "openai-compatibility: [{name: local, base-url: 'http://127.0.0.1:1'}]\n\
+         routes: [{model: 'claude-*', providers: [claude, local, groq], models: [a, b]}]",
+    );
+    assert!(config.routes[0].model.matches("claude-x"));
+    assert_eq!(config.routes[0].providers, ["anthropic", "local", "groq"]);
+    assert_eq!(config.routes[0].models, ["a", "b"]);
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let file = "host: 10.0.0.1\nport: 1\nlog-level: warn\nallow-anonymous: true";
+    let fallback = Fake::default().set("HOST", "10.0.0.2").set("PORT", "2");
+    let named = fallback
+        .clone()
+        .set("AI_PROXY_HOST", "10.0.0.3")
+        .set("AI_PROXY_PORT", "3")
+        .set("AI_PROXY_LOG_LEVEL", "debug");
+    let flags = Overrides {
+        host: Some("::1".to_owned()),
+        port: Some(4),
+        log_level: Some(log::LevelFilter::Trace),
+    };
+    let none = Overrides::default();
+    for (environment, overrides, address, level) in [
+        (
+            &Fake::default(),
+            &none,
+            "10.0.0.1:1",
+            log::LevelFilter::Warn,
+        ),
+        (&fallback, &none, "10.0.0.2:2", log::LevelFilter::Warn),
+        (&named, &none, "10.0.0.3:3", log::LevelFilter::Debug),
+        (&named, &flags, "[::1]:4", log::LevelFilter::Trace),
+    ] {
+        let config = environment.load_with(file, overrides).unwrap();
+        assert_eq!(config.listen.address.to_string(), address);
+        assert_eq!(config.log.level, level);
+    }
+}
+
+#[test]
+fn variables_that_were_not_meant_for_us_are_passed_over() {
+    let environment = Fake::default()
+        .set("HOST", "my-laptop")
+        .set("AI_PROXY_PORT", "tcp://10.0.0.7:8317")
+        .set("AI_PROXY_HOST", "");
+    let config = environment.load("allow-anonymous: true").unwrap();
+    assert_eq!(config.listen.address.to_string(), "0.0.0.0:8317");
+}
+
+#[test]
+fn a_bad_variable_or_flag_is_reported_by_its_name() {
+    let environment = Fake::default()
+        .set("AI_PROXY_HOST", "nowhere.example")
+        .set("AI_PROXY_PORT", "70000")
+        .set("AI_PROXY_LOG_LEVEL", "loud");
+    let errors = environment.load("").unwrap_err().to_string();
+    assert_eq!(
+        errors,
+        "AI_PROXY_HOST: must be an IP address or localhost\n\
+         AI_PROXY_PORT: must be a whole number from 0 to 65535\n\
+         AI_PROXY_LOG_LEVEL: must be one of error, warn, info, debug, trace, off"
+    );
+    let overrides = Overrides {
+        host: Some("nowhere".to_owned()),
+        ..Overrides::default()
+    };
+    let errors = Fake::default().load_with("", &overrides).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "--host: must be an IP address or localhost"
+    );
+}
+
+#[test]
+fn without_client_keys_only_this_host_may_connect() {
+    for (text, address, narrowed) in [
+        ("", "127.0.0.1:8317", true),
+        ("host: '::'", "127.0.0.1:8317", true),
+        ("host: 127.0.0.2", "127.0.0.2:8317", false),
+        ("host: '::1'", "[::1]:8317", false),
+        ("host: localhost", "127.0.0.1:8317", false),
+        ("allow-anonymous: true", "0.0.0.0:8317", false),
+        ("api-keys: [k]", "0.0.0.0:8317", false),
+    ] {
+        let listen = config(text).listen;
+        assert_eq!(listen.address.to_string(), address, "{text}");
+        assert_eq!(listen.narrowed, narrowed, "{text}");
+    }
+}
+
+#[test]
+fn the_config_is_searched_for_in_order() {
+    let here = Fake::default().file("config.yaml", "");
+    let named = here.clone().set("AI_PROXY_CONFIG", "/etc/a.yaml");
+    let flag = Some(PathBuf::from("b.yaml"));
+    assert_eq!(Source::find(flag, &named), Source::File("b.yaml".into()));
+    assert_eq!(
+        Source::find(None, &named),
+        Source::File("/etc/a.yaml".into())
+    );
+    assert_eq!(
+        Source::find(None, &here),
+        Source::File("config.yaml".into())
+    );
+    assert_eq!(Source::find(None, &Fake::default()), Source::Variables);
+}
+
+#[test]
+fn without_a_file_every_provider_whose_variable_is_set_is_used() {
+    let environment = Fake::default()
+        .set("GOOGLE_API_KEY", "g")
+        .set("ANTHROPIC_API_KEY", "a")
+        .set("OPENAI_API_KEY", " ");
+    let config = load(&Source::Variables, &environment, &Overrides::default()).unwrap();
+    let accounts: Vec<_> = config
+        .accounts
+        .iter()
+        .map(|account| (&*account.name, account.key.expose()))
+        .collect();
+    assert_eq!(accounts, [("anthropic-1", "a"), ("gemini-1", "g")]);
+    assert!(config.listen.narrowed);
+    assert_eq!(config.digest, None);
+}
+
+#[test]
+fn without_a_file_or_a_variable_the_ways_to_start_are_named() {
+    let nothing = load(&Source::Variables, &Fake::default(), &Overrides::default());
+    let message = nothing.unwrap_err().to_string();
+    for way in [
+        "config.yaml",
+        "OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY",
+        "`ai-proxy demo`",
+    ] {
+        assert!(message.contains(way), "{message}");
+    }
+}
+
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+
+#[test]
+fn the_example_is_a_valid_config() {
+    let environment = Fake::default()
+        .set("ANTHROPIC_API_KEY", "a")
+        .set("DEEPSEEK_API_KEY", "d");
+    let config = environment.load(EXAMPLE).unwrap();
+    assert_eq!(config.accounts.len(), 2);
+    assert_eq!(config.routes.len(), 1);
+}
+
+#[test]
+fn the_example_has_every_key_with_its_default() {
+    let tree = schema::tree();
+    let example = yaml::parse(EXAMPLE).unwrap();
+    let mut missing = Vec::new();
+    compare(&tree, &tree, &[&example], "", &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// Looks for each key of `schema` in one of `nodes`, and for its default unless it is a list or map,
+/// of which the example shows items.
+fn compare(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    nodes: &[&tree::Node],
+    path: &str,
+    missing: &mut Vec<String>,
+) {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(&reference[1..]).unwrap(),
+        None => schema,
+    };
+    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+        compare(root, alternative, nodes, path, missing);
+    }
+    for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        let found: Vec<_> = nodes.iter().filter_map(|node| child(node, key)).collect();
+        if found.is_empty() && !path.starts_with(".api-keys") {
+            missing.push(path.clone());
+            continue;
+        }
+        let in_list = path.contains("[]");
+        let default = &below["default"];
+        if !in_list && !default.is_object() && !default.is_array() && !is(found[0], default) {
+            missing.push(format!("{path} = {default}"));
+        }
+        compare(root, below, &found, &path, missing);
+    }
+    if let Some(below) = schema.get("items") {
+        let items: Vec<_> = nodes
+            .iter()
+            .filter_map(|node| match node {
+                tree::Node::List(items) => Some(items),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        // Three of the four provider lists show nothing that the first does not.
+        if !items.is_empty() && !path.starts_with(".openai") {
+            compare(root, below, &items, &format!("{path}[]"), missing);
+        }
+    }
+}
+
+fn child<'a>(node: &'a tree::Node, key: &str) -> Option<&'a tree::Node> {
+    match node {
+        tree::Node::Map(entries) => {
+            let entry = entries.iter().find(|(name, _)| name == key)?;
+            Some(&entry.1)
+        }
+        _ => None,
+    }
+}
+
+fn is(node: &tree::Node, default: &serde_json::Value) -> bool {
+    match node {
+        tree::Node::Null => default.is_null(),
+        tree::Node::Bool(bool) => default == bool,
+        tree::Node::Unsigned(number) => default == number,
+        tree::Node::Text(text) => default == text,
+        _ => false,
+    }
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_answered() {
+    let environment = Fake::default();
+    for (end, _) in EXAMPLE.char_indices().step_by(7) {
+        // A config or errors, but no panic.
+        let _ = environment.load(&EXAMPLE[..end]);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_answered(text in "(port|api-keys|routes|- |: |[-:,\\[\\]{}&*!#'\"|>.<%@` \n0-9a-c\u{e9}\t\r]){0,60}") {
+        let _ = Fake::default().load(&text);
+    }
+}
+
+#[test]
+fn the_schema_is_json_that_knows_every_list() {
+    let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
+    for list in ["claude-api-key", "openai-compatibility"] {
+        assert_eq!(schema["properties"][list]["items"]["$ref"], "#/$defs/Entry");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["properties"]["port"]["default"], 8317);
+}

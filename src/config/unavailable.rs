@@ -1,0 +1,80 @@
+//! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
+
+use super::error::{Errors, KeyPath};
+use super::file::{Admin, CloakMode, Entry, File, Translation, Usage};
+
+/// A key, and whether it asks for more than its default.
+type Row<T> = (&'static str, fn(&T) -> bool);
+
+/// The keys of a file.
+const KEYS: &[Row<File>] = &[
+    ("trusted-proxies", |file| !file.trusted_proxies.is_empty()),
+    ("tls.enable", |file| file.tls.enable),
+    ("cors.origins", |file| !file.cors.origins.is_empty()),
+    ("proxy-pool", |file| !file.proxy_pool.is_empty()),
+    ("accounts", |file| !file.accounts.is_empty()),
+    ("secret-keys", |file| !file.secret_keys.is_empty()),
+    ("translation", |file| {
+        file.translation != Translation::default()
+    }),
+    ("profiles", |file| !file.profiles.is_empty()),
+    ("payload.default", |file| !file.payload.default.is_empty()),
+    ("payload.default-raw", |file| {
+        !file.payload.default_raw.is_empty()
+    }),
+    ("payload.override", |file| {
+        !file.payload.r#override.is_empty()
+    }),
+    ("payload.override-raw", |file| {
+        !file.payload.override_raw.is_empty()
+    }),
+    ("payload.filter", |file| !file.payload.filter.is_empty()),
+    ("prices", |file| !file.prices.is_empty()),
+    ("database-url", |file| {
+        file.database_url != File::DATABASE_URL
+    }),
+    ("redis-url", |file| !file.redis_url.is_empty()),
+    ("usage", |file| file.usage != Usage::default()),
+    ("admin", |file| file.admin != Admin::default()),
+    ("metrics-public", |file| file.metrics_public),
+    ("otel.endpoint", |file| !file.otel.endpoint.is_empty()),
+];
+
+/// The keys of an entry of the provider lists.
+const ENTRY_KEYS: &[Row<Entry>] = &[
+    ("allow-client-keys", |entry| entry.allow_client_keys),
+    ("cloak.mode", |entry| entry.cloak.mode != CloakMode::Never),
+];
+
+const MESSAGE: &str = "not available in this version";
+
+/// Reports what a file asks for and this version does not have.
+pub(super) fn check(file: &File, errors: &mut Errors) {
+    for (path, is_wanted) in KEYS {
+        if is_wanted(file) {
+            errors.add(path, MESSAGE);
+        }
+    }
+    for (list, entries) in file.lists() {
+        for (n, entry) in entries.iter().enumerate() {
+            for (key, is_wanted) in ENTRY_KEYS {
+                if is_wanted(entry) {
+                    errors.add(KeyPath::from(list).item(n).key(key), MESSAGE);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the key at `path` of the reference page, or what holds it, is in the table.
+#[cfg(test)]
+pub(super) fn contains(path: &str) -> bool {
+    let holds = |key: &str, path: &str| {
+        path.strip_prefix(key)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    match path.split_once("[].") {
+        Some((_, path)) => ENTRY_KEYS.iter().any(|(key, _)| holds(key, path)),
+        None => KEYS.iter().any(|(key, _)| holds(key, path)),
+    }
+}
