@@ -4,13 +4,36 @@
 //! has to know what relaying untouched bytes needs: errors both ways, what an event weighs, where
 //! the model's name stands, what keeps a silent stream alive.
 
+mod claude;
+mod event;
+pub mod fault;
+mod gemini;
 pub mod json;
+mod openai;
+mod openai_chat;
+mod openai_responses;
 pub mod sse;
 
 #[cfg(test)]
 mod fixtures;
 
+pub use claude::Claude;
+pub use gemini::Gemini;
+pub use openai_chat::OpenAiChat;
+pub use openai_responses::OpenAiResponses;
+
 use crate::chat::Fault;
+use event::{event_type, has_member, unframe};
+
+/// The codec of a format.
+pub fn codec(format: Format) -> &'static dyn Codec {
+    match format {
+        Format::OpenAiChat => &OpenAiChat,
+        Format::OpenAiResponses => &OpenAiResponses,
+        Format::Claude => &Claude,
+        Format::Gemini => &Gemini,
+    }
+}
 
 /// The four formats that clients and providers speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,3 +130,6 @@ pub trait Codec: Sync {
     /// arrays not counted.
     fn answer_model_path(&self, shape: Shape) -> &'static [&'static str];
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,15 +92,8 @@ pub fn shallow<'a>(
     scanner.at += 1;
     scanner.skip_space();
     let is_empty = scanner.peek() == Some(b'}');
-    while !is_empty {
-        each(scanner.member()?);
-        scanner.skip_space();
-        match scanner.peek() {
-            Some(b',') => scanner.at += 1,
-            Some(b'}') => break,
-            _ => return scanner.fail("expected `,` or `}`"),
-        }
-        scanner.skip_space();
+    if !is_empty {
+        scanner.members(&mut each)?;
     }
     let close = scanner.at;
     scanner.at += 1;
@@ -124,6 +117,20 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    /// The members of the outermost object, up to its `}`.
+    fn members(&mut self, each: &mut impl FnMut(Member<'a>)) -> Result<(), JsonError> {
+        loop {
+            each(self.member()?);
+            self.skip_space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => return Ok(()),
+                _ => return self.fail("expected `,` or `}`"),
+            }
+            self.skip_space();
+        }
+    }
+
     fn member(&mut self) -> Result<Member<'a>, JsonError> {
         let raw_key = self.key()?;
         self.skip_space();

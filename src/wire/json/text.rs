@@ -191,7 +191,7 @@ mod tests {
         #[test]
         fn quoting_is_what_serde_writes_up_to_short_escapes(text in any::<String>()) {
             let quoted = quote(&text);
-            prop_assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text.clone());
+            prop_assert_eq!(&serde_json::from_str::<String>(&quoted).unwrap(), &text);
             prop_assert_eq!(unquote(quoted.as_bytes()).unwrap(), text);
         }
 

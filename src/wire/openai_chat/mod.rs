@@ -1,0 +1,129 @@
+//! OpenAI Chat Completions, and the many servers that speak it.
+
+use memchr::memmem;
+
+use crate::chat::Fault;
+
+use super::fault;
+use super::json::{elements, is_blank, pick, unquote};
+use super::openai::OpenAiError;
+use super::{Codec, ErrorReply, Shape, Weight, unframe};
+
+/// The Chat Completions format.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiChat;
+
+impl Codec for OpenAiChat {
+    fn encode_fault(&self, fault: &Fault, _request_id: &str) -> ErrorReply {
+        let error = OpenAiError::new(fault);
+        ErrorReply {
+            status: error.status,
+            body: format!(r#"{{"error":{}}}"#, error.object()).into_bytes(),
+        }
+    }
+
+    fn encode_stream_fault(
+        &self,
+        fault: &Fault,
+        _request_id: &str,
+        shape: Shape,
+        _begun: bool,
+        out: &mut Vec<u8>,
+    ) {
+        if shape == Shape::Sse {
+            let error = OpenAiError::new(fault).object();
+            out.extend_from_slice(format!("data: {{\"error\":{error}}}\n\n").as_bytes());
+        }
+    }
+
+    fn decode_fault(&self, status: u16, body: &[u8]) -> Fault {
+        fault::decode(status, body)
+    }
+
+    fn weigh(&self, event: &[u8], shape: Shape) -> Weight {
+        let Some(event) = unframe(event, shape) else {
+            return Weight::Quiet;
+        };
+        let data = event.data.trim_ascii();
+        if data == b"[DONE]" {
+            return Weight::Final;
+        }
+        if is_plain_content(data) {
+            return Weight::Content;
+        }
+        if event.name == Some(b"error") {
+            return Weight::Fault(fault::decode(fault::IN_STREAM, data));
+        }
+        weigh_chunk(data).unwrap_or(Weight::Content)
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": ping\n\n")
+    }
+
+    fn answer_model_path(&self, _shape: Shape) -> &'static [&'static str] {
+        &["model"]
+    }
+}
+
+/// The common chunk, told without reading it: text, no error, and no reason to finish. Quotes inside
+/// of strings are escaped, so these words with their quotes can only be keys or whole strings.
+fn is_plain_content(data: &[u8]) -> bool {
+    let has_text = memmem::find(data, b"\"content\":\"")
+        .is_some_and(|at| data.get(at + 11).is_some_and(|first| *first != b'"'));
+    has_text
+        && memmem::find(data, b"\"error\"").is_none()
+        && memmem::find_iter(data, b"\"finish_reason\"")
+            .all(|at| data[at + 15..].starts_with(b":null"))
+}
+
+/// `None` for what is no chunk we know.
+fn weigh_chunk(data: &[u8]) -> Option<Weight> {
+    let [choices, error, usage] = pick(data, ["choices", "error", "usage"])?;
+    if error.is_some_and(|error| !is_blank(error)) {
+        return Some(Weight::Fault(fault::decode(fault::IN_STREAM, data)));
+    }
+    let Some(choices) = choices else {
+        // Usage alone, as some servers send it behind the last choice.
+        return usage.map(|_| Weight::Quiet);
+    };
+    let mut weight = Weight::Quiet;
+    for choice in elements(choices)? {
+        match weigh_choice(choice, data)? {
+            Weight::Quiet => {}
+            Weight::Content if weight == Weight::Final => {}
+            heavier => weight = heavier,
+        }
+    }
+    Some(weight)
+}
+
+fn weigh_choice(choice: &[u8], data: &[u8]) -> Option<Weight> {
+    let [delta, reason, message, text] =
+        pick(choice, ["delta", "finish_reason", "message", "text"])?;
+    if let Some(reason) = reason.filter(|reason| !is_blank(reason)) {
+        return Some(if unquote(reason).as_deref() == Some("error") {
+            Weight::Fault(fault::decode(fault::IN_STREAM, data))
+        } else {
+            Weight::Final
+        });
+    }
+    let is_content = [message, text]
+        .into_iter()
+        .flatten()
+        .any(|raw| !is_blank(raw))
+        || delta.is_some_and(carries_content);
+    Some(if is_content {
+        Weight::Content
+    } else {
+        Weight::Quiet
+    })
+}
+
+/// A role alone is no content; text, reasoning, refusals, calls and what we do not know are.
+fn carries_content(delta: &[u8]) -> bool {
+    super::has_member(delta, |key, value| key != "role" && !is_blank(value))
+}
+
+#[cfg(test)]
+mod tests;
