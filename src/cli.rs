@@ -70,7 +70,11 @@ impl Flags {
 
     /// What the flags say about the config.
     pub fn overrides(&self) -> Overrides {
-        Overrides { host: self.host.clone(), port: self.port, log_level: self.log_level }
+        Overrides {
+            host: self.host.clone(),
+            port: self.port,
+            log_level: self.log_level,
+        }
     }
 
     /// What to do.

@@ -26,7 +26,12 @@ pub struct Live {
 impl Live {
     fn new(config: Config, book: &Book) -> Self {
         Self {
-            router: Router::new(&config.accounts, config.routes.clone(), config.strategy, book),
+            router: Router::new(
+                &config.accounts,
+                config.routes.clone(),
+                config.strategy,
+                book,
+            ),
             clients: config
                 .clients
                 .iter()
@@ -45,7 +50,9 @@ impl Live {
     /// time: a guess learns nothing from how long it takes to be wrong.
     pub fn client(&self, key: &[u8]) -> Option<&Arc<ClientKey>> {
         let hash = KeyHash::of(key);
-        self.clients.get(&hash).filter(|client| client.hash.matches(&hash))
+        self.clients
+            .get(&hash)
+            .filter(|client| client.hash.matches(&hash))
     }
 }
 

@@ -60,7 +60,13 @@ fn build(level: LevelFilter, format: LogFormat) -> Logger {
     builder.filter_level(level);
     if level < LevelFilter::Debug {
         // Pingora reports what the access line says already, and every client that hangs up.
-        for module in ["pingora", "pingora_core", "pingora_proxy", "hickory_resolver", "hickory_net"] {
+        for module in [
+            "pingora",
+            "pingora_core",
+            "pingora_proxy",
+            "hickory_resolver",
+            "hickory_net",
+        ] {
             builder.filter_module(module, LevelFilter::Error.min(level));
         }
     }
@@ -69,13 +75,24 @@ fn build(level: LevelFilter, format: LogFormat) -> Logger {
     match format {
         LogFormat::Text => builder.format(|out, record| {
             let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
-            writeln!(out, "{now} {:5} {} {}", record.level(), record.target(), record.args())
+            writeln!(
+                out,
+                "{now} {:5} {} {}",
+                record.level(),
+                record.target(),
+                record.args()
+            )
         }),
         LogFormat::Json => builder.format(|out, record| {
             let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
             let message = record.args().to_string();
-            let line = match message.strip_prefix('{').filter(|_| record.target() == ACCESS_TARGET) {
-                Some(members) => format!("{{\"time\":\"{now}\",\"level\":\"INFO\",\"target\":\"access\",{members}"),
+            let line = match message
+                .strip_prefix('{')
+                .filter(|_| record.target() == ACCESS_TARGET)
+            {
+                Some(members) => format!(
+                    "{{\"time\":\"{now}\",\"level\":\"INFO\",\"target\":\"access\",{members}"
+                ),
                 None => json(&now, record, &message),
             };
             writeln!(out, "{line}")
@@ -92,7 +109,12 @@ fn json(now: &str, record: &Record<'_>, message: &str) -> String {
         target: &'a str,
         message: &'a str,
     }
-    let line = Line { time: now, level: record.level().as_str(), target: record.target(), message };
+    let line = Line {
+        time: now,
+        level: record.level().as_str(),
+        target: record.target(),
+        message,
+    };
     serde_json::to_string(&line).unwrap_or_default()
 }
 

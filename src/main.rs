@@ -29,13 +29,23 @@ fn main() -> ExitCode {
             launch(&flags, source, environment, None)
         }
         Command::Demo { once } => match prepare_demo(once) {
-            Ok((file, demo)) => launch(&flags, Source::File(file.path().to_owned()), environment, Some(demo)),
+            Ok((file, demo)) => launch(
+                &flags,
+                Source::File(file.path().to_owned()),
+                environment,
+                Some(demo),
+            ),
             Err(error) => failed(&format!("cannot prepare the demo: {error}")),
         },
     }
 }
 
-fn launch(flags: &Flags, source: Source, environment: Arc<dyn Environment>, demo: Option<Demo>) -> ExitCode {
+fn launch(
+    flags: &Flags,
+    source: Source,
+    environment: Arc<dyn Environment>,
+    demo: Option<Demo>,
+) -> ExitCode {
     let overrides = flags.overrides();
     let config = match config::load(&source, &*environment, &overrides) {
         Ok(config) => config,
@@ -71,7 +81,11 @@ fn check(flags: &Flags, environment: &dyn Environment) -> ExitCode {
     }
     match config::load(&source, environment, &flags.overrides()) {
         Ok(config) if conf.is_ok() => {
-            println!("ok: {} accounts, {} client keys", config.accounts.len(), config.clients.len());
+            println!(
+                "ok: {} accounts, {} client keys",
+                config.accounts.len(),
+                config.clients.len()
+            );
             ExitCode::SUCCESS
         }
         Ok(_) => ExitCode::from(BAD_CONFIG),
@@ -83,7 +97,10 @@ fn check(flags: &Flags, environment: &dyn Environment) -> ExitCode {
 fn prepare_demo(once: bool) -> std::io::Result<(tempfile::NamedTempFile, Demo)> {
     let provider = TcpListener::bind("127.0.0.1:0")?;
     provider.set_nonblocking(true)?;
-    let file = tempfile::Builder::new().prefix("ai-proxy-demo-").suffix(".yaml").tempfile()?;
+    let file = tempfile::Builder::new()
+        .prefix("ai-proxy-demo-")
+        .suffix(".yaml")
+        .tempfile()?;
     std::fs::write(file.path(), demo::config_yaml(provider.local_addr()?))?;
     Ok((file, Demo { provider, once }))
 }

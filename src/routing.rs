@@ -70,7 +70,12 @@ struct ProviderScope {
 
 impl Router {
     /// Prepares the table. Healths and cursors come from `book`.
-    pub fn new(accounts: &[Arc<Account>], rules: Vec<RouteRule>, strategy: Strategy, book: &Book) -> Self {
+    pub fn new(
+        accounts: &[Arc<Account>],
+        rules: Vec<RouteRule>,
+        strategy: Strategy,
+        book: &Book,
+    ) -> Self {
         let builder = Builder { strategy, book };
         let mut by_prefix: HashMap<&str, Vec<&Arc<Account>>> = HashMap::new();
         for account in accounts {
@@ -147,7 +152,10 @@ impl Router {
             .flat_map(|of_provider| of_provider.all.iter().cloned())
             .collect();
         (!tiers.is_empty()).then(|| Route {
-            targets: SmallVec::from_iter([Target { tiers: tiers.into(), model: "".into() }]),
+            targets: SmallVec::from_iter([Target {
+                tiers: tiers.into(),
+                model: "".into(),
+            }]),
         })
     }
 
@@ -157,17 +165,27 @@ impl Router {
             let (prefix, rest) = model.split_at(end);
             let scope = self.scopes.get(prefix);
             if let Some(tiers) = scope.and_then(|scope| scope.tiers(rest, provider)) {
-                return Some(Target { tiers, model: rest.into() });
+                return Some(Target {
+                    tiers,
+                    model: rest.into(),
+                });
             }
         }
         let tiers = self.scopes.get("")?.tiers(model, provider)?;
-        Some(Target { tiers, model: model.into() })
+        Some(Target {
+            tiers,
+            model: model.into(),
+        })
     }
 }
 
 /// `claude` is another name for `anthropic`.
 fn canonical(provider: &str) -> &str {
-    if provider == "claude" { "anthropic" } else { provider }
+    if provider == "claude" {
+        "anthropic"
+    } else {
+        provider
+    }
 }
 
 impl Scope {
@@ -182,7 +200,10 @@ impl Scope {
                 .get(model)
                 .or_else(|| {
                     let fits = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(model));
-                    self.fitting.iter().find(|(globs, _)| fits(globs)).map(|(_, tiers)| tiers)
+                    self.fitting
+                        .iter()
+                        .find(|(globs, _)| fits(globs))
+                        .map(|(_, tiers)| tiers)
                 })
                 .or(self.open.as_ref()),
         }?;
@@ -209,8 +230,11 @@ impl Builder<'_> {
             listed: self.listed(prefix, "", accounts, &[]),
             ..Scope::default()
         };
-        let open: Vec<&Arc<Account>> =
-            accounts.iter().copied().filter(|account| account.models.is_empty()).collect();
+        let open: Vec<&Arc<Account>> = accounts
+            .iter()
+            .copied()
+            .filter(|account| account.models.is_empty())
+            .collect();
         let mut presets: Vec<&'static str> = Vec::new();
         for account in &open {
             let name = account.preset.name;
@@ -219,11 +243,26 @@ impl Builder<'_> {
             }
         }
         for preset in presets {
-            let members: Vec<_> = open.iter().copied().filter(|one| one.preset.name == preset).collect();
-            let globs = members[0].preset.models.iter().filter_map(|glob| Glob::try_new(glob).ok());
-            scope.fitting.push((globs.collect(), self.tiers((prefix, "", preset), open_candidates(&members))));
+            let members: Vec<_> = open
+                .iter()
+                .copied()
+                .filter(|one| one.preset.name == preset)
+                .collect();
+            let globs = members[0]
+                .preset
+                .models
+                .iter()
+                .filter_map(|glob| Glob::try_new(glob).ok());
+            scope.fitting.push((
+                globs.collect(),
+                self.tiers((prefix, "", preset), open_candidates(&members)),
+            ));
         }
-        let anything: Vec<_> = open.iter().copied().filter(|one| one.preset.models.is_empty()).collect();
+        let anything: Vec<_> = open
+            .iter()
+            .copied()
+            .filter(|one| one.preset.models.is_empty())
+            .collect();
         if !anything.is_empty() {
             scope.open = Some(self.tiers((prefix, "", ""), open_candidates(&anything)));
         }
@@ -234,7 +273,11 @@ impl Builder<'_> {
             }
         }
         for (provider, accounts) in by_provider {
-            let open: Vec<_> = accounts.iter().copied().filter(|one| one.models.is_empty()).collect();
+            let open: Vec<_> = accounts
+                .iter()
+                .copied()
+                .filter(|one| one.models.is_empty())
+                .collect();
             let of_provider = ProviderScope {
                 listed: self.listed(prefix, provider, &accounts, &open),
                 open: (!open.is_empty())
@@ -257,7 +300,11 @@ impl Builder<'_> {
         let mut by_alias: HashMap<&str, Vec<Seed>> = HashMap::new();
         for account in accounts {
             for model in &account.models {
-                if account.excluded.iter().any(|glob| glob.matches(&model.alias)) {
+                if account
+                    .excluded
+                    .iter()
+                    .any(|glob| glob.matches(&model.alias))
+                {
                     continue;
                 }
                 by_alias
@@ -284,7 +331,11 @@ impl Builder<'_> {
                 let mut hasher = DefaultHasher::new();
                 (key, seeds[0].0.priority).hash(&mut hasher);
                 let candidates = seeds.iter().map(|(account, model)| {
-                    Candidate::new(Arc::clone(account), self.book.health(account.id), model.clone())
+                    Candidate::new(
+                        Arc::clone(account),
+                        self.book.health(account.id),
+                        model.clone(),
+                    )
                 });
                 let cursor = self.book.cursor(hasher.finish());
                 Arc::new(Tier::new(candidates.collect(), self.strategy, cursor))
@@ -297,7 +348,10 @@ impl Builder<'_> {
 type Seed = (Arc<Account>, Option<Arc<str>>);
 
 fn open_candidates(accounts: &[&Arc<Account>]) -> Vec<Seed> {
-    accounts.iter().map(|account| (Arc::clone(account), None)).collect()
+    accounts
+        .iter()
+        .map(|account| (Arc::clone(account), None))
+        .collect()
 }
 
 fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
@@ -305,10 +359,16 @@ fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
     let mut listed = Vec::new();
     for account in accounts {
         for model in &account.models {
-            if account.excluded.iter().any(|glob| glob.matches(&model.alias)) {
+            if account
+                .excluded
+                .iter()
+                .any(|glob| glob.matches(&model.alias))
+            {
                 continue;
             }
-            let name: Arc<str> = [account.prefix.as_deref().unwrap_or(""), &model.alias].concat().into();
+            let name: Arc<str> = [account.prefix.as_deref().unwrap_or(""), &model.alias]
+                .concat()
+                .into();
             if seen.insert(Arc::clone(&name)) {
                 let provider = account.providers.first().cloned().unwrap_or_default();
                 listed.push(Listed { name, provider });
@@ -330,7 +390,10 @@ mod tests {
     fn listing(mut account: Account, models: &[(&str, &str)]) -> Account {
         account.models = models
             .iter()
-            .map(|(id, alias)| ModelEntry { id: (*id).into(), alias: (*alias).into() })
+            .map(|(id, alias)| ModelEntry {
+                id: (*id).into(),
+                alias: (*alias).into(),
+            })
             .collect();
         account
     }
@@ -359,12 +422,21 @@ mod tests {
 
     /// `account:model` of every candidate in the order in which one request would try them.
     fn order(router: &Router, model: &str, provider: Option<&str>) -> Vec<String> {
-        let Some(route) = router.route(model, provider) else { return Vec::new() };
+        let Some(route) = router.route(model, provider) else {
+            return Vec::new();
+        };
         let mut tried = Tried::default();
         let mut order = Vec::new();
         loop {
-            match route.pick(&mut tried, Some(crate::wire::Format::Claude), Seat::Fixed(0), Instant::now()) {
-                Pick::Chosen(choice) => order.push(format!("{}:{}", choice.account.name, choice.model)),
+            match route.pick(
+                &mut tried,
+                Some(crate::wire::Format::Claude),
+                Seat::Fixed(0),
+                Instant::now(),
+            ) {
+                Pick::Chosen(choice) => {
+                    order.push(format!("{}:{}", choice.account.name, choice.model))
+                }
                 _ => return order,
             }
         }
@@ -383,14 +455,27 @@ mod tests {
         assert_eq!(order(&router, "fast", None), ["a:gpt-x", "b:gpt-y"]);
         assert_eq!(order(&router, "gpt-z", None), ["b:gpt-z"]);
         assert_eq!(order(&router, "gpt-5", None), ["open:gpt-5"]);
-        assert!(order(&router, "gpt-x", None) == ["open:gpt-x"], "an id behind an alias is not a name");
+        assert!(
+            order(&router, "gpt-x", None) == ["open:gpt-x"],
+            "an id behind an alias is not a name"
+        );
         assert!(router.route("claude-x", None).is_none());
     }
 
     #[test]
     fn unlisted_models_go_where_the_names_fit_and_else_to_compatible_servers() {
-        let router = router(vec![at("claude", "anthropic"), at("gpt", "openai"), account("any")], vec![]);
-        assert_eq!(order(&router, "claude-sonnet", None), ["claude:claude-sonnet"]);
+        let router = router(
+            vec![
+                at("claude", "anthropic"),
+                at("gpt", "openai"),
+                account("any"),
+            ],
+            vec![],
+        );
+        assert_eq!(
+            order(&router, "claude-sonnet", None),
+            ["claude:claude-sonnet"]
+        );
         assert_eq!(order(&router, "o3-mini", None), ["gpt:o3-mini"]);
         assert_eq!(order(&router, "llama-3", None), ["any:llama-3"]);
     }
@@ -429,25 +514,43 @@ mod tests {
     #[test]
     fn a_rule_tries_providers_and_models_in_order() {
         let router = router(
-            vec![at("claude", "anthropic"), at("gpt", "openai"), listing(at("glm-1", "glm"), &[("glm-5", "glm-5")])],
+            vec![
+                at("claude", "anthropic"),
+                at("gpt", "openai"),
+                listing(at("glm-1", "glm"), &[("glm-5", "glm-5")]),
+            ],
             vec![
                 rule("smart", &[], &["claude-x", "gpt-y"]),
                 rule("glm-*", &["glm", "openai"], &[]),
                 rule("*", &["openai"], &[]),
             ],
         );
-        assert_eq!(order(&router, "smart", None), ["claude:claude-x", "gpt:gpt-y"]);
+        assert_eq!(
+            order(&router, "smart", None),
+            ["claude:claude-x", "gpt:gpt-y"]
+        );
         assert_eq!(order(&router, "glm-5", None), ["glm-1:glm-5", "gpt:glm-5"]);
-        assert_eq!(order(&router, "claude-x", None), ["gpt:claude-x"], "the last rule takes all");
+        assert_eq!(
+            order(&router, "claude-x", None),
+            ["gpt:claude-x"],
+            "the last rule takes all"
+        );
     }
 
     #[test]
     fn the_client_may_choose_the_provider() {
         let router = router(
-            vec![at("c1", "anthropic"), listing(at("g1", "openai"), &[("gpt-5", "gpt-5")]), at("g2", "openai")],
+            vec![
+                at("c1", "anthropic"),
+                listing(at("g1", "openai"), &[("gpt-5", "gpt-5")]),
+                at("g2", "openai"),
+            ],
             vec![rule("*", &["anthropic"], &[])],
         );
-        assert_eq!(order(&router, "gpt-5", Some("openai")), ["g1:gpt-5", "g2:gpt-5"]);
+        assert_eq!(
+            order(&router, "gpt-5", Some("openai")),
+            ["g1:gpt-5", "g2:gpt-5"]
+        );
         assert_eq!(order(&router, "gpt-6", Some("openai")), ["g2:gpt-6"]);
         assert_eq!(order(&router, "x", Some("claude")), ["c1:x"]);
         assert!(router.route("x", Some("nobody")).is_none());

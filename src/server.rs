@@ -9,10 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::{Opt, ServerConf};
-use pingora_core::server::{ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora_core::server::{
+    ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch,
+};
+use pingora_core::services::Service;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service as Listening;
-use pingora_core::services::Service;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
@@ -81,7 +83,11 @@ pub enum StartError {
 pub fn conf(path: Option<&Path>) -> Result<ServerConf, StartError> {
     let Some(path) = path else {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        return Ok(ServerConf { threads, upstream_keepalive_pool_size: POOL, ..ServerConf::default() });
+        return Ok(ServerConf {
+            threads,
+            upstream_keepalive_pool_size: POOL,
+            ..ServerConf::default()
+        });
     };
     let failed = |reason: String| StartError::Conf(path.to_owned(), reason);
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
@@ -91,11 +97,24 @@ pub fn conf(path: Option<&Path>) -> Result<ServerConf, StartError> {
 
 /// Serves until told to stop. Does not return in a daemon.
 pub fn run(launch: Launch) -> Result<(), StartError> {
-    let Launch { config, source, environment, overrides, conf: conf_path, daemon, upgrade, demo } = launch;
+    let Launch {
+        config,
+        source,
+        environment,
+        overrides,
+        conf: conf_path,
+        daemon,
+        upgrade,
+        demo,
+    } = launch;
     let roots = Roots::load(config.upstream_ca.as_deref())?;
     let mut conf = conf(conf_path.as_deref())?;
     conf.daemon |= daemon;
-    conf.ca_file = roots.bundle.as_ref().map(|file| file.path().display().to_string()).or(conf.ca_file);
+    conf.ca_file = roots
+        .bundle
+        .as_ref()
+        .map(|file| file.path().display().to_string())
+        .or(conf.ca_file);
     let tries = (config.retry.rounds as usize + 2) * (config.accounts.len() + 2);
     conf.max_retries = conf.max_retries.max(tries);
     // The process ends itself as soon as nothing runs; this only bounds how long that may take.
@@ -103,7 +122,11 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     conf.grace_period_seconds = conf.grace_period_seconds.or(Some(patience));
     conf.graceful_shutdown_timeout_seconds = conf.graceful_shutdown_timeout_seconds.or(Some(1));
 
-    let options = Opt { upgrade, daemon, ..Opt::default() };
+    let options = Opt {
+        upgrade,
+        daemon,
+        ..Opt::default()
+    };
     let mut server = Server::new_with_opt_and_conf(options, conf);
     let address = config.listen.address;
     let listener = if upgrade { None } else { Some(bind(address)?) };
@@ -124,19 +147,30 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::new(Resolver::system()), Arc::clone(&roots.client)),
     };
-    let mut service = pingora_proxy::http_proxy_service_with_name(&server.configuration, gateway, "gateway");
+    let mut service =
+        pingora_proxy::http_proxy_service_with_name(&server.configuration, gateway, "gateway");
     if let Some(app) = service.app_logic_mut() {
         let mut options = HttpServerOptions::default();
         options.h2c = http2;
         app.server_options = Some(options);
     }
-    let bound = listener.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(address);
+    let bound = listener
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok())
+        .unwrap_or(address);
     server.add_service(Bound::new(service, address, listener, "listening on"));
     let mut after = None;
     if let Some(Demo { provider, once }) = demo {
-        let place = provider.local_addr().map_err(|error| StartError::Bind(address, error))?;
+        let place = provider
+            .local_addr()
+            .map_err(|error| StartError::Bind(address, error))?;
         let service = Listening::new("demo provider".to_owned(), DemoProvider::new());
-        server.add_service(Bound::new(service, place, Some(provider), "demo provider on"));
+        server.add_service(Bound::new(
+            service,
+            place,
+            Some(provider),
+            "demo provider on",
+        ));
         after = Some((bound, once));
     }
     server.add_service(background_service(
@@ -151,7 +185,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             demo: after,
         },
     ));
-    server.run(RunArgs { shutdown_signal: Box::new(Signals(lifecycle)) });
+    server.run(RunArgs {
+        shutdown_signal: Box::new(Signals(lifecycle)),
+    });
     logging::flush();
     drop(roots);
     Ok(())
@@ -175,9 +211,19 @@ struct Bound<A> {
 }
 
 impl<A> Bound<A> {
-    fn new(mut service: Listening<A>, address: SocketAddr, listener: Option<TcpListener>, word: &'static str) -> Self {
+    fn new(
+        mut service: Listening<A>,
+        address: SocketAddr,
+        listener: Option<TcpListener>,
+        word: &'static str,
+    ) -> Self {
         service.add_tcp(&address.to_string());
-        Self { service, address, listener, word }
+        Self {
+            service,
+            address,
+            listener,
+            word,
+        }
     }
 }
 
@@ -187,7 +233,12 @@ where
     Listening<A>: Service,
     A: Send + Sync,
 {
-    async fn start_service(&mut self, fds: Option<ListenFds>, shutdown: ShutdownWatch, listeners_per_fd: usize) {
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        listeners_per_fd: usize,
+    ) {
         let key = self.address.to_string();
         let mut shown = self.address;
         if let (Some(fds), Some(listener)) = (&fds, self.listener.take()) {
@@ -248,17 +299,33 @@ impl BackgroundService for Housekeeping {
 
 impl Housekeeping {
     async fn follow(&self, stopped: impl Future<Output = ()> + Send) {
-        let Source::File(path) = &self.source else { return };
+        let Source::File(path) = &self.source else {
+            return;
+        };
         let digest = self.in_force.digest;
         let on_change = |changed| self.apply(changed);
-        config::watch(path, digest, &*self.environment, &self.overrides, on_change, stopped).await;
+        config::watch(
+            path,
+            digest,
+            &*self.environment,
+            &self.overrides,
+            on_change,
+            stopped,
+        )
+        .await;
     }
 
     /// SIGHUP reloads at once, for those who do not want to wait for the file to be noticed.
     async fn reload_on_hangup(&self) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            return;
+        };
         while hangups.recv().await.is_some() {
-            self.apply(config::load(&self.source, &*self.environment, &self.overrides));
+            self.apply(config::load(
+                &self.source,
+                &*self.environment,
+                &self.overrides,
+            ));
         }
     }
 
@@ -267,7 +334,9 @@ impl Housekeeping {
             Ok(config) => {
                 logging::configure(config.log.level, config.log.format);
                 for name in needs_restart(&self.in_force, &config) {
-                    log::warn!("config reloaded, but {name} changes only with a restart or an upgrade");
+                    log::warn!(
+                        "config reloaded, but {name} changes only with a restart or an upgrade"
+                    );
                 }
                 let accounts = config.accounts.len();
                 self.current.replace(config);
@@ -282,8 +351,12 @@ impl Housekeeping {
     }
 
     async fn show_demo(&self) {
-        let Some((address, once)) = self.demo else { return };
-        let shown = crate::demo::transcript::run(address, crate::demo::CLIENT_KEY, &mut std::io::stdout()).await;
+        let Some((address, once)) = self.demo else {
+            return;
+        };
+        let shown =
+            crate::demo::transcript::run(address, crate::demo::CLIENT_KEY, &mut std::io::stdout())
+                .await;
         if let Err(error) = &shown {
             log::error!("the demo failed: {error}");
         }
@@ -296,8 +369,13 @@ impl Housekeeping {
     /// The listeners close; the process ends with the last request, or at once when told twice.
     async fn end(&self) {
         let told_again = async {
-            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-                (Ok(mut term), Ok(mut int)) => tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} },
+            match (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::interrupt()),
+            ) {
+                (Ok(mut term), Ok(mut int)) => {
+                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+                }
                 _ => std::future::pending().await,
             }
         };
@@ -341,9 +419,11 @@ struct Signals(Arc<Lifecycle>);
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut quit), Ok(mut term), Ok(mut int)) =
-            (signal(SignalKind::quit()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
+        let (Ok(mut quit), Ok(mut term), Ok(mut int)) = (
+            signal(SignalKind::quit()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
             log::error!("cannot listen for signals");
             return std::future::pending().await;
         };

@@ -184,7 +184,14 @@ impl Health {
         };
         // Requests that were under way when the account was put to rest say nothing new.
         let news = now >= cell.until;
-        let rest = failure.rest.length(if news { cell.failures } else { cell.failures.saturating_sub(1) }, bounds);
+        let rest = failure.rest.length(
+            if news {
+                cell.failures
+            } else {
+                cell.failures.saturating_sub(1)
+            },
+            bounds,
+        );
         if news {
             cell.failures = cell.failures.saturating_add(1);
         }
@@ -208,14 +215,18 @@ impl Health {
     fn release(&self, model: &str) {
         let mut cells = self.cells.lock();
         let cells = &mut *cells;
-        for cell in [cells.key.as_mut(), cells.models.get_mut(model)].into_iter().flatten() {
+        for cell in [cells.key.as_mut(), cells.models.get_mut(model)]
+            .into_iter()
+            .flatten()
+        {
             cell.probe = None;
         }
     }
 
     fn count(&self, cells: &Cells) {
         let marked = cells.models.len() + usize::from(cells.key.is_some());
-        self.marked.store(u32::try_from(marked).unwrap_or(u32::MAX), Ordering::Release);
+        self.marked
+            .store(u32::try_from(marked).unwrap_or(u32::MAX), Ordering::Release);
     }
 }
 
@@ -234,7 +245,10 @@ fn make_room(models: &mut HashMap<Box<str>, Cell>, wanted: &str) {
     if models.len() < MODELS || models.contains_key(wanted) {
         return;
     }
-    let soonest = models.iter().min_by_key(|(_, cell)| cell.until).map(|(name, _)| name.clone());
+    let soonest = models
+        .iter()
+        .min_by_key(|(_, cell)| cell.until)
+        .map(|(name, _)| name.clone());
     if let Some(name) = soonest {
         models.remove(&name);
     }
@@ -310,7 +324,11 @@ mod tests {
     const PROBE: Admission = Admission::Ready { probe: true };
 
     fn failure(scope: Scope, rest: Rest) -> Failure {
-        Failure { scope, cause: Cause::Limit, rest }
+        Failure {
+            scope,
+            cause: Cause::Limit,
+            rest,
+        }
     }
 
     fn lease(health: &Arc<Health>, model: &str, now: Instant) -> Lease {
@@ -333,7 +351,10 @@ mod tests {
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8] {
             lease(&health, "m", now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
-            assert_eq!(rests_for(&health, "m", now), Some(Duration::from_secs(seconds)));
+            assert_eq!(
+                rests_for(&health, "m", now),
+                Some(Duration::from_secs(seconds))
+            );
             assert_eq!(health.admit("other", now), READY);
             now += Duration::from_secs(seconds);
         }
@@ -346,9 +367,15 @@ mod tests {
         let health = Arc::new(Health::default());
         let now = Instant::now();
         let hint = Rest::Hint(Duration::from_secs(7));
-        assert_eq!(lease(&health, "a", now).failed(failure(Scope::Model, hint), BOUNDS, now), Duration::from_secs(7));
+        assert_eq!(
+            lease(&health, "a", now).failed(failure(Scope::Model, hint), BOUNDS, now),
+            Duration::from_secs(7)
+        );
         let day = Rest::Hint(Duration::from_secs(86_400));
-        assert_eq!(lease(&health, "b", now).failed(failure(Scope::Model, day), BOUNDS, now), BOUNDS.max);
+        assert_eq!(
+            lease(&health, "b", now).failed(failure(Scope::Model, day), BOUNDS, now),
+            BOUNDS.max
+        );
     }
 
     #[test]
@@ -356,11 +383,17 @@ mod tests {
         let health = Arc::new(Health::default());
         let now = Instant::now();
         lease(&health, "m", now).failed(failure(Scope::Key, Rest::Refused), BOUNDS, now);
-        assert_eq!(rests_for(&health, "other", now), Some(Duration::from_secs(60)));
+        assert_eq!(
+            rests_for(&health, "other", now),
+            Some(Duration::from_secs(60))
+        );
         assert!(health.is_key_resting(now));
         let later = now + Duration::from_secs(60);
         lease(&health, "m", later).failed(failure(Scope::Key, Rest::Refused), BOUNDS, later);
-        assert_eq!(rests_for(&health, "m", later), Some(Duration::from_secs(120)));
+        assert_eq!(
+            rests_for(&health, "m", later),
+            Some(Duration::from_secs(120))
+        );
     }
 
     #[test]
@@ -411,7 +444,11 @@ mod tests {
         let health = Arc::new(Health::default());
         let now = Instant::now();
         for n in 0..5_000 {
-            lease(&health, &format!("m{n}"), now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+            lease(&health, &format!("m{n}"), now).failed(
+                failure(Scope::Model, Rest::Backoff),
+                BOUNDS,
+                now,
+            );
         }
         assert_eq!(health.cells.lock().models.len(), MODELS);
     }

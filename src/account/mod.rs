@@ -63,6 +63,13 @@ pub struct Account {
     pub timeouts: Timeouts,
 }
 
+impl Account {
+    /// Whether both are at the same provider: what one says about a model holds for the other.
+    pub fn is_at_provider_of(&self, other: &Self) -> bool {
+        self.providers == other.providers && self.base == other.base
+    }
+}
+
 /// One entry of a `models` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {

@@ -37,7 +37,11 @@ pub struct Candidate {
 impl Candidate {
     /// `account` for the model it calls `model`.
     pub fn new(account: Arc<Account>, health: Arc<Health>, model: Option<Arc<str>>) -> Self {
-        Self { account, health, model }
+        Self {
+            account,
+            health,
+            model,
+        }
     }
 
     /// Whether the account's `excluded-models` rule out `model`. Listed models were checked when the
@@ -75,7 +79,9 @@ impl Tier {
     }
 
     fn len(&self) -> usize {
-        self.turns.as_ref().map_or(self.candidates.len(), |turns| turns.len())
+        self.turns
+            .as_ref()
+            .map_or(self.candidates.len(), |turns| turns.len())
     }
 
     fn at(&self, turn: usize) -> usize {
@@ -98,7 +104,10 @@ impl Tier {
 /// weighted round-robin", as nginx does it). `None` when all weigh the same.
 fn turns(weights: &[u32]) -> Option<Box<[u32]>> {
     let common = weights.iter().copied().reduce(divisor)?.max(1);
-    let weights: Vec<i64> = weights.iter().map(|weight| i64::from(weight / common)).collect();
+    let weights: Vec<i64> = weights
+        .iter()
+        .map(|weight| i64::from(weight / common))
+        .collect();
     let total: i64 = weights.iter().sum();
     if total == weights.len() as i64 {
         return None;
@@ -180,9 +189,9 @@ impl Tried {
     }
 
     fn is_out(&self, account: &Account, model: &str) -> bool {
-        self.unknown.iter().any(|(known, name)| {
-            known.providers == account.providers && known.base == account.base && **name == *model
-        })
+        self.unknown
+            .iter()
+            .any(|(known, name)| known.is_at_provider_of(account) && **name == *model)
     }
 }
 
@@ -219,7 +228,13 @@ pub enum Pick {
 
 impl Route {
     /// The next account to try for a client that speaks `format` (`None`: any will do).
-    pub fn pick(&self, tried: &mut Tried, format: Option<Format>, seat: Seat, now: Instant) -> Pick {
+    pub fn pick(
+        &self,
+        tried: &mut Tried,
+        format: Option<Format>,
+        seat: Seat,
+        now: Instant,
+    ) -> Pick {
         let mut resting: Option<(Instant, Cause)> = None;
         let (mut native, mut known) = (false, false);
         for (t, target) in self.targets.iter().enumerate() {
@@ -247,7 +262,11 @@ impl Route {
                             return Pick::Chosen(Choice {
                                 account: Arc::clone(account),
                                 model: Arc::clone(model),
-                                lease: Lease::new(Arc::clone(&candidate.health), Arc::clone(model), probe),
+                                lease: Lease::new(
+                                    Arc::clone(&candidate.health),
+                                    Arc::clone(model),
+                                    probe,
+                                ),
                             });
                         }
                         Admission::Resting { until, cause } => {
@@ -255,7 +274,11 @@ impl Route {
                                 None => (until, cause),
                                 Some((sooner, so_far)) => (
                                     sooner.min(until),
-                                    if so_far == cause { cause } else { Cause::Trouble },
+                                    if so_far == cause {
+                                        cause
+                                    } else {
+                                        Cause::Trouble
+                                    },
                                 ),
                             });
                         }
@@ -272,16 +295,25 @@ impl Route {
     }
 
     /// Whether a provider other than that of `account` is left that may know the model.
-    pub fn has_other_provider(&self, tried: &Tried, format: Option<Format>, account: &Account) -> bool {
+    pub fn has_other_provider(
+        &self,
+        tried: &Tried,
+        format: Option<Format>,
+        account: &Account,
+    ) -> bool {
         self.targets.iter().any(|target| {
-            target.tiers.iter().flat_map(|tier| tier.candidates()).any(|candidate| {
-                let other = &candidate.account;
-                let model = candidate.model.as_ref().unwrap_or(&target.model);
-                format.is_none_or(|format| other.formats.contains(&format))
-                    && !(other.providers == account.providers && other.base == account.base)
-                    && !tried.is_out(other, model)
-                    && !candidate.excludes(model)
-            })
+            target
+                .tiers
+                .iter()
+                .flat_map(|tier| tier.candidates())
+                .any(|candidate| {
+                    let other = &candidate.account;
+                    let model = candidate.model.as_ref().unwrap_or(&target.model);
+                    format.is_none_or(|format| other.formats.contains(&format))
+                        && !other.is_at_provider_of(account)
+                        && !tried.is_out(other, model)
+                        && !candidate.excludes(model)
+                })
         })
     }
 }
@@ -307,8 +339,12 @@ impl Book {
 
     /// Forgets what no live config uses. Call it after the old config is gone.
     pub fn sweep(&self) {
-        self.healths.lock().retain(|_, health| Arc::strong_count(health) > 1);
-        self.cursors.lock().retain(|_, cursor| Arc::strong_count(cursor) > 1);
+        self.healths
+            .lock()
+            .retain(|_, health| Arc::strong_count(health) > 1);
+        self.cursors
+            .lock()
+            .retain(|_, cursor| Arc::strong_count(cursor) > 1);
     }
 }
 
@@ -321,7 +357,10 @@ mod tests {
     use super::*;
 
     const SEAT: Seat = Seat::Turn(0);
-    const BOUNDS: Bounds = Bounds { min: Duration::from_secs(1), max: Duration::from_secs(300) };
+    const BOUNDS: Bounds = Bounds {
+        min: Duration::from_secs(1),
+        max: Duration::from_secs(300),
+    };
 
     fn tier(strategy: Strategy, weights: &[u32]) -> Arc<Tier> {
         let candidates = weights.iter().enumerate().map(|(n, weight)| {
@@ -333,7 +372,12 @@ mod tests {
     }
 
     fn route(tiers: Vec<Arc<Tier>>) -> Route {
-        Route { targets: SmallVec::from_iter([Target { tiers: tiers.into(), model: "m".into() }]) }
+        Route {
+            targets: SmallVec::from_iter([Target {
+                tiers: tiers.into(),
+                model: "m".into(),
+            }]),
+        }
     }
 
     fn pick(route: &Route, tried: &mut Tried) -> Option<Choice> {
@@ -354,7 +398,11 @@ mod tests {
     }
 
     fn fail(choice: Choice) {
-        let failure = Failure { scope: Scope::Model, cause: Cause::Limit, rest: Rest::Longest };
+        let failure = Failure {
+            scope: Scope::Model,
+            cause: Cause::Limit,
+            rest: Rest::Longest,
+        };
         choice.lease.failed(failure, BOUNDS, Instant::now());
     }
 
@@ -369,7 +417,13 @@ mod tests {
     fn weights_give_shares_and_are_spread_out() {
         let route = route(vec![tier(Strategy::RoundRobin, &[50, 10, 10])]);
         let order: Vec<String> = (0..7)
-            .map(|_| pick(&route, &mut Tried::default()).unwrap().account.name.to_string())
+            .map(|_| {
+                pick(&route, &mut Tried::default())
+                    .unwrap()
+                    .account
+                    .name
+                    .to_string()
+            })
             .collect();
         assert_eq!(order, ["a0", "a0", "a1", "a0", "a2", "a0", "a0"]);
         assert_eq!(shares(&route, 700)["a0"], 500);
@@ -385,7 +439,10 @@ mod tests {
 
     #[test]
     fn a_lower_tier_serves_only_when_the_higher_one_cannot() {
-        let (high, low) = (tier(Strategy::RoundRobin, &[1]), tier(Strategy::RoundRobin, &[1]));
+        let (high, low) = (
+            tier(Strategy::RoundRobin, &[1]),
+            tier(Strategy::RoundRobin, &[1]),
+        );
         let route = route(vec![high, low]);
         let mut tried = Tried::default();
         fail(pick(&route, &mut tried).unwrap());
@@ -398,10 +455,15 @@ mod tests {
         let route = route(vec![tier(Strategy::RoundRobin, &[1, 1, 1])]);
         let mut tried = Tried::default();
         for _ in 0..2 {
-            let mut names: Vec<_> = (0..3).map(|_| pick(&route, &mut tried).unwrap().account.name.to_string()).collect();
+            let mut names: Vec<_> = (0..3)
+                .map(|_| pick(&route, &mut tried).unwrap().account.name.to_string())
+                .collect();
             names.sort();
             assert_eq!(names, ["a0", "a1", "a2"]);
-            assert!(matches!(route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, Instant::now()), Pick::Spent));
+            assert!(matches!(
+                route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, Instant::now()),
+                Pick::Spent
+            ));
             tried.next_round();
         }
     }
@@ -410,7 +472,12 @@ mod tests {
     fn a_conversation_keeps_its_account_while_it_is_well() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1; 5])]);
         let seat = Seat::Fixed(123_456_789);
-        let choose = || match route.pick(&mut Tried::default(), Some(Format::OpenAiChat), seat, Instant::now()) {
+        let choose = || match route.pick(
+            &mut Tried::default(),
+            Some(Format::OpenAiChat),
+            seat,
+            Instant::now(),
+        ) {
             Pick::Chosen(choice) => choice,
             other => panic!("{other:?}"),
         };
@@ -426,7 +493,12 @@ mod tests {
     fn a_format_nobody_speaks_is_foreign() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1])]);
         assert!(matches!(
-            route.pick(&mut Tried::default(), Some(Format::Gemini), SEAT, Instant::now()),
+            route.pick(
+                &mut Tried::default(),
+                Some(Format::Gemini),
+                SEAT,
+                Instant::now()
+            ),
             Pick::Foreign
         ));
     }
@@ -437,7 +509,10 @@ mod tests {
         let mut tried = Tried::default();
         let choice = pick(&route, &mut tried).unwrap();
         tried.without_provider(&choice.account, &choice.model);
-        assert!(pick(&route, &mut tried).is_none(), "the other account is at the same provider");
+        assert!(
+            pick(&route, &mut tried).is_none(),
+            "the other account is at the same provider"
+        );
     }
 
     #[test]

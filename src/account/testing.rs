@@ -19,7 +19,11 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
     let row = presets::preset(preset).unwrap_or(&presets::COMPATIBLE);
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
-    let provider = if preset.is_empty() { "compatible" } else { preset };
+    let provider = if preset.is_empty() {
+        "compatible"
+    } else {
+        preset
+    };
     let minute = Duration::from_secs(60);
     Account {
         id: AccountId(hasher.finish()),
@@ -38,6 +42,11 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         tags: BTreeMap::new(),
         weight: 1,
         priority: 0,
-        timeouts: Timeouts { connect: minute, first_byte: minute, idle: minute, total: minute },
+        timeouts: Timeouts {
+            connect: minute,
+            first_byte: minute,
+            idle: minute,
+            total: minute,
+        },
     }
 }

@@ -283,7 +283,6 @@ fn every_error_is_reported_with_its_path() {
                 "tls.enable: not available in this version",
                 "cors.origins: not available in this version",
                 "proxy-pool: not available in this version",
-                "routing.session-affinity: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
                 "translation: not available in this version",

@@ -43,7 +43,7 @@ struct Line<'a> {
 }
 
 /// Writes the line of a request that has ended.
-pub fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
+pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
     if !log::log_enabled!(target: TARGET, log::Level::Info) {
         return;
     }
@@ -54,7 +54,9 @@ pub fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
         method: request.method.as_str(),
         path: request.uri.path(),
         status,
-        format: call.and_then(|call| call.format).map_or("-", crate::wire::Format::name),
+        format: call
+            .and_then(|call| call.format)
+            .map_or("-", crate::wire::Format::name),
         client: ctx.client.as_deref().map(|client| &*client.name),
         peer: session.client_addr().map(ToString::to_string),
         model: call.map_or("", |call| &call.model),
@@ -62,7 +64,9 @@ pub fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
             .map(|attempt| &*attempt.model)
             .filter(|model| call.is_some_and(|call| *call.model != **model)),
         account: attempt.map(|attempt| &*attempt.account.name),
-        provider: attempt.and_then(|attempt| attempt.account.providers.first()).map(|name| &**name),
+        provider: attempt
+            .and_then(|attempt| attempt.account.providers.first())
+            .map(|name| &**name),
         upstream_status: attempt.and_then(|attempt| attempt.status),
         tries: call.map_or(0, |call| call.tries),
         keep_alives: call.map_or(0, |call| call.gate.pings()),
@@ -71,7 +75,9 @@ pub fn write(session: &Session, ctx: &Context, status: u16, format: LogFormat) {
         error: ctx.fault.as_ref().and_then(|fault| fault.code.as_deref()),
     };
     match format {
-        LogFormat::Json => log::info!(target: TARGET, "{}", serde_json::to_string(&line).unwrap_or_default()),
+        LogFormat::Json => {
+            log::info!(target: TARGET, "{}", serde_json::to_string(&line).unwrap_or_default())
+        }
         LogFormat::Text => log::info!(target: TARGET, "{}", text(&line)),
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::json;
 /// The seat of the conversation: by `x-session-id`, Claude's `metadata.user_id`, OpenAI's
 /// `prompt_cache_key` or `previous_response_id`; else by what does not change between its turns, the
 /// system prompt and the turns up to the first of the user.
-pub fn seat(headers: &HeaderMap, body: &[u8]) -> Seat {
+pub(super) fn seat(headers: &HeaderMap, body: &[u8]) -> Seat {
     if let Some(id) = headers.get("x-session-id") {
         return Seat::Fixed(hash(id.as_bytes()));
     }
@@ -27,11 +27,26 @@ pub fn seat(headers: &HeaderMap, body: &[u8]) -> Seat {
         "input",
         "contents",
     ];
-    let Some([cache_key, previous, metadata, fixed @ .., messages, input, contents]) = json::pick(body, names) else {
+    let Some(
+        [
+            cache_key,
+            previous,
+            metadata,
+            fixed @ ..,
+            messages,
+            input,
+            contents,
+        ],
+    ) = json::pick(body, names)
+    else {
         return Seat::Turn(0);
     };
     let user = metadata.and_then(|metadata| json::pick(metadata, ["user_id"])?[0]);
-    if let Some(id) = user.or(cache_key).or(previous).filter(|id| !json::is_blank(id)) {
+    if let Some(id) = user
+        .or(cache_key)
+        .or(previous)
+        .filter(|id| !json::is_blank(id))
+    {
         return Seat::Fixed(hash(id));
     }
     let mut hasher = DefaultHasher::new();
@@ -58,7 +73,7 @@ fn is_users(turn: &[u8]) -> bool {
 }
 
 /// A hash that is the same in every process of one build.
-pub fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
+pub(super) fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -74,11 +89,13 @@ mod tests {
 
     #[test]
     fn the_turns_of_one_conversation_have_one_seat() {
-        let first = of(r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"}]}"#);
+        let first =
+            of(r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"}]}"#);
         let second = of(
             r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"x":1}"#,
         );
-        let other = of(r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"b"}]}"#);
+        let other =
+            of(r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"b"}]}"#);
         assert_eq!(first, second);
         assert_ne!(first, other);
     }
@@ -89,15 +106,29 @@ mod tests {
         let b = of(r#"{"prompt_cache_key":"k","messages":[{"role":"user","content":"b"}]}"#);
         assert_eq!(a, b);
         let user = of(r#"{"metadata":{"user_id":"u"},"messages":[{"role":"user","content":"a"}]}"#);
-        assert_eq!(user, of(r#"{"system":"x","metadata":{"user_id":"u"},"messages":[]}"#));
-        let headers: HeaderMap =
-            [(http::HeaderName::from_static("x-session-id"), "s".parse().unwrap())].into_iter().collect();
-        assert_eq!(seat(&headers, b"{}"), seat(&headers, br#"{"prompt_cache_key":"k"}"#));
+        assert_eq!(
+            user,
+            of(r#"{"system":"x","metadata":{"user_id":"u"},"messages":[]}"#)
+        );
+        let headers: HeaderMap = [(
+            http::HeaderName::from_static("x-session-id"),
+            "s".parse().unwrap(),
+        )]
+        .into_iter()
+        .collect();
+        assert_eq!(
+            seat(&headers, b"{}"),
+            seat(&headers, br#"{"prompt_cache_key":"k"}"#)
+        );
     }
 
     #[test]
     fn gemini_and_responses_have_conversations_too() {
-        let contents = |text: &str| of(&format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#));
+        let contents = |text: &str| {
+            of(&format!(
+                r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#
+            ))
+        };
         assert_eq!(contents("a"), contents("a"));
         assert_ne!(contents("a"), contents("b"));
         assert_ne!(of(r#"{"input":"a"}"#), of(r#"{"input":"b"}"#));

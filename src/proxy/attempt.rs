@@ -19,11 +19,15 @@ use crate::account::health::Cause;
 use crate::account::pool::{Choice, Pick};
 use crate::chat::{Fault, FaultKind};
 use crate::config::Config;
-use crate::wire::json;
+use crate::wire::json::{self, Splicer};
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
-pub async fn peer(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+pub(super) async fn peer(
+    gateway: &Gateway,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<Box<HttpPeer>> {
     loop {
         let again = ctx.attempt.as_ref().is_some_and(|attempt| attempt.again);
         if again {
@@ -39,17 +43,22 @@ pub async fn peer(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
-        let found = gateway.peers.peer(&account.base, account.proxy.as_ref(), timeouts.connect);
+        let found = gateway
+            .peers
+            .peer(&account.base, account.proxy.as_ref(), timeouts.connect);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
                 let attempt = ctx.attempt_mut()?;
                 attempt.address = peer._address.as_inet().copied();
-                let first_byte = Instant::now() + timeouts.connect + timeouts.first_byte;
-                ctx.call_mut()?.gate.begin_attempt(first_byte, timeouts.idle);
+                ctx.call_mut()?.gate.begin_attempt(Instant::now(), timeouts);
                 return Ok(peer);
             }
             Ok(Err(error)) => log::warn!("account {}: {error}", account.name),
-            Err(_) => log::warn!("account {}: resolving {} took too long", account.name, account.base.host),
+            Err(_) => log::warn!(
+                "account {}: resolving {} took too long",
+                account.name,
+                account.base.host
+            ),
         }
         if !outcome::settle(ctx, Outcome::Unreachable) {
             return Err(refused());
@@ -63,12 +72,18 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
         let live = Arc::clone(&ctx.live);
         let call = ctx.call_mut()?;
         let now = Instant::now();
-        let (fault, wait) = match call.route.pick(&mut call.tried, call.format, call.seat, now) {
+        let (fault, wait) = match call
+            .route
+            .pick(&mut call.tried, call.format, call.seat, now)
+        {
             Pick::Chosen(choice) => return Ok(choice),
             Pick::Foreign => (foreign(call), None),
             Pick::Unknown => {
                 let unknown = call.unknown_model.take();
-                (unknown.unwrap_or_else(|| super::intake::model_not_found(&call.model)), None)
+                (
+                    unknown.unwrap_or_else(|| super::intake::model_not_found(&call.model)),
+                    None,
+                )
             }
             Pick::Spent => {
                 let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
@@ -85,7 +100,8 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
             }
         };
         let retry = &live.config.retry;
-        let wait = wait.map(|wait| wait.max(backoff(retry.cooldown_min, retry.max_interval, call.rounds)));
+        let wait =
+            wait.map(|wait| wait.max(backoff(retry.cooldown_min, retry.max_interval, call.rounds)));
         match wait {
             Some(wait) if call.rounds < retry.rounds && wait <= retry.max_interval => {
                 call.rounds += 1;
@@ -103,7 +119,9 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
 /// Exponential with full jitter: any time up to `first` × 2ⁿ, never above `cap`. Nothing before the
 /// first request has failed.
 fn backoff(first: Duration, cap: Duration, round: u32) -> Duration {
-    let most = first.saturating_mul(1_u32.checked_shl(round.min(20)).unwrap_or(u32::MAX)).min(cap);
+    let most = first
+        .saturating_mul(1_u32.checked_shl(round.min(20)).unwrap_or(u32::MAX))
+        .min(cap);
     most.mul_f64(rand::random::<f64>())
 }
 
@@ -119,15 +137,24 @@ fn prepare(call: &Call, choice: Choice, config: &Config) -> Attempt {
     let aliased = *choice.model != *call.model;
     let body = match &call.body {
         Payload::Streamed => Bytes::new(),
-        Payload::Read { bytes, model: Some(span) } if aliased => {
+        Payload::Read {
+            bytes,
+            model: Some(span),
+        } if aliased => {
             json::replace(bytes, span.clone(), json::quote(&choice.model).as_bytes()).into()
         }
-        Payload::Read { bytes, .. } => bytes.clone(),
+        Payload::Read { bytes, .. } => match &call.target {
+            CallTarget::Gemini { action, .. } if aliased && action == "countTokens" => {
+                rename_counted(bytes, &choice.model)
+            }
+            _ => bytes.clone(),
+        },
     };
     let wanted = Wanted {
         format: call.format,
         shape: call.shape,
-        model: (aliased && config.rewrite_model && call.format.is_some()).then(|| Arc::clone(&call.model)),
+        model: (aliased && config.rewrite_model && call.format.is_some())
+            .then(|| Arc::clone(&call.model)),
         hold_back: config.streaming.hold_back,
     };
     Attempt {
@@ -143,16 +170,39 @@ fn prepare(call: &Call, choice: Choice, config: &Config) -> Attempt {
     }
 }
 
+/// Gemini's token counting may carry the request to count, which names the model once more.
+fn rename_counted(body: &[u8], model: &str) -> Bytes {
+    let mut splicer = Splicer::new(
+        &["generateContentRequest", "model"],
+        &format!("models/{model}"),
+    );
+    let mut out = Vec::with_capacity(body.len() + model.len());
+    splicer.push(body, &mut out);
+    splicer.end(&mut out);
+    out.into()
+}
+
 /// Writes the header of the upstream request: the path under the account's base URL, the headers
 /// that may cross, the account's key, the body's length.
-pub fn request(client: &HeaderMap, ctx: &Context, upstream: &mut RequestHeader) -> Result<()> {
+pub(super) fn request(
+    client: &HeaderMap,
+    ctx: &Context,
+    upstream: &mut RequestHeader,
+) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
     let target = match &call.target {
         CallTarget::Path(path) => account.base.target(path),
-        CallTarget::Gemini { version, action, query } => {
+        CallTarget::Gemini {
+            version,
+            action,
+            query,
+        } => {
             let path = paths::gemini_path(version, &attempt.model, action).ok_or_else(|| {
-                Error::explain(ErrorType::InternalError, "the provider's name for the model is no path segment")
+                Error::explain(
+                    ErrorType::InternalError,
+                    "the provider's name for the model is no path segment",
+                )
             })?;
             match query.as_str() {
                 "" => account.base.target(&path),
@@ -163,7 +213,13 @@ pub fn request(client: &HeaderMap, ctx: &Context, upstream: &mut RequestHeader) 
     let mut header = RequestHeader::build(call.method.clone(), target.as_bytes(), Some(12))?;
     header.set_version(upstream.version);
     header.insert_header(header::HOST, &*account.base.authority)?;
-    headers::to_provider(client, account, &ctx.request_id, call.format.is_none(), &mut header)?;
+    headers::to_provider(
+        client,
+        account,
+        &ctx.request_id,
+        call.format.is_none(),
+        &mut header,
+    )?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => header.insert_header(header::CONTENT_LENGTH, attempt.body.len())?,
@@ -177,11 +233,14 @@ pub fn request(client: &HeaderMap, ctx: &Context, upstream: &mut RequestHeader) 
 }
 
 fn expects_body(method: &http::Method) -> bool {
-    matches!(*method, http::Method::POST | http::Method::PUT | http::Method::PATCH)
+    matches!(
+        *method,
+        http::Method::POST | http::Method::PUT | http::Method::PATCH
+    )
 }
 
 /// Supplies the body of this attempt.
-pub fn body(ctx: &Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
+pub(super) fn body(ctx: &Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
     if let Payload::Read { .. } = ctx.call()?.body {
         let body = &ctx.attempt()?.body;
         *data = (end && !body.is_empty()).then(|| body.clone());
@@ -190,7 +249,7 @@ pub fn body(ctx: &Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
 }
 
 /// The error that ends the search for an account; what the client is told is in the context.
-pub fn refused() -> Box<Error> {
+pub(super) fn refused() -> Box<Error> {
     Error::new(ErrorType::Custom("Refused"))
 }
 
@@ -219,7 +278,10 @@ mod tests {
         let (first, cap) = (Duration::from_secs(1), Duration::from_secs(30));
         for round in 0..40 {
             let most = first * 2_u32.pow(round.min(5));
-            assert!((0..50).all(|_| backoff(first, cap, round) <= most.min(cap)), "round {round}");
+            assert!(
+                (0..50).all(|_| backoff(first, cap, round) <= most.min(cap)),
+                "round {round}"
+            );
         }
     }
 }

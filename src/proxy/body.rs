@@ -16,7 +16,7 @@ use crate::config::Limits;
 const BLOCKING: usize = 256 * 1024;
 
 /// Why there is no body.
-pub enum BodyError {
+pub(super) enum BodyError {
     /// The client is told.
     Fault(Fault),
     /// There is no client left to tell.
@@ -38,13 +38,15 @@ enum Coding {
 }
 
 /// The body, decompressed.
-pub async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
+pub(super) async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
     let coding = coding(session)?;
     let body = read_raw(session, limits).await?;
     let Some(coding) = coding else {
         return Ok(body);
     };
-    session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
+    session
+        .req_header_mut()
+        .remove_header(&header::CONTENT_ENCODING);
     let limit = limits.body;
     let decoded = if body.len() > BLOCKING {
         let work = tokio::task::spawn_blocking(move || decode(&body, coding, limit));
@@ -56,7 +58,7 @@ pub async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyE
 }
 
 /// The body as it was sent.
-pub async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
+pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
     let headers = &session.req_header().headers;
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -64,7 +66,9 @@ pub async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, B
         return Err(too_large(limits.body).into());
     }
     if headers.contains_key(header::EXPECT) {
-        invite_body(&mut session.downstream_session).await.map_err(BodyError::Lost)?;
+        invite_body(&mut session.downstream_session)
+            .await
+            .map_err(BodyError::Lost)?;
     }
     let session = &mut session.downstream_session;
     let collect = async {
@@ -78,7 +82,8 @@ pub async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, B
                     continue;
                 }
                 (empty @ None, Some(start)) => {
-                    let mut both = BytesMut::with_capacity(length.unwrap_or(start.len() + piece.len()));
+                    let mut both =
+                        BytesMut::with_capacity(length.unwrap_or(start.len() + piece.len()));
                     both.extend_from_slice(&start);
                     both.extend_from_slice(&piece);
                     *empty = Some(both);
@@ -88,7 +93,9 @@ pub async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, B
                 return Ok(None);
             }
         }
-        Ok(Some(body.map(BytesMut::freeze).or(first).unwrap_or_default()))
+        Ok(Some(
+            body.map(BytesMut::freeze).or(first).unwrap_or_default(),
+        ))
     };
     match timeout(limits.body_timeout, collect).await {
         Ok(Ok(Some(body))) if body.len() <= limits.body => Ok(body),
@@ -113,7 +120,11 @@ fn lost(error: Box<Error>) -> BodyError {
 }
 
 fn too_slow() -> Fault {
-    Fault::new(FaultKind::SlowRequest, "request_timeout", "the request's body did not arrive in time")
+    Fault::new(
+        FaultKind::SlowRequest,
+        "request_timeout",
+        "the request's body did not arrive in time",
+    )
 }
 
 fn too_large(limit: usize) -> Fault {
@@ -125,7 +136,13 @@ fn coding(session: &Session) -> Result<Option<Coding>, Fault> {
     let Some(value) = session.req_header().headers.get(header::CONTENT_ENCODING) else {
         return Ok(None);
     };
-    match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    match value
+        .to_str()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "" | "identity" => Ok(None),
         "gzip" | "x-gzip" => Ok(Some(Coding::Gzip)),
         "deflate" => Ok(Some(Coding::Deflate)),
@@ -147,7 +164,10 @@ fn decode(body: &[u8], coding: Coding, limit: usize) -> Result<Bytes, Fault> {
     };
     let mut decoded = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    reader.take(most).read_to_end(&mut decoded).map_err(|_| broken_coding())?;
+    reader
+        .take(most)
+        .read_to_end(&mut decoded)
+        .map_err(|_| broken_coding())?;
     match decoded.len() <= limit {
         true => Ok(decoded.into()),
         false => Err(too_large(limit)),
@@ -181,7 +201,10 @@ mod tests {
         assert_eq!(decode(&zstd, Coding::Zstd, 5).unwrap(), "hello");
         let bomb = gzip(&vec![0; 10_000_000]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(decode(&bomb, Coding::Gzip, 1_000).unwrap_err().kind, FaultKind::TooLarge);
+        assert_eq!(
+            decode(&bomb, Coding::Gzip, 1_000).unwrap_err().kind,
+            FaultKind::TooLarge
+        );
     }
 
     #[test]

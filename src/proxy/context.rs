@@ -150,7 +150,9 @@ impl Context {
 
     /// The try that is under way, to change it.
     pub fn attempt_mut(&mut self) -> Result<&mut Attempt> {
-        self.attempt.as_deref_mut().ok_or_else(|| too_early("attempt"))
+        self.attempt
+            .as_deref_mut()
+            .ok_or_else(|| too_early("attempt"))
     }
 }
 
@@ -164,5 +166,8 @@ impl Attempt {
 }
 
 fn too_early(what: &'static str) -> Box<Error> {
-    Error::explain(ErrorType::InternalError, format!("a phase asked for the {what} before there was one"))
+    Error::explain(
+        ErrorType::InternalError,
+        format!("a phase asked for the {what} before there was one"),
+    )
 }

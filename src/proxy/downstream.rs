@@ -23,11 +23,11 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use parking_lot::Mutex;
+use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
 use pingora_core::protocols::http::custom::server::Session as Custom;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_core::protocols::Digest;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ use crate::lifecycle::Lifecycle;
 
 /// How the request's body reaches the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upload {
+pub(super) enum Upload {
     /// It was read; each attempt supplies its own copy. `true` when there is one.
     Replayed(bool),
     /// Straight from the client, once.
@@ -45,7 +45,7 @@ pub enum Upload {
 }
 
 /// The session that Pingora sees.
-pub struct Downstream {
+pub(super) struct Downstream {
     /// The real session; away while a write that was begun in a silence has it.
     real: Option<Box<ServerSession>>,
     write: Option<Write>,
@@ -69,7 +69,7 @@ struct Write {
 
 impl Downstream {
     /// Wraps `session` in place. The real one comes back through [`unwrap`].
-    pub fn wrap(
+    pub(super) fn wrap(
         session: &mut Box<ServerSession>,
         gate: Arc<Gate>,
         lifecycle: Arc<Lifecycle>,
@@ -130,7 +130,10 @@ impl Downstream {
             .await;
             (session, result)
         });
-        self.write = Some(Write { progress: Mutex::new(progress), request });
+        self.write = Some(Write {
+            progress: Mutex::new(progress),
+            request,
+        });
         self.gate.pinged();
         Ok(())
     }
@@ -147,7 +150,7 @@ impl Downstream {
 }
 
 /// Takes the real session back out. Does nothing to a session that is not wrapped.
-pub fn unwrap(session: &mut Box<ServerSession>, gate: &Gate) {
+pub(super) fn unwrap(session: &mut Box<ServerSession>, gate: &Gate) {
     if !session.is_custom() {
         return;
     }
@@ -180,7 +183,9 @@ fn is_worth_sending(tasks: &[HttpTask]) -> bool {
 
 /// A whole answer that goes out in one piece says how long it is.
 fn announce_length(tasks: &mut [HttpTask]) {
-    let ends = tasks.last().is_some_and(|task| matches!(task, HttpTask::Body(_, true)));
+    let ends = tasks
+        .last()
+        .is_some_and(|task| matches!(task, HttpTask::Body(_, true)));
     let length: usize = tasks
         .iter()
         .map(|task| match task {
@@ -230,7 +235,11 @@ impl Custom for Downstream {
         }
     }
 
-    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
+    async fn write_response_header(
+        &mut self,
+        header: Box<ResponseHeader>,
+        _end: bool,
+    ) -> Result<()> {
         self.gate.commit();
         let draining = self.lifecycle.is_draining();
         let session = self.settled().await?;
@@ -240,8 +249,13 @@ impl Custom for Downstream {
         session.write_response_header(header).await
     }
 
-    async fn write_response_header_ref(&mut self, header: &ResponseHeader, end: bool) -> Result<()> {
-        self.write_response_header(Box::new(header.clone()), end).await
+    async fn write_response_header_ref(
+        &mut self,
+        header: &ResponseHeader,
+        end: bool,
+    ) -> Result<()> {
+        self.write_response_header(Box::new(header.clone()), end)
+            .await
     }
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
@@ -249,7 +263,10 @@ impl Custom for Downstream {
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.settled().await?.write_response_trailers(trailers).await
+        self.settled()
+            .await?
+            .write_response_trailers(trailers)
+            .await
     }
 
     async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
@@ -295,7 +312,9 @@ impl Custom for Downstream {
     }
 
     fn get_read_timeout(&self) -> Option<Duration> {
-        self.real.as_deref().and_then(ServerSession::get_read_timeout)
+        self.real
+            .as_deref()
+            .and_then(ServerSession::get_read_timeout)
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) {
@@ -305,7 +324,9 @@ impl Custom for Downstream {
     }
 
     fn get_write_timeout(&self) -> Option<Duration> {
-        self.real.as_deref().and_then(ServerSession::get_write_timeout)
+        self.real
+            .as_deref()
+            .and_then(ServerSession::get_write_timeout)
     }
 
     fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
@@ -315,7 +336,9 @@ impl Custom for Downstream {
     }
 
     fn get_total_drain_timeout(&self) -> Option<Duration> {
-        self.real.as_deref().and_then(ServerSession::get_total_drain_timeout)
+        self.real
+            .as_deref()
+            .and_then(ServerSession::get_total_drain_timeout)
     }
 
     fn request_summary(&self) -> String {
@@ -324,7 +347,9 @@ impl Custom for Downstream {
     }
 
     fn response_written(&self) -> Option<&ResponseHeader> {
-        self.real.as_deref().and_then(ServerSession::response_written)
+        self.real
+            .as_deref()
+            .and_then(ServerSession::response_written)
     }
 
     async fn shutdown(&mut self, _code: u32, _context: &str) {
@@ -336,7 +361,10 @@ impl Custom for Downstream {
     fn is_body_done(&mut self) -> bool {
         match self.upload {
             Upload::Replayed(_) => true,
-            Upload::Streamed => self.real.as_deref_mut().is_none_or(ServerSession::is_body_done),
+            Upload::Streamed => self
+                .real
+                .as_deref_mut()
+                .is_none_or(ServerSession::is_body_done),
         }
     }
 
@@ -347,7 +375,10 @@ impl Custom for Downstream {
     fn is_body_empty(&mut self) -> bool {
         match self.upload {
             Upload::Replayed(present) => !present,
-            Upload::Streamed => self.real.as_deref_mut().is_none_or(ServerSession::is_body_empty),
+            Upload::Streamed => self
+                .real
+                .as_deref_mut()
+                .is_none_or(ServerSession::is_body_empty),
         }
     }
 
@@ -370,7 +401,9 @@ impl Custom for Downstream {
             if self.real.is_none() {
                 self.settled().await?;
             }
-            let Some(session) = &mut self.real else { continue };
+            let Some(session) = &mut self.real else {
+                continue;
+            };
             let idle = match upload {
                 Upload::Replayed(_) => true,
                 Upload::Streamed => no_body_expected,
@@ -384,11 +417,15 @@ impl Custom for Downstream {
     }
 
     fn body_bytes_sent(&self) -> usize {
-        self.real.as_deref().map_or(0, ServerSession::body_bytes_sent)
+        self.real
+            .as_deref()
+            .map_or(0, ServerSession::body_bytes_sent)
     }
 
     fn body_bytes_read(&self) -> usize {
-        self.real.as_deref().map_or(0, ServerSession::body_bytes_read)
+        self.real
+            .as_deref()
+            .map_or(0, ServerSession::body_bytes_read)
     }
 
     fn digest(&self) -> Option<&Digest> {
@@ -408,7 +445,9 @@ impl Custom for Downstream {
     }
 
     fn pseudo_raw_h1_request_header(&self) -> Bytes {
-        self.real.as_deref().map_or_else(Bytes::new, ServerSession::to_h1_raw)
+        self.real
+            .as_deref()
+            .map_or_else(Bytes::new, ServerSession::to_h1_raw)
     }
 
     fn enable_retry_buffering(&mut self) {
@@ -420,7 +459,10 @@ impl Custom for Downstream {
     fn retry_buffer_truncated(&self) -> bool {
         match self.upload {
             Upload::Replayed(_) => false,
-            Upload::Streamed => self.real.as_deref().is_some_and(ServerSession::retry_buffer_truncated),
+            Upload::Streamed => self
+                .real
+                .as_deref()
+                .is_some_and(ServerSession::retry_buffer_truncated),
         }
     }
 
@@ -429,7 +471,10 @@ impl Custom for Downstream {
             // Any non-empty value makes Pingora ask `request_body_filter` for the body.
             Upload::Replayed(true) => Some(Bytes::from_static(b" ")),
             Upload::Replayed(false) => None,
-            Upload::Streamed => self.real.as_deref().and_then(ServerSession::get_retry_buffer),
+            Upload::Streamed => self
+                .real
+                .as_deref()
+                .and_then(ServerSession::get_retry_buffer),
         }
     }
 
@@ -454,14 +499,20 @@ impl Custom for Downstream {
         None
     }
 
-    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+    fn restore_custom_message_writer(
+        &mut self,
+        _writer: Box<dyn CustomMessageWrite>,
+    ) -> Result<()> {
         Ok(())
     }
 }
 
 /// Waits for `wake`, reusing the timer of the last wait while it is due no later: a timer is
 /// registered once in a while instead of once an event.
-async fn ring_at(alarm: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>, wake: Option<Instant>) {
+async fn ring_at(
+    alarm: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+    wake: Option<Instant>,
+) {
     let Some(wake) = wake else {
         return std::future::pending().await;
     };
@@ -471,6 +522,11 @@ async fn ring_at(alarm: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>, wak
             sleep.as_mut().reset(wake);
             sleep.as_mut().await;
         }
-        None => alarm.insert(Box::pin(tokio::time::sleep_until(wake))).as_mut().await,
+        None => {
+            alarm
+                .insert(Box::pin(tokio::time::sleep_until(wake)))
+                .as_mut()
+                .await
+        }
     }
 }

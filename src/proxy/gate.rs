@@ -13,10 +13,11 @@ use pingora_http::ResponseHeader;
 use tokio::time::Instant;
 
 use super::respond;
+use crate::upstream::Timeouts;
 use crate::wire::Format;
 
 /// Keeps a silent stream alive.
-pub struct KeepAlive {
+pub(super) struct KeepAlive {
     /// Longest silence.
     pub every: Duration,
     /// What is sent.
@@ -29,14 +30,14 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// The header of the stream.
-    pub fn header(&self) -> Result<Box<ResponseHeader>> {
+    pub(super) fn header(&self) -> Result<Box<ResponseHeader>> {
         Ok(Box::new(respond::preamble(&self.request_id, self.format)?))
     }
 }
 
 /// A time limit that can pass while an attempt runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
+pub(super) enum Limit {
     /// No header came.
     FirstByte,
     /// The answer stopped coming.
@@ -47,16 +48,16 @@ pub enum Limit {
 
 impl Limit {
     /// The error that ends the attempt; [`Limit::of`] knows it again.
-    pub fn error(self) -> Box<Error> {
+    pub(super) fn error(self) -> Box<Error> {
         Error::new(ErrorType::Custom(self.name()))
     }
 
     /// The limit that `error` is about, if it is about one.
-    pub fn of(error: &Error) -> Option<Self> {
+    pub(super) fn of(error: &Error) -> Option<Self> {
         match error.etype() {
-            ErrorType::Custom(name) => {
-                [Self::FirstByte, Self::Idle, Self::Total].into_iter().find(|limit| limit.name() == *name)
-            }
+            ErrorType::Custom(name) => [Self::FirstByte, Self::Idle, Self::Total]
+                .into_iter()
+                .find(|limit| limit.name() == *name),
             _ => None,
         }
     }
@@ -94,6 +95,9 @@ struct State {
     sent: Option<Instant>,
     first_byte: Option<Instant>,
     idle: Option<Duration>,
+    /// When the attempt must have ended, or between attempts the request.
+    end: Option<Instant>,
+    /// When the request must have ended.
     total: Option<Instant>,
     pings: u32,
     bytes: u64,
@@ -108,27 +112,31 @@ impl Gate {
             let mut state = gate.0.lock();
             state.sent = Some(now);
             state.total = Some(total);
+            state.end = Some(total);
         }
         gate
     }
 
     /// Another attempt begins: what was held of the last one is void.
-    pub fn begin_attempt(&self, first_byte: Instant, idle: Duration) {
+    pub(super) fn begin_attempt(&self, now: Instant, timeouts: Timeouts) {
         let mut state = self.0.lock();
+        let end = now + timeouts.total;
         state.attempt += 1;
         state.undecided = false;
         state.answered = false;
         state.mute = false;
-        state.first_byte = Some(first_byte);
-        state.idle = Some(idle);
+        state.first_byte = Some(now + timeouts.connect + timeouts.first_byte);
+        state.idle = Some(timeouts.idle);
+        state.end = Some(state.total.map_or(end, |total| total.min(end)));
         state.heard = None;
     }
 
     /// No attempt runs (between two of them): only the limit of the whole request holds.
-    pub fn end_attempt(&self) {
+    pub(super) fn end_attempt(&self) {
         let mut state = self.0.lock();
         state.first_byte = None;
         state.heard = None;
+        state.end = state.total;
         state.mute = false;
     }
 
@@ -200,15 +208,24 @@ impl Gate {
     }
 
     /// When the attempt's next limit passes, and when the next keep-alive is due.
-    pub(super) fn due(&self, every: Option<Duration>) -> (Option<(Instant, Limit)>, Option<Instant>) {
+    pub(super) fn due(
+        &self,
+        every: Option<Duration>,
+    ) -> (Option<(Instant, Limit)>, Option<Instant>) {
         let state = self.0.lock();
         let attempt = if state.answered {
-            state.heard.zip(state.idle).map(|(heard, idle)| (heard + idle, Limit::Idle))
+            state
+                .heard
+                .zip(state.idle)
+                .map(|(heard, idle)| (heard + idle, Limit::Idle))
         } else {
             state.first_byte.map(|at| (at, Limit::FirstByte))
         };
-        let total = state.total.map(|at| (at, Limit::Total));
-        let limit = [attempt, total].into_iter().flatten().min_by_key(|(at, _)| *at);
+        let total = state.end.map(|at| (at, Limit::Total));
+        let limit = [attempt, total]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at);
         let ping = match every {
             Some(every) if !state.mute => state.sent.map(|sent| sent + every),
             _ => None,
@@ -235,9 +252,21 @@ mod tests {
     async fn the_next_limit_is_the_first_byte_then_idleness_and_always_the_total() {
         let now = Instant::now();
         let gate = Gate::new(now, now + 100 * SECOND);
-        assert_eq!(gate.due(None), (Some((now + 100 * SECOND, Limit::Total)), None));
-        gate.begin_attempt(now + 10 * SECOND, 5 * SECOND);
-        assert_eq!(gate.due(None).0, Some((now + 10 * SECOND, Limit::FirstByte)));
+        let timeouts = Timeouts {
+            connect: SECOND,
+            first_byte: 9 * SECOND,
+            idle: 5 * SECOND,
+            total: 50 * SECOND,
+        };
+        assert_eq!(
+            gate.due(None),
+            (Some((now + 100 * SECOND, Limit::Total)), None)
+        );
+        gate.begin_attempt(now, timeouts);
+        assert_eq!(
+            gate.due(None).0,
+            Some((now + 10 * SECOND, Limit::FirstByte))
+        );
         tokio::time::advance(SECOND).await;
         gate.heard();
         assert_eq!(gate.due(None).0, Some((now + 6 * SECOND, Limit::Idle)));
@@ -253,7 +282,11 @@ mod tests {
         assert_eq!(gate.due(every).1, Some(now + 15 * SECOND));
         tokio::time::advance(4 * SECOND).await;
         gate.heard();
-        assert_eq!(gate.due(every).1, Some(now + 15 * SECOND), "heard, but nothing was sent");
+        assert_eq!(
+            gate.due(every).1,
+            Some(now + 15 * SECOND),
+            "heard, but nothing was sent"
+        );
         gate.sent(&[HttpTask::Body(Some("x".into()), false)]);
         assert_eq!(gate.due(every).1, Some(now + 19 * SECOND));
         gate.mute();

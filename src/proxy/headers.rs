@@ -29,7 +29,10 @@ const PASS_THROUGH: &[&str] = &[
 fn is_forwarded(name: &str, preset: &str, pass_through: bool) -> bool {
     let own = match preset {
         "anthropic" => matches!(name, "anthropic-version" | "anthropic-beta"),
-        "openai" => matches!(name, "openai-organization" | "openai-project" | "openai-beta"),
+        "openai" => matches!(
+            name,
+            "openai-organization" | "openai-project" | "openai-beta"
+        ),
         "gemini" | "antigravity" => name.starts_with("x-goog-") && name != "x-goog-api-key",
         _ => false,
     };
@@ -37,7 +40,7 @@ fn is_forwarded(name: &str, preset: &str, pass_through: bool) -> bool {
 }
 
 /// Writes the client's headers that `account` may see, the account's own, and its key.
-pub fn to_provider(
+pub(super) fn to_provider(
     client: &HeaderMap,
     account: &Account,
     request_id: &str,
@@ -91,7 +94,7 @@ fn key(
 /// Removes from a provider's answer what is not the client's: who our accounts are, cookies, what
 /// belongs to the other connection. The provider's request id moves to
 /// `x-aiproxy-upstream-request-id`.
-pub fn scrub(answer: &mut ResponseHeader) {
+pub(super) fn scrub(answer: &mut ResponseHeader) {
     let mut drop: smallvec::SmallVec<[HeaderName; 8]> = smallvec::SmallVec::new();
     let mut request_id = None;
     for (name, value) in &answer.headers {
@@ -137,7 +140,11 @@ mod tests {
     use super::*;
     use crate::account::testing::at;
 
-    fn sent(preset: &str, client: &[(&'static str, &str)], configure: impl FnOnce(&mut Account)) -> Vec<String> {
+    fn sent(
+        preset: &str,
+        client: &[(&'static str, &str)],
+        configure: impl FnOnce(&mut Account),
+    ) -> Vec<String> {
         let mut account = at("a", preset);
         account.key_header = account.preset.key_header;
         configure(&mut account);
@@ -147,8 +154,11 @@ mod tests {
             .collect();
         let mut upstream = RequestHeader::build("POST", b"/", None).unwrap();
         to_provider(&client, &account, "req_1", false, &mut upstream).unwrap();
-        let mut lines: Vec<_> =
-            upstream.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let mut lines: Vec<_> = upstream
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
         lines.sort();
         lines
     }
@@ -179,28 +189,50 @@ mod tests {
             ]
         );
         assert!(sent("openai", CLIENT, |_| ()).contains(&"openai-organization: org-1".to_owned()));
-        assert!(sent("openai", CLIENT, |_| ()).contains(&"authorization: Bearer sk-test".to_owned()));
+        assert!(
+            sent("openai", CLIENT, |_| ()).contains(&"authorization: Bearer sk-test".to_owned())
+        );
         let gemini = sent("gemini", CLIENT, |_| ());
         assert!(gemini.contains(&"x-goog-api-key: sk-test".to_owned()));
         assert!(gemini.contains(&"x-goog-user-project: p".to_owned()));
         let glm = sent("glm", CLIENT, |_| ());
-        assert!(!glm.iter().any(|line| line.contains("org-1") || line.contains("2023")), "{glm:?}");
+        assert!(
+            !glm.iter()
+                .any(|line| line.contains("org-1") || line.contains("2023")),
+            "{glm:?}"
+        );
     }
 
     #[test]
     fn configured_headers_are_fixed_or_copied_from_the_client() {
         let headers = sent("glm", &[("x-team", "search")], |account| {
             account.headers = vec![
-                ("x-fixed".parse().unwrap(), HeaderSource::Fixed(HeaderValue::from_static("1"))),
-                ("x-copy".parse().unwrap(), HeaderSource::Client("x-team".parse().unwrap())),
-                ("x-none".parse().unwrap(), HeaderSource::Client("x-absent".parse().unwrap())),
-                ("authorization".parse().unwrap(), HeaderSource::Fixed(HeaderValue::from_static("Custom 1"))),
+                (
+                    "x-fixed".parse().unwrap(),
+                    HeaderSource::Fixed(HeaderValue::from_static("1")),
+                ),
+                (
+                    "x-copy".parse().unwrap(),
+                    HeaderSource::Client("x-team".parse().unwrap()),
+                ),
+                (
+                    "x-none".parse().unwrap(),
+                    HeaderSource::Client("x-absent".parse().unwrap()),
+                ),
+                (
+                    "authorization".parse().unwrap(),
+                    HeaderSource::Fixed(HeaderValue::from_static("Custom 1")),
+                ),
             ];
         });
         assert!(headers.contains(&"x-fixed: 1".to_owned()));
         assert!(headers.contains(&"x-copy: search".to_owned()));
         assert!(headers.contains(&"authorization: Custom 1".to_owned()));
-        assert!(!headers.iter().any(|line| line.starts_with("x-none") || line.contains("sk-test")));
+        assert!(
+            !headers
+                .iter()
+                .any(|line| line.starts_with("x-none") || line.contains("sk-test"))
+        );
     }
 
     #[test]
@@ -219,6 +251,13 @@ mod tests {
         scrub(&mut answer);
         let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["content-type", "openai-processing-ms", "x-aiproxy-upstream-request-id"]);
+        assert_eq!(
+            names,
+            [
+                "content-type",
+                "openai-processing-ms",
+                "x-aiproxy-upstream-request-id"
+            ]
+        );
     }
 }

@@ -4,10 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
+use crate::wire::fault::go_duration;
+
 /// `retry-after-ms`, `retry-after` (seconds or a date), else the longest reset among the rate-limit
 /// buckets that are used up (`anthropic-ratelimit-*-reset` as RFC 3339, `x-ratelimit-reset-*` as a
 /// duration such as `6m0s`).
-pub fn of(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(wait) = text("retry-after-ms").and_then(|ms| seconds(ms, 1_000.0)) {
         return Some(wait);
@@ -19,13 +21,20 @@ pub fn of(headers: &HeaderMap) -> Option<Duration> {
         .iter()
         .filter_map(|(name, value)| {
             let value = value.to_str().ok()?;
-            let (remaining, wait) = if let Some(bucket) = name.as_str().strip_prefix("x-ratelimit-reset-") {
-                (format!("x-ratelimit-remaining-{bucket}"), go_duration(value)?)
-            } else {
-                let bucket = name.as_str().strip_prefix("anthropic-ratelimit-")?.strip_suffix("-reset")?;
-                let at = humantime::parse_rfc3339_weak(value).ok()?;
-                (format!("anthropic-ratelimit-{bucket}-remaining"), until(at))
-            };
+            let (remaining, wait) =
+                if let Some(bucket) = name.as_str().strip_prefix("x-ratelimit-reset-") {
+                    (
+                        format!("x-ratelimit-remaining-{bucket}"),
+                        go_duration(value)?,
+                    )
+                } else {
+                    let bucket = name
+                        .as_str()
+                        .strip_prefix("anthropic-ratelimit-")?
+                        .strip_suffix("-reset")?;
+                    let at = humantime::parse_rfc3339_weak(value).ok()?;
+                    (format!("anthropic-ratelimit-{bucket}-remaining"), until(at))
+                };
             (text(&remaining)? == "0").then_some(wait)
         })
         .max()
@@ -44,41 +53,14 @@ fn seconds(text: &str, unit: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(number / unit).ok()
 }
 
-/// `1h16m0.5s`, `373.8ms`.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let unit = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..unit].parse().ok()?;
-        rest = &rest[unit..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let scale = match &rest[..end] {
-            "h" => 3_600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 0.001,
-            "us" | "µs" => 0.000_001,
-            "ns" => 0.000_000_001,
-            _ => return None,
-        };
-        total += Duration::try_from_secs_f64(number * scale).ok()?;
-        rest = &rest[end..];
-    }
-    Some(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn hint(headers: &[(&'static str, &str)]) -> Option<u64> {
-        let headers = headers.iter().map(|(name, value)| {
-            (http::HeaderName::from_static(name), value.parse().unwrap())
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         of(&headers.collect()).map(|wait| u64::try_from(wait.as_millis()).unwrap())
     }
 
@@ -88,13 +70,40 @@ mod tests {
         for (headers, want) in [
             (vec![("retry-after", "7")], Some(7_000)),
             (vec![("retry-after", "0.5")], Some(500)),
-            (vec![("retry-after", "7"), ("retry-after-ms", "1500")], Some(1_500)),
+            (
+                vec![("retry-after", "7"), ("retry-after-ms", "1500")],
+                Some(1_500),
+            ),
             (vec![("retry-after", "soon")], None),
             (vec![("retry-after", "-3")], None),
-            (vec![("x-ratelimit-reset-tokens", "6m0s"), ("x-ratelimit-remaining-tokens", "0")], Some(360_000)),
-            (vec![("x-ratelimit-reset-tokens", "1h2m3.5s"), ("x-ratelimit-remaining-tokens", "0")], Some(3_723_500)),
-            (vec![("x-ratelimit-reset-requests", "2ms"), ("x-ratelimit-remaining-requests", "0")], Some(2)),
-            (vec![("x-ratelimit-reset-requests", "9s"), ("x-ratelimit-remaining-requests", "12")], None),
+            (
+                vec![
+                    ("x-ratelimit-reset-tokens", "6m0s"),
+                    ("x-ratelimit-remaining-tokens", "0"),
+                ],
+                Some(360_000),
+            ),
+            (
+                vec![
+                    ("x-ratelimit-reset-tokens", "1h2m3.5s"),
+                    ("x-ratelimit-remaining-tokens", "0"),
+                ],
+                Some(3_723_500),
+            ),
+            (
+                vec![
+                    ("x-ratelimit-reset-requests", "2ms"),
+                    ("x-ratelimit-remaining-requests", "0"),
+                ],
+                Some(2),
+            ),
+            (
+                vec![
+                    ("x-ratelimit-reset-requests", "9s"),
+                    ("x-ratelimit-remaining-requests", "12"),
+                ],
+                None,
+            ),
             (vec![], None),
         ] {
             assert_eq!(hint(&headers), want, "{headers:?}");

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
@@ -26,7 +27,11 @@ use crate::wire::{Format, Shape, codec};
 const READ_AHEAD: usize = 1024 * 1024;
 
 /// Takes a request in. True when it has been answered.
-pub async fn take(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+pub(super) async fn take(
+    gateway: &Gateway,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> Result<bool> {
     match admit(gateway, session, ctx).await? {
         Intake::Answered => Ok(true),
         Intake::Refused(fault) => {
@@ -61,7 +66,9 @@ async fn admit(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> R
     let (method, uri) = (request.method.clone(), request.uri.clone());
     let endpoint = paths::endpoint(&method, uri.path());
     if let Endpoint::Health(question) = endpoint {
-        return local::health(gateway, session, ctx, question).await.map(|()| Intake::Answered);
+        return local::health(gateway, session, ctx, question)
+            .await
+            .map(|()| Intake::Answered);
     }
     ctx.running = gateway.lifecycle.enter(live.config.limits.concurrent);
     if ctx.running.is_none() {
@@ -81,9 +88,9 @@ async fn admit(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> R
         Err(fault) => return Ok(fault.into()),
     };
     match endpoint {
-        Endpoint::Models(list, one) => {
-            local::models(session, ctx, list, one.as_deref()).await.map(|()| Intake::Answered)
-        }
+        Endpoint::Models(list, one) => local::models(session, ctx, list, one.as_deref())
+            .await
+            .map(|()| Intake::Answered),
         Endpoint::WrongMethod(methods) => Ok(Fault::new(
             FaultKind::MethodNotAllowed,
             "method_not_allowed",
@@ -101,15 +108,29 @@ async fn admit(gateway: &Gateway, session: &mut Session, ctx: &mut Context) -> R
 }
 
 fn header_fault(headers: &HeaderMap, limits: &Limits) -> Option<Fault> {
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
     let message = if headers.len() > limits.headers {
-        format!("the request has {} header fields, the limit is {}", headers.len(), limits.headers)
+        format!(
+            "the request has {} header fields, the limit is {}",
+            headers.len(),
+            limits.headers
+        )
     } else if size > limits.header_size {
-        format!("the request's headers have {size} bytes, the limit is {}", limits.header_size)
+        format!(
+            "the request's headers have {size} bytes, the limit is {}",
+            limits.header_size
+        )
     } else {
         return None;
     };
-    Some(Fault::new(FaultKind::HeadersTooLarge, "headers_too_large", message))
+    Some(Fault::new(
+        FaultKind::HeadersTooLarge,
+        "headers_too_large",
+        message,
+    ))
 }
 
 fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> Result<(), Fault> {
@@ -119,7 +140,9 @@ fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> 
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let value = value.as_bytes();
         let (scheme, key) = value.split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+        scheme
+            .eq_ignore_ascii_case(b"bearer ")
+            .then(|| key.trim_ascii())
     });
     let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
     let in_query = match ctx.dialect {
@@ -144,7 +167,11 @@ fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> 
         return Ok(());
     }
     Err(match any {
-        true => Fault::new(FaultKind::Auth, "invalid_api_key", "the API key is not valid for this gateway"),
+        true => Fault::new(
+            FaultKind::Auth,
+            "invalid_api_key",
+            "the API key is not valid for this gateway",
+        ),
         false => Fault::new(
             FaultKind::Auth,
             "missing_api_key",
@@ -159,14 +186,22 @@ fn provider(headers: &HeaderMap, router: &crate::routing::Router) -> Result<Opti
         return Ok(None);
     };
     let name = String::from_utf8_lossy(value.as_bytes());
-    let name = if name == "claude" { Cow::Borrowed("anthropic") } else { name };
+    let name = if name == "claude" {
+        Cow::Borrowed("anthropic")
+    } else {
+        name
+    };
     if router.providers().iter().any(|known| **known == *name) {
         return Ok(Some(name.into_owned()));
     }
     Err(Fault::new(
         FaultKind::InvalidRequest,
         "unknown_provider",
-        format!("x-provider: there is no provider '{}'; there is {}", clipped(&name), router.providers().join(", ")),
+        format!(
+            "x-provider: there is no provider '{}'; there is {}",
+            clipped(&name),
+            router.providers().join(", ")
+        ),
     )
     .with_param("x-provider"))
 }
@@ -181,78 +216,120 @@ async fn model_call(
 ) -> Result<Intake> {
     let live = Arc::clone(&ctx.live);
     let limits = &live.config.limits;
-    let mut bytes = match body::read(session, limits).await {
+    let bytes = match body::read(session, limits).await {
         Ok(bytes) => bytes,
         Err(BodyError::Fault(fault)) => return Ok(fault.into()),
         Err(BodyError::Lost(error)) => return Err(error),
     };
-    let head = match json::request_head(&bytes, limits.json_depth) {
-        Ok(head) => head,
-        Err(error) => return Ok(unreadable(&error).into()),
+    let headers = &session.req_header().headers;
+    let asked = match named {
+        ModelCall::Body => in_body(bytes, limits.json_depth, uri, headers.get(header::ACCEPT)),
+        ModelCall::Path {
+            version,
+            model,
+            action,
+        } => in_path(bytes, limits.json_depth, uri, (version, model, action)),
     };
-    let mut inserted = None;
-    let (name, span, target, shape) = match named {
-        ModelCall::Body => {
-            let Some(model) = &head.model else {
-                return Ok(no_model("the body has no 'model'").into());
-            };
-            let name: Arc<str> = model.value.as_ref().into();
-            let target = CallTarget::Path(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned());
-            let accept = session.req_header().headers.get(header::ACCEPT);
-            let stream = match &head.stream {
-                Some(stream) => stream.value,
-                None => accept.is_some_and(wants_events) && is_streamable(uri.path()),
-            };
-            let span = model.span.clone();
-            if stream && head.stream.is_none() {
-                inserted = Some(json::insert_member(&bytes, &head, "stream", "true"));
-            }
-            (name, Some(span), target, if stream { Shape::Sse } else { Shape::Whole })
-        }
-        ModelCall::Path { version, model, action } => {
-            if paths::gemini_path(version, model, action).is_none() {
-                return Ok(no_model("the model's name is no name").into());
-            }
-            let target = CallTarget::Gemini {
-                version: (*version).to_owned(),
-                action: (*action).to_owned(),
-                query: uri.query().map(paths::query_without_key).unwrap_or_default(),
-            };
-            (model.as_ref().into(), None, target, paths::gemini_shape(action, uri.query()))
-        }
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return Ok(fault.into()),
     };
-    drop(head);
-    if let Some(longer) = inserted {
-        bytes = longer.into();
-    }
-    if name.is_empty() {
-        return Ok(no_model("'model' is empty").into());
-    }
     if let Some(client) = &ctx.client
         && !client.models.is_empty()
-        && !client.models.iter().any(|glob| glob.matches(&name))
+        && !client.models.iter().any(|glob| glob.matches(&asked.model))
     {
-        let message = format!("this API key may not use the model '{}'", clipped(&name));
-        return Ok(Fault::new(FaultKind::Permission, "model_not_allowed", message).with_param("model").into());
+        let model = clipped(&asked.model);
+        let message = format!("this API key may not use the model '{model}'");
+        let fault = Fault::new(FaultKind::Permission, "model_not_allowed", message);
+        return Ok(fault.with_param("model").into());
     }
-    let Some(route) = live.router.route(&name, provider) else {
-        return Ok(model_not_found(&name).into());
+    let Some(route) = live.router.route(&asked.model, provider) else {
+        return Ok(model_not_found(&asked.model).into());
     };
     let seat = match live.config.session_affinity {
-        true => affinity::seat(&session.req_header().headers, &bytes),
-        false => Seat::Turn(affinity::hash(&*name)),
+        true => affinity::seat(headers, &asked.bytes),
+        false => Seat::Turn(affinity::hash(&*asked.model)),
     };
     Ok(Intake::Call(Box::new(Call {
         format: Some(format),
-        shape,
-        method: http::Method::POST,
-        target,
-        body: Payload::Read { bytes, model: span },
-        model: name,
+        shape: asked.shape,
+        target: asked.target,
+        body: Payload::Read {
+            bytes: asked.bytes,
+            model: asked.span,
+        },
+        model: asked.model,
         route,
         seat,
         ..progress(ctx)
     })))
+}
+
+/// What a request that names a model asks for.
+struct Asked {
+    model: Arc<str>,
+    /// Where the name stands in the body.
+    span: Option<std::ops::Range<usize>>,
+    bytes: Bytes,
+    target: CallTarget,
+    shape: Shape,
+}
+
+fn in_body(
+    mut bytes: Bytes,
+    depth: usize,
+    uri: &http::Uri,
+    accept: Option<&http::HeaderValue>,
+) -> Result<Asked, Fault> {
+    let head = json::request_head(&bytes, depth).map_err(|error| unreadable(&error))?;
+    let Some(model) = &head.model else {
+        return Err(no_model("the body has no 'model'"));
+    };
+    if model.value.is_empty() {
+        return Err(no_model("'model' is empty"));
+    }
+    let (name, span) = (model.value.as_ref().into(), model.span.clone());
+    let stream = match &head.stream {
+        Some(stream) => stream.value,
+        None => accept.is_some_and(wants_events) && is_streamable(uri.path()),
+    };
+    if stream && head.stream.is_none() {
+        bytes = json::insert_member(&bytes, &head, "stream", "true").into();
+    }
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Ok(Asked {
+        model: name,
+        span: Some(span),
+        bytes,
+        target: CallTarget::Path(path.to_owned()),
+        shape: if stream { Shape::Sse } else { Shape::Whole },
+    })
+}
+
+fn in_path(
+    bytes: Bytes,
+    depth: usize,
+    uri: &http::Uri,
+    (version, model, action): (&str, &str, &str),
+) -> Result<Asked, Fault> {
+    json::shallow(&bytes, depth, |_| {}).map_err(|error| unreadable(&error.into()))?;
+    if paths::gemini_path(version, model, action).is_none() {
+        return Err(no_model("the model's name is no name"));
+    }
+    Ok(Asked {
+        model: model.into(),
+        span: None,
+        bytes,
+        target: CallTarget::Gemini {
+            version: version.to_owned(),
+            action: action.to_owned(),
+            query: uri
+                .query()
+                .map(paths::query_without_key)
+                .unwrap_or_default(),
+        },
+        shape: paths::gemini_shape(action, uri.query()),
+    })
 }
 
 async fn pass_through(
@@ -264,7 +341,11 @@ async fn pass_through(
     let Some(provider) = provider else {
         return Ok(unknown_path(uri.path()).into());
     };
-    if ctx.client.as_ref().is_some_and(|client| !client.models.is_empty()) {
+    if ctx
+        .client
+        .as_ref()
+        .is_some_and(|client| !client.models.is_empty())
+    {
         return Ok(Fault::new(
             FaultKind::Permission,
             "pass_through_not_allowed",
@@ -272,7 +353,11 @@ async fn pass_through(
         )
         .into());
     }
-    if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
+    if uri
+        .path()
+        .split('/')
+        .any(|segment| matches!(segment, "." | ".."))
+    {
         return Ok(unknown_path(uri.path()).into());
     }
     let live = Arc::clone(&ctx.live);
@@ -291,7 +376,10 @@ async fn pass_through(
     } else {
         Payload::Streamed
     };
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     Ok(Intake::Call(Box::new(Call {
         format: None,
         shape: Shape::Whole,
@@ -315,7 +403,9 @@ fn progress(ctx: &Context) -> Call {
         target: CallTarget::Path(String::new()),
         body: Payload::Streamed,
         model: "".into(),
-        route: Route { targets: smallvec::SmallVec::new() },
+        route: Route {
+            targets: smallvec::SmallVec::new(),
+        },
         seat: Seat::Turn(0),
         tried: Tried::default(),
         tries: 0,
@@ -347,7 +437,13 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, call: Call)
     let real = &mut session.downstream_session;
     // A client that sends its next request early is not an error; Pingora keeps what came.
     real.set_pipelining_enabled(true);
-    Downstream::wrap(real, Arc::clone(&call.gate), Arc::clone(&gateway.lifecycle), upload, keep_alive);
+    Downstream::wrap(
+        real,
+        Arc::clone(&call.gate),
+        Arc::clone(&gateway.lifecycle),
+        upload,
+        keep_alive,
+    );
     ctx.call = Some(Box::new(call));
 }
 
@@ -366,7 +462,10 @@ fn wants_events(accept: &http::HeaderValue) -> bool {
 }
 
 fn is_streamable(path: &str) -> bool {
-    matches!(path, "/v1/chat/completions" | "/v1/responses" | "/v1/messages")
+    matches!(
+        path,
+        "/v1/chat/completions" | "/v1/responses" | "/v1/messages"
+    )
 }
 
 fn unreadable(error: &HeadError) -> Fault {
@@ -389,8 +488,11 @@ fn no_model(message: &'static str) -> Fault {
 }
 
 /// Nobody serves it.
-pub fn model_not_found(model: &str) -> Fault {
-    let message = format!("the model '{}' does not exist or no account serves it", clipped(model));
+pub(super) fn model_not_found(model: &str) -> Fault {
+    let message = format!(
+        "the model '{}' does not exist or no account serves it",
+        clipped(model)
+    );
     Fault::new(FaultKind::ModelNotFound, "model_not_found", message).with_param("model")
 }
 
@@ -408,7 +510,7 @@ fn clipped(text: &str) -> String {
 }
 
 /// `100 Continue`, which Pingora sends only when it reads the body itself.
-pub async fn invite_body(session: &mut ServerSession) -> Result<()> {
+pub(super) async fn invite_body(session: &mut ServerSession) -> Result<()> {
     match session {
         ServerSession::H1(session) => session.write_continue_response().await,
         _ => Ok(()),

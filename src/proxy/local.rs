@@ -12,26 +12,44 @@ use crate::routing::Listed;
 use crate::wire::Format;
 
 /// `/health/*`: open to all, says nothing about accounts.
-pub async fn health(gateway: &Gateway, session: &mut Session, ctx: &mut Context, question: Health) -> Result<()> {
+pub(super) async fn health(
+    gateway: &Gateway,
+    session: &mut Session,
+    ctx: &mut Context,
+    question: Health,
+) -> Result<()> {
     let (status, word) = match question {
         Health::Live => (200, "ok"),
         Health::Ready if gateway.lifecycle.is_draining() => (503, "draining"),
         Health::Ready if !gateway.current.has_usable_account() => (503, "no usable account"),
         Health::Ready => (200, "ok"),
     };
-    let body = format!("{{\"status\":\"{word}\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    let body = format!(
+        "{{\"status\":\"{word}\",\"version\":\"{}\"}}",
+        env!("CARGO_PKG_VERSION")
+    );
     respond::json(session, ctx, status, body).await
 }
 
 /// The models that are listed by name and that the client may use, or one of them.
-pub async fn models(session: &mut Session, ctx: &mut Context, list: ModelList, one: Option<&str>) -> Result<()> {
+pub(super) async fn models(
+    session: &mut Session,
+    ctx: &mut Context,
+    list: ModelList,
+    one: Option<&str>,
+) -> Result<()> {
     let live = ctx.live.clone();
     let may_use = |model: &Listed| {
         ctx.client.as_ref().is_none_or(|client| {
             client.models.is_empty() || client.models.iter().any(|glob| glob.matches(&model.name))
         })
     };
-    let models: Vec<&Listed> = live.router.listed().iter().filter(|model| may_use(model)).collect();
+    let models: Vec<&Listed> = live
+        .router
+        .listed()
+        .iter()
+        .filter(|model| may_use(model))
+        .collect();
     let form = match (list, ctx.dialect) {
         (ModelList::Gemini, _) => Form::Gemini,
         (ModelList::V1, Format::Claude) => Form::Claude,
@@ -65,7 +83,10 @@ impl Form {
         match self {
             Self::OpenAi => {
                 let data = models.iter().map(|model| OpenAiModel::of(model)).collect();
-                serde_json::to_string(&OpenAiList { object: "list", data })
+                serde_json::to_string(&OpenAiList {
+                    object: "list",
+                    data,
+                })
             }
             Self::Claude => serde_json::to_string(&ClaudeList {
                 data: models.iter().map(|model| ClaudeModel::of(model)).collect(),
@@ -106,7 +127,12 @@ struct OpenAiModel<'a> {
 
 impl<'a> OpenAiModel<'a> {
     fn of(model: &'a Listed) -> Self {
-        Self { id: &model.name, object: "model", created: 0, owned_by: &model.provider }
+        Self {
+            id: &model.name,
+            object: "model",
+            created: 0,
+            owned_by: &model.provider,
+        }
     }
 }
 
@@ -129,7 +155,12 @@ struct ClaudeModel<'a> {
 
 impl<'a> ClaudeModel<'a> {
     fn of(model: &'a Listed) -> Self {
-        Self { r#type: "model", id: &model.name, display_name: &model.name, created_at: "1970-01-01T00:00:00Z" }
+        Self {
+            r#type: "model",
+            id: &model.name,
+            display_name: &model.name,
+            created_at: "1970-01-01T00:00:00Z",
+        }
     }
 }
 
@@ -151,7 +182,11 @@ impl<'a> GeminiModel<'a> {
         Self {
             name: format!("models/{}", model.name),
             display_name: &model.name,
-            supported_generation_methods: ["generateContent", "streamGenerateContent", "countTokens"],
+            supported_generation_methods: [
+                "generateContent",
+                "streamGenerateContent",
+                "countTokens",
+            ],
         }
     }
 }

@@ -75,7 +75,11 @@ impl ProxyHttp for Gateway {
         intake::take(self, session, ctx).await
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
         attempt::peer(self, session, ctx).await
     }
 
@@ -138,7 +142,12 @@ impl ProxyHttp for Gateway {
         outcome::interrupted(ctx, error, reused)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
         outcome::tell(session, error, ctx).await
     }
 
@@ -167,8 +176,15 @@ impl ProxyHttp for Gateway {
 fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
     let status = ctx
         .status
-        .or_else(|| session.response_written().map(|header| header.status.as_u16()))
-        .unwrap_or(if error.is_some() { 499 } else { 0 });
+        .or_else(|| {
+            session
+                .response_written()
+                .map(|header| header.status.as_u16())
+        })
+        .unwrap_or(match error {
+            Some(_) => 499,
+            None => 0,
+        });
     if let Some(attempt) = ctx.attempt.as_deref_mut()
         && attempt.lease.is_some()
         && error.is_none()
@@ -192,9 +208,14 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
 fn request_id(request: &RequestHeader) -> Arc<str> {
     let valid = |id: &&str| {
         (1..=128).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+            && id.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':')
+            })
     };
-    let theirs = request.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let theirs = request
+        .headers
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
     match theirs.filter(valid) {
         Some(id) => id.into(),
         None => format!("req_{:032x}", rand::random::<u128>()).into(),

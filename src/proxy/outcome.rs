@@ -20,9 +20,13 @@ use crate::wire::{Shape, codec};
 const STALE: u32 = 3;
 
 /// Judges how the current attempt ended. True: try again.
-pub fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
-    let Some(call) = ctx.call.as_deref_mut() else { return false };
-    let Some(attempt) = ctx.attempt.as_deref_mut() else { return false };
+pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
+    let Some(call) = ctx.call.as_deref_mut() else {
+        return false;
+    };
+    let Some(attempt) = ctx.attempt.as_deref_mut() else {
+        return false;
+    };
     let outcome = match outcome {
         Outcome::Stale if call.stale >= STALE => Outcome::Unreachable,
         other => other,
@@ -35,9 +39,15 @@ pub fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         answered,
     };
     let verdict = verdict(&outcome, means);
-    if let (Some(failure), Some(lease)) = (verdict.failure, attempt.lease.take_if(|_| verdict.failure.is_some())) {
+    if let (Some(failure), Some(lease)) = (
+        verdict.failure,
+        attempt.lease.take_if(|_| verdict.failure.is_some()),
+    ) {
         let retry = &ctx.live.config.retry;
-        let bounds = Bounds { min: retry.cooldown_min, max: retry.cooldown_max };
+        let bounds = Bounds {
+            min: retry.cooldown_min,
+            max: retry.cooldown_max,
+        };
         let rest = lease.failed(failure, bounds, Instant::now());
         log::info!(
             "account {} model {} rests {rest:?}: {outcome:?} (request {})",
@@ -59,7 +69,8 @@ pub fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             true
         }
         Next::RetryElsewhere => {
-            call.tried.without_provider(&attempt.account, &attempt.model);
+            call.tried
+                .without_provider(&attempt.account, &attempt.model);
             if let Outcome::Refused { fault, .. } = &outcome {
                 call.unknown_model = Some(fault.clone());
             }
@@ -75,7 +86,7 @@ pub fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
 }
 
 /// The provider's header came.
-pub fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
+pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
     if header.status.is_informational() {
         return Ok(());
     }
@@ -101,15 +112,27 @@ pub fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
 }
 
 /// A piece of the provider's answer came.
-pub fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Result<()> {
+pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Result<()> {
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     let ending = match attempt.relay.body(data, end) {
         Ok(()) => return Ok(()),
         Err(ending) => ending,
     };
     let (outcome, rest) = match ending {
-        Ending::Refused { status, fault, hint, body } => (Outcome::Refused { status, fault, hint }, Some(body)),
-        Ending::BrokeOff(fault) => (Outcome::BrokeOff(fault), None),
+        Ending::Refused {
+            status,
+            fault,
+            hint,
+            body,
+        } => (
+            Outcome::Refused {
+                status,
+                fault: *fault,
+                hint,
+            },
+            Some(body),
+        ),
+        Ending::BrokeOff(fault) => (Outcome::BrokeOff(*fault), None),
         Ending::CutShort => (Outcome::Unreachable, None),
     };
     if let Some(body) = rest {
@@ -130,24 +153,40 @@ pub fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Re
 
 /// Whether the provider's answer goes to the client as it is.
 fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
-    let fresh = Means { begun: false, replayable: true, bootstrap: 1, answered: false };
+    let fresh = Means {
+        begun: false,
+        replayable: true,
+        bootstrap: 1,
+        answered: false,
+    };
     match verdict(outcome, fresh).next {
         Next::Relay => true,
         // The last provider that could have known the model has spoken for all.
         Next::RetryElsewhere => ctx.call.as_deref().is_some_and(|call| {
             let attempt = ctx.attempt.as_deref();
-            attempt.is_some_and(|attempt| !call.route.has_other_provider(&call.tried, call.format, &attempt.account))
+            attempt.is_some_and(|attempt| {
+                !call
+                    .route
+                    .has_other_provider(&call.tried, call.format, &attempt.account)
+            })
         }),
         _ => false,
     }
 }
 
 /// Connecting failed.
-pub fn not_connected(gateway: &Gateway, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
+pub(super) fn not_connected(
+    gateway: &Gateway,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+) -> Box<Error> {
     if let Some(attempt) = ctx.attempt.as_deref()
         && let (Some(address), None) = (attempt.address, &attempt.account.proxy)
     {
-        gateway.peers.resolver().failed(&attempt.account.base.host, address.ip());
+        gateway
+            .peers
+            .resolver()
+            .failed(&attempt.account.base.host, address.ip());
     }
     if let Some(attempt) = ctx.attempt.as_deref() {
         log::warn!("account {}: {}", attempt.account.name, described(&error));
@@ -158,8 +197,11 @@ pub fn not_connected(gateway: &Gateway, ctx: &mut Context, mut error: Box<Error>
 }
 
 /// The exchange with the provider failed, or the client left.
-pub fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool) -> Box<Error> {
-    let noted = ctx.attempt.as_deref_mut().and_then(|attempt| attempt.outcome.take());
+pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool) -> Box<Error> {
+    let noted = ctx
+        .attempt
+        .as_deref_mut()
+        .and_then(|attempt| attempt.outcome.take());
     let outcome = match (noted, Limit::of(&error)) {
         (Some(outcome), _) => outcome,
         (None, Some(Limit::Total)) => Outcome::OutOfTime,
@@ -170,12 +212,27 @@ pub fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool) -> Bo
                 error.set_retry(false);
                 return error;
             }
-            None if reused && ctx.attempt.as_deref().is_some_and(|attempt| attempt.status.is_none()) => Outcome::Stale,
+            None if reused
+                && ctx
+                    .attempt
+                    .as_deref()
+                    .is_some_and(|attempt| attempt.status.is_none()) =>
+            {
+                Outcome::Stale
+            }
             None => Outcome::Unreachable,
         },
     };
-    let has_ended = ctx.attempt.as_deref().is_some_and(|attempt| attempt.relay.has_ended());
-    if has_ended && ctx.call.as_deref().is_some_and(|call| call.gate.has_begun()) {
+    let has_ended = ctx
+        .attempt
+        .as_deref()
+        .is_some_and(|attempt| attempt.relay.has_ended());
+    if has_ended
+        && ctx
+            .call
+            .as_deref()
+            .is_some_and(|call| call.gate.has_begun())
+    {
         // The client has the whole answer; only the connection did not end as it should.
         error.set_retry(false);
         return error;
@@ -195,25 +252,41 @@ fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
     let undecided = ctx.call.as_deref()?.gate.is_undecided();
     let format = ctx.call.as_deref()?.format?;
     let status = ctx.attempt.as_deref()?.status?;
-    undecided.then(|| Outcome::Refused { status, fault: codec(format).decode_fault(status, b""), hint: None })
+    undecided.then(|| Outcome::Refused {
+        status,
+        fault: codec(format).decode_fault(status, b""),
+        hint: None,
+    })
 }
 
 /// The request has failed for good: tells the client, if there is one to tell.
-pub async fn tell(session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
     let gone = *error.esource() == ErrorSource::Downstream
         && Limit::of(error).is_none()
         && ctx.fault.is_none()
         && matches!(
             error.etype(),
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::H2Error
+            ErrorType::WriteError
+                | ErrorType::ReadError
+                | ErrorType::ConnectionClosed
+                | ErrorType::H2Error
         );
     if gone {
         ctx.status.get_or_insert(499);
-        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        return FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        };
     }
     let fault = ctx.fault.clone().unwrap_or_else(|| unexplained(error));
-    let status = codec(ctx.dialect).encode_fault(&fault, &ctx.request_id).status;
-    let told = match ctx.call.as_deref().is_some_and(|call| call.gate.is_committed()) {
+    let status = codec(ctx.dialect)
+        .encode_fault(&fault, &ctx.request_id)
+        .status;
+    let told = match ctx
+        .call
+        .as_deref()
+        .is_some_and(|call| call.gate.is_committed())
+    {
         true => in_stream(session, ctx, &fault).await,
         false => {
             session.set_keepalive(None);
@@ -223,7 +296,10 @@ pub async fn tell(session: &mut Session, error: &Error, ctx: &mut Context) -> Fa
     if let Err(error) = told {
         log::debug!("the client was gone before it could be told: {error}");
     }
-    FailToProxy { error_code: status, can_reuse_downstream: false }
+    FailToProxy {
+        error_code: status,
+        can_reuse_downstream: false,
+    }
 }
 
 /// Writes the error into an answer that has begun, and ends it; an answer that has no place for an
@@ -232,9 +308,15 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
     ctx.fault = Some(fault.clone());
     let call = ctx.call.as_deref().ok_or_else(broken)?;
     let begun = call.gate.has_begun();
-    let relay_shape = ctx.attempt.as_deref().and_then(|attempt| attempt.relay.shape());
+    let relay_shape = ctx
+        .attempt
+        .as_deref()
+        .and_then(|attempt| attempt.relay.shape());
     let shape = if begun { relay_shape } else { Some(call.shape) };
-    let ended = ctx.attempt.as_deref().is_some_and(|attempt| attempt.relay.has_ended());
+    let ended = ctx
+        .attempt
+        .as_deref()
+        .is_some_and(|attempt| attempt.relay.has_ended());
     let mut out = Vec::new();
     if let (Some(shape), Some(format), false) = (shape, call.format, ended && begun) {
         codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
@@ -243,15 +325,20 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
         session.downstream_session.shutdown().await;
         return Ok(());
     }
-    session.downstream_session.write_response_body(out.into(), false).await?;
+    session
+        .downstream_session
+        .write_response_body(out.into(), false)
+        .await?;
     session.downstream_session.finish_body().await
 }
 
 fn unexplained(error: &Error) -> Fault {
     match (error.esource(), error.etype()) {
-        (_, _) if Limit::of(error) == Some(Limit::Total) => {
-            Fault::new(FaultKind::Timeout, "request_timeout_total", "the request took longer than it may")
-        }
+        (_, _) if Limit::of(error) == Some(Limit::Total) => Fault::new(
+            FaultKind::Timeout,
+            "request_timeout_total",
+            "the request took longer than it may",
+        ),
         (ErrorSource::Downstream, _) => Fault::new(
             FaultKind::InvalidRequest,
             "invalid_http_request",
@@ -259,7 +346,11 @@ fn unexplained(error: &Error) -> Fault {
         ),
         _ => {
             log::error!("internal error: {error}");
-            Fault::new(FaultKind::Internal, "internal_error", "the gateway failed to handle the request")
+            Fault::new(
+                FaultKind::Internal,
+                "internal_error",
+                "the gateway failed to handle the request",
+            )
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::wire::{Format, Shape};
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint<'a> {
+pub(super) enum Endpoint<'a> {
     /// `/health`, `/health/live`, `/health/ready`.
     Health(Health),
     /// All models, or one.
@@ -26,7 +26,7 @@ pub enum Endpoint<'a> {
 
 /// A health question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
+pub(super) enum Health {
     /// Is the process there?
     Live,
     /// Can it serve?
@@ -35,7 +35,7 @@ pub enum Health {
 
 /// The form of a model list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModelList {
+pub(super) enum ModelList {
     /// `/v1/models`, in the OpenAI or, with `anthropic-version`, the Anthropic form.
     V1,
     /// `/v1beta/models`.
@@ -44,7 +44,7 @@ pub enum ModelList {
 
 /// How a request names its model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelCall<'a> {
+pub(super) enum ModelCall<'a> {
     /// In the body.
     Body,
     /// In the path: `/{version}/models/{model}:{action}`.
@@ -59,7 +59,7 @@ pub enum ModelCall<'a> {
 }
 
 /// Finds out what `method` on `path` asks for.
-pub fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
+pub(super) fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
     let on = |wanted: &Method, found: Endpoint<'a>, methods| match method == wanted {
         true => found,
         false => Endpoint::WrongMethod(methods),
@@ -68,7 +68,13 @@ pub fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
         Method::GET | Method::HEAD => found,
         _ => Endpoint::WrongMethod("GET, HEAD"),
     };
-    let post = |format| on(&Method::POST, Endpoint::Model(format, ModelCall::Body), "POST");
+    let post = |format| {
+        on(
+            &Method::POST,
+            Endpoint::Model(format, ModelCall::Body),
+            "POST",
+        )
+    };
     match path {
         "/health" | "/health/live" => get(Endpoint::Health(Health::Live)),
         "/health/ready" => get(Endpoint::Health(Health::Ready)),
@@ -86,7 +92,10 @@ fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
     if !matches!(version, "v1" | "v1beta" | "v1alpha") {
         return None;
     }
-    let Some(model) = rest.strip_prefix("models/").filter(|model| !model.is_empty()) else {
+    let Some(model) = rest
+        .strip_prefix("models/")
+        .filter(|model| !model.is_empty())
+    else {
         return Some(Endpoint::PassThrough);
     };
     if let Some((model, action)) = model.rsplit_once(':')
@@ -95,11 +104,22 @@ fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
     {
         let model = percent_decode_str(model).decode_utf8().ok()?;
         return Some(match *method {
-            Method::POST => Endpoint::Model(Format::Gemini, ModelCall::Path { version, model, action }),
+            Method::POST => Endpoint::Model(
+                Format::Gemini,
+                ModelCall::Path {
+                    version,
+                    model,
+                    action,
+                },
+            ),
             _ => Endpoint::WrongMethod("POST"),
         });
     }
-    let list = if version == "v1" { ModelList::V1 } else { ModelList::Gemini };
+    let list = if version == "v1" {
+        ModelList::V1
+    } else {
+        ModelList::Gemini
+    };
     let model = percent_decode_str(model).decode_utf8().ok()?;
     Some(match *method {
         Method::GET | Method::HEAD => Endpoint::Models(list, Some(model)),
@@ -108,8 +128,14 @@ fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
 }
 
 /// The format in which the caller of `path` reads errors.
-pub fn dialect(path: &str, headers: &HeaderMap) -> Format {
-    let is_action = || path.contains("/models/") && path.rsplit('/').next().is_some_and(|last| last.contains(':'));
+pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Format {
+    let is_action = || {
+        path.contains("/models/")
+            && path
+                .rsplit('/')
+                .next()
+                .is_some_and(|last| last.contains(':'))
+    };
     if path.starts_with("/v1/messages") || path.starts_with("/v1/complete") {
         Format::Claude
     } else if path.starts_with("/v1beta/") || path.starts_with("/v1alpha/") || is_action() {
@@ -124,7 +150,7 @@ pub fn dialect(path: &str, headers: &HeaderMap) -> Format {
 }
 
 /// How the answer of a Gemini `action` is framed.
-pub fn gemini_shape(action: &str, query: Option<&str>) -> Shape {
+pub(super) fn gemini_shape(action: &str, query: Option<&str>) -> Shape {
     let sse = || query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
     match action {
         "streamGenerateContent" if sse() => Shape::Sse,
@@ -152,24 +178,29 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// `/{version}/models/{model}:{action}`; `None` when the name would lead somewhere else.
-pub fn gemini_path(version: &str, model: &str, action: &str) -> Option<String> {
+pub(super) fn gemini_path(version: &str, model: &str, action: &str) -> Option<String> {
     let odd = |segment: &str| matches!(segment, "" | "." | "..");
     if model.split('/').any(odd) {
         return None;
     }
-    Some(format!("/{version}/models/{}:{action}", utf8_percent_encode(model, SEGMENT)))
+    Some(format!(
+        "/{version}/models/{}:{action}",
+        utf8_percent_encode(model, SEGMENT)
+    ))
 }
 
 /// The query without the client's key.
-pub fn query_without_key(query: &str) -> String {
+pub(super) fn query_without_key(query: &str) -> String {
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
     kept.join("&")
 }
 
 /// The client's key in a query.
-pub fn key_in_query(query: &str) -> Option<Cow<'_, str>> {
+pub(super) fn key_in_query(query: &str) -> Option<Cow<'_, str>> {
     let pair = query.split('&').find(|pair| is_key(pair))?;
-    percent_decode_str(pair.split_once('=')?.1).decode_utf8().ok()
+    percent_decode_str(pair.split_once('=')?.1)
+        .decode_utf8()
+        .ok()
 }
 
 fn is_key(pair: &str) -> bool {
@@ -181,7 +212,14 @@ mod tests {
     use super::*;
 
     fn gemini<'a>(version: &'a str, model: &'a str, action: &'a str) -> Endpoint<'a> {
-        Endpoint::Model(Format::Gemini, ModelCall::Path { version, model: model.into(), action })
+        Endpoint::Model(
+            Format::Gemini,
+            ModelCall::Path {
+                version,
+                model: model.into(),
+                action,
+            },
+        )
     }
 
     #[test]
@@ -191,23 +229,59 @@ mod tests {
             ("GET", "/health", E::Health(Health::Live)),
             ("GET", "/health/ready", E::Health(Health::Ready)),
             ("POST", "/health", E::WrongMethod("GET, HEAD")),
-            ("POST", "/v1/chat/completions", E::Model(Format::OpenAiChat, ModelCall::Body)),
+            (
+                "POST",
+                "/v1/chat/completions",
+                E::Model(Format::OpenAiChat, ModelCall::Body),
+            ),
             ("GET", "/v1/chat/completions", E::WrongMethod("POST")),
-            ("POST", "/v1/messages/count_tokens", E::Model(Format::Claude, ModelCall::Body)),
+            (
+                "POST",
+                "/v1/messages/count_tokens",
+                E::Model(Format::Claude, ModelCall::Body),
+            ),
             ("GET", "/v1/models", E::Models(ModelList::V1, None)),
-            ("GET", "/v1/models/gpt-5", E::Models(ModelList::V1, Some("gpt-5".into()))),
-            ("GET", "/v1/models/team%2Fgpt-5", E::Models(ModelList::V1, Some("team/gpt-5".into()))),
-            ("GET", "/v1beta/models/x", E::Models(ModelList::Gemini, Some("x".into()))),
-            ("POST", "/v1beta/models/g:generateContent", gemini("v1beta", "g", "generateContent")),
-            ("POST", "/v1/models/team/g:countTokens", gemini("v1", "team/g", "countTokens")),
-            ("GET", "/v1beta/models/g:generateContent", E::WrongMethod("POST")),
+            (
+                "GET",
+                "/v1/models/gpt-5",
+                E::Models(ModelList::V1, Some("gpt-5".into())),
+            ),
+            (
+                "GET",
+                "/v1/models/team%2Fgpt-5",
+                E::Models(ModelList::V1, Some("team/gpt-5".into())),
+            ),
+            (
+                "GET",
+                "/v1beta/models/x",
+                E::Models(ModelList::Gemini, Some("x".into())),
+            ),
+            (
+                "POST",
+                "/v1beta/models/g:generateContent",
+                gemini("v1beta", "g", "generateContent"),
+            ),
+            (
+                "POST",
+                "/v1/models/team/g:countTokens",
+                gemini("v1", "team/g", "countTokens"),
+            ),
+            (
+                "GET",
+                "/v1beta/models/g:generateContent",
+                E::WrongMethod("POST"),
+            ),
             ("POST", "/v1/embeddings", E::PassThrough),
             ("DELETE", "/v1/responses/resp_1", E::PassThrough),
             ("GET", "/", E::Unknown),
             ("GET", "/v2/models", E::Unknown),
             ("POST", "/v1", E::Unknown),
         ] {
-            assert_eq!(endpoint(&method.parse().unwrap(), path), want, "{method} {path}");
+            assert_eq!(
+                endpoint(&method.parse().unwrap(), path),
+                want,
+                "{method} {path}"
+            );
         }
     }
 
@@ -226,18 +300,26 @@ mod tests {
         ] {
             assert_eq!(dialect(path, &none), want, "{path}");
         }
-        let anthropic: HeaderMap =
-            [(http::HeaderName::from_static("anthropic-version"), "2023-06-01".parse().unwrap())]
-                .into_iter()
-                .collect();
+        let anthropic: HeaderMap = [(
+            http::HeaderName::from_static("anthropic-version"),
+            "2023-06-01".parse().unwrap(),
+        )]
+        .into_iter()
+        .collect();
         assert_eq!(dialect("/v1/models", &anthropic), Format::Claude);
     }
 
     #[test]
     fn a_model_name_cannot_lead_out_of_its_path() {
         let path = |model| gemini_path("v1beta", model, "x");
-        assert_eq!(path("gemini-2.5-pro").as_deref(), Some("/v1beta/models/gemini-2.5-pro:x"));
-        assert_eq!(path("a b?c#d%2e").as_deref(), Some("/v1beta/models/a%20b%3Fc%23d%252e:x"));
+        assert_eq!(
+            path("gemini-2.5-pro").as_deref(),
+            Some("/v1beta/models/gemini-2.5-pro:x")
+        );
+        assert_eq!(
+            path("a b?c#d%2e").as_deref(),
+            Some("/v1beta/models/a%20b%3Fc%23d%252e:x")
+        );
         for model in ["../../secrets", "a/../b", ".", "a//b", ""] {
             assert_eq!(path(model), None, "{model}");
         }
@@ -246,9 +328,21 @@ mod tests {
     #[test]
     fn a_key_is_taken_out_of_the_query() {
         assert_eq!(key_in_query("alt=sse&key=a%2Bb").as_deref(), Some("a+b"));
-        assert_eq!(query_without_key("alt=sse&key=x&monkey=1"), "alt=sse&monkey=1");
-        assert_eq!(gemini_shape("streamGenerateContent", Some("key=1&alt=sse")), Shape::Sse);
-        assert_eq!(gemini_shape("streamGenerateContent", None), Shape::JsonArray);
-        assert_eq!(gemini_shape("generateContent", Some("alt=sse")), Shape::Whole);
+        assert_eq!(
+            query_without_key("alt=sse&key=x&monkey=1"),
+            "alt=sse&monkey=1"
+        );
+        assert_eq!(
+            gemini_shape("streamGenerateContent", Some("key=1&alt=sse")),
+            Shape::Sse
+        );
+        assert_eq!(
+            gemini_shape("streamGenerateContent", None),
+            Shape::JsonArray
+        );
+        assert_eq!(
+            gemini_shape("generateContent", Some("alt=sse")),
+            Shape::Whole
+        );
     }
 }

@@ -44,14 +44,14 @@ pub enum Ending {
         /// HTTP status.
         status: u16,
         /// What the body says.
-        fault: Fault,
+        fault: Box<Fault>,
         /// How long the provider wants to be left alone.
         hint: Option<Duration>,
         /// The body, to be relayed if the error is the client's.
         body: Bytes,
     },
     /// An error event before any content.
-    BrokeOff(Fault),
+    BrokeOff(Box<Fault>),
     /// The answer ended before its end.
     CutShort,
 }
@@ -66,9 +66,17 @@ enum State {
     /// No header yet.
     Waiting,
     /// Reading an error answer.
-    Refusal { status: u16, hint: Option<Duration>, body: BytesMut },
+    Refusal {
+        status: u16,
+        hint: Option<Duration>,
+        body: BytesMut,
+    },
     /// One document.
-    Whole { held: BytesMut, open: bool, splicer: Option<Splicer> },
+    Whole {
+        held: BytesMut,
+        open: bool,
+        splicer: Option<Splicer>,
+    },
     /// Events.
     Events(Box<Events>),
     /// Nobody looks.
@@ -107,7 +115,10 @@ pub enum Kind {
 impl Relay {
     /// For a client that wants `wanted`.
     pub fn new(wanted: Wanted) -> Self {
-        Self { wanted, state: State::Waiting }
+        Self {
+            wanted,
+            state: State::Waiting,
+        }
     }
 
     /// The provider's header came. Makes it fit for the client.
@@ -120,7 +131,14 @@ impl Relay {
         let (state, kind) = match self.wanted.format {
             Some(_) if status >= 400 => {
                 let hint = hint::of(&header.headers);
-                (State::Refusal { status, hint, body: BytesMut::new() }, Kind::Refusal)
+                (
+                    State::Refusal {
+                        status,
+                        hint,
+                        body: BytesMut::new(),
+                    },
+                    Kind::Refusal,
+                )
             }
             Some(format) if status < 300 && !encoded => {
                 let events = header
@@ -132,7 +150,14 @@ impl Relay {
                     (false, Shape::JsonArray) => self.events(format, Shape::JsonArray),
                     (false, _) => {
                         let splicer = self.splicer(format, Shape::Whole);
-                        (State::Whole { held: BytesMut::new(), open: false, splicer }, Kind::Whole)
+                        (
+                            State::Whole {
+                                held: BytesMut::new(),
+                                open: false,
+                                splicer,
+                            },
+                            Kind::Whole,
+                        )
                     }
                 }
             }
@@ -187,9 +212,18 @@ impl Relay {
                     Some(format) => codec(format).decode_fault(*status, &body),
                     None => Fault::new(FaultKind::BadUpstream, "upstream_error", ""),
                 };
-                Err(Ending::Refused { status: *status, fault, hint: *hint, body })
+                Err(Ending::Refused {
+                    status: *status,
+                    fault: Box::new(fault),
+                    hint: *hint,
+                    body,
+                })
             }
-            State::Whole { held, open, splicer } => {
+            State::Whole {
+                held,
+                open,
+                splicer,
+            } => {
                 let piece = data.take().unwrap_or_default();
                 if *open && splicer.is_none() {
                     *data = Some(piece);
@@ -246,11 +280,18 @@ impl Relay {
 }
 
 impl Events {
-    fn body(&mut self, data: &mut Option<Bytes>, end: bool, hold_back: usize) -> Result<(), Ending> {
+    fn body(
+        &mut self,
+        data: &mut Option<Bytes>,
+        end: bool,
+        hold_back: usize,
+    ) -> Result<(), Ending> {
         let mut seen = Seen::default();
         let mut ready = match data.take() {
             None => Bytes::new(),
-            Some(piece) => self.push(piece, &mut seen).map_err(|_: TooLong| Ending::CutShort)?,
+            Some(piece) => self
+                .push(piece, &mut seen)
+                .map_err(|_: TooLong| Ending::CutShort)?,
         };
         if end {
             let tail = self.tail(&mut seen);
@@ -261,7 +302,7 @@ impl Events {
         self.ended |= seen.ended;
         if let Some(fault) = seen.fault {
             if !self.open && !seen.content {
-                return Err(Ending::BrokeOff(fault));
+                return Err(Ending::BrokeOff(Box::new(fault)));
             }
             self.ended = true;
             self.fault = Some(fault);
@@ -283,7 +324,9 @@ impl Events {
     fn push(&mut self, piece: Bytes, seen: &mut Seen) -> Result<Bytes, TooLong> {
         let (codec, shape) = (self.codec, self.shape);
         match (&mut self.framing, &mut self.splicer) {
-            (Framing::Sse(blocks), None) => blocks.push(piece, |block| seen.weigh(codec, block, shape)),
+            (Framing::Sse(blocks), None) => {
+                blocks.push(piece, |block| seen.weigh(codec, block, shape))
+            }
             (Framing::Sse(blocks), Some(splicer)) => {
                 let mut out = Vec::with_capacity(piece.len() + 64);
                 blocks.push(piece, |block| {
@@ -294,7 +337,9 @@ impl Events {
             }
             (Framing::Array(elements), splicer) => {
                 let ready = elements.push(piece, |element| seen.weigh(codec, element, shape))?;
-                let Some(splicer) = splicer else { return Ok(ready) };
+                let Some(splicer) = splicer else {
+                    return Ok(ready);
+                };
                 let mut out = Vec::with_capacity(ready.len() + 64);
                 splicer.push(&ready, &mut out);
                 Ok(out.into())

@@ -18,9 +18,14 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Writes `fault` in the caller's format.
-pub async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Result<()> {
+pub(super) async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Result<()> {
     let mut reply = codec(ctx.dialect).encode_fault(&fault, &ctx.request_id);
-    if *ctx.call.as_deref().map_or(&session.req_header().method, |call| &call.method) == http::Method::HEAD {
+    if *ctx
+        .call
+        .as_deref()
+        .map_or(&session.req_header().method, |call| &call.method)
+        == http::Method::HEAD
+    {
         reply.body.clear();
     }
     let mut header = ResponseHeader::build(reply.status, Some(8))?;
@@ -45,7 +50,12 @@ pub async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Re
 }
 
 /// Writes a JSON document.
-pub async fn json(session: &mut Session, ctx: &mut Context, status: u16, body: String) -> Result<()> {
+pub(super) async fn json(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: u16,
+    body: String,
+) -> Result<()> {
     let mut header = ResponseHeader::build(status, Some(6))?;
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
@@ -57,7 +67,9 @@ pub async fn json(session: &mut Session, ctx: &mut Context, status: u16, body: S
 async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {
     let head = session.req_header().method == http::Method::HEAD;
     let unread = !session.as_mut().is_body_done();
-    session.write_response_header(Box::new(header), head).await?;
+    session
+        .write_response_header(Box::new(header), head)
+        .await?;
     if !head {
         session.write_response_body(Some(body), true).await?;
     }
@@ -83,7 +95,11 @@ async fn linger(session: &mut Session) {
 }
 
 /// Puts the request's id where SDKs of `format` look for it.
-pub fn identify(header: &mut ResponseHeader, request_id: &str, format: Format) -> Result<()> {
+pub(super) fn identify(
+    header: &mut ResponseHeader,
+    request_id: &str,
+    format: Format,
+) -> Result<()> {
     header.insert_header("x-request-id", request_id)?;
     if format == Format::Claude {
         header.insert_header("request-id", request_id)?;
@@ -92,7 +108,7 @@ pub fn identify(header: &mut ResponseHeader, request_id: &str, format: Format) -
 }
 
 /// The header of an event stream that begins before any provider has answered.
-pub fn preamble(request_id: &str, format: Format) -> Result<ResponseHeader> {
+pub(super) fn preamble(request_id: &str, format: Format) -> Result<ResponseHeader> {
     let mut header = ResponseHeader::build(200, Some(6))?;
     header.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
     header.insert_header(header::CACHE_CONTROL, "no-cache")?;

@@ -34,7 +34,7 @@ pub enum Outcome {
 
 /// What the request may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Means {
+pub(super) struct Means {
     /// Something of an answer has reached the client.
     pub begun: bool,
     /// The request can be sent again.
@@ -47,7 +47,7 @@ pub struct Means {
 
 /// What follows from an outcome.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// What the account takes; `None`: it is not its fault.
     pub failure: Option<Failure>,
     /// What the request does.
@@ -56,7 +56,7 @@ pub struct Verdict {
 
 /// What the request does.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Next {
+pub(super) enum Next {
     /// The provider's answer goes to the client as it is.
     Relay,
     /// The same account once more: nothing happened yet.
@@ -70,12 +70,14 @@ pub enum Next {
 }
 
 /// Judges one attempt.
-pub fn verdict(outcome: &Outcome, means: Means) -> Verdict {
+pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
     let failure = failure(outcome);
     let next = match outcome {
         _ if means.begun => Next::Refuse(interrupted(outcome)),
         Outcome::OutOfTime => Next::Refuse(out_of_time()),
-        Outcome::Refused { fault, .. } if fault.kind == FaultKind::ModelNotFound => Next::RetryElsewhere,
+        Outcome::Refused { fault, .. } if fault.kind == FaultKind::ModelNotFound => {
+            Next::RetryElsewhere
+        }
         Outcome::Refused { .. } if failure.is_none() => Next::Relay,
         Outcome::BrokeOff(fault) if failure.is_none() => Next::Refuse(fault.clone()),
         _ if !means.replayable => Next::Refuse(exhausted(outcome)),
@@ -88,22 +90,41 @@ pub fn verdict(outcome: &Outcome, means: Means) -> Verdict {
 
 /// What the account takes.
 fn failure(outcome: &Outcome) -> Option<Failure> {
-    let trouble = Failure { scope: Scope::Model, cause: Cause::Trouble, rest: Rest::Backoff };
+    let trouble = Failure {
+        scope: Scope::Model,
+        cause: Cause::Trouble,
+        rest: Rest::Backoff,
+    };
     match outcome {
         Outcome::Stale | Outcome::OutOfTime => None,
         Outcome::Unreachable | Outcome::Silent => Some(trouble),
         Outcome::BrokeOff(fault) => by_kind(fault, None),
-        Outcome::Refused { status, fault, hint } => {
+        Outcome::Refused {
+            status,
+            fault,
+            hint,
+        } => {
             let hint = hint.or(fault.retry_after);
             let hinted = hint.map_or(Rest::Backoff, Rest::Hint);
             match (*status, fault.kind) {
-                (_, FaultKind::Billing) | (402, _) => by_kind(&Fault::new(FaultKind::Billing, "", ""), None),
-                (401 | 403, _) | (400, FaultKind::Auth) => {
-                    Some(Failure { scope: Scope::Key, cause: Cause::Trouble, rest: Rest::Refused })
+                (_, FaultKind::Billing) | (402, _) => {
+                    by_kind(&Fault::new(FaultKind::Billing, "", ""), None)
                 }
-                (429, _) => Some(Failure { scope: Scope::Model, cause: Cause::Limit, rest: hinted }),
+                (401 | 403, _) | (400, FaultKind::Auth) => Some(Failure {
+                    scope: Scope::Key,
+                    cause: Cause::Trouble,
+                    rest: Rest::Refused,
+                }),
+                (429, _) => Some(Failure {
+                    scope: Scope::Model,
+                    cause: Cause::Limit,
+                    rest: hinted,
+                }),
                 // 501: the provider will never do this, whichever account asks.
-                (408 | 500 | 502..=599, _) => Some(Failure { rest: hinted, ..trouble }),
+                (408 | 500 | 502..=599, _) => Some(Failure {
+                    rest: hinted,
+                    ..trouble
+                }),
                 _ => None,
             }
         }
@@ -114,14 +135,29 @@ fn failure(outcome: &Outcome) -> Option<Failure> {
 fn by_kind(fault: &Fault, hint: Option<Duration>) -> Option<Failure> {
     let rest = hint.or(fault.retry_after).map_or(Rest::Backoff, Rest::Hint);
     match fault.kind {
-        FaultKind::Billing => Some(Failure { scope: Scope::Key, cause: Cause::Limit, rest: Rest::Longest }),
-        FaultKind::Auth | FaultKind::Permission => {
-            Some(Failure { scope: Scope::Key, cause: Cause::Trouble, rest: Rest::Refused })
-        }
-        FaultKind::RateLimit => Some(Failure { scope: Scope::Model, cause: Cause::Limit, rest }),
-        FaultKind::Overloaded | FaultKind::Internal | FaultKind::Timeout | FaultKind::BadUpstream => {
-            Some(Failure { scope: Scope::Model, cause: Cause::Trouble, rest })
-        }
+        FaultKind::Billing => Some(Failure {
+            scope: Scope::Key,
+            cause: Cause::Limit,
+            rest: Rest::Longest,
+        }),
+        FaultKind::Auth | FaultKind::Permission => Some(Failure {
+            scope: Scope::Key,
+            cause: Cause::Trouble,
+            rest: Rest::Refused,
+        }),
+        FaultKind::RateLimit => Some(Failure {
+            scope: Scope::Model,
+            cause: Cause::Limit,
+            rest,
+        }),
+        FaultKind::Overloaded
+        | FaultKind::Internal
+        | FaultKind::Timeout
+        | FaultKind::BadUpstream => Some(Failure {
+            scope: Scope::Model,
+            cause: Cause::Trouble,
+            rest,
+        }),
         _ => None,
     }
 }
@@ -145,15 +181,21 @@ fn interrupted(outcome: &Outcome) -> Fault {
 }
 
 fn out_of_time() -> Fault {
-    Fault::new(FaultKind::Timeout, "request_timeout_total", "the request took longer than it may")
+    Fault::new(
+        FaultKind::Timeout,
+        "request_timeout_total",
+        "the request took longer than it may",
+    )
 }
 
 /// The error for a client when no account is left to try.
-pub fn exhausted(outcome: &Outcome) -> Fault {
+pub(super) fn exhausted(outcome: &Outcome) -> Fault {
     match outcome {
-        Outcome::Silent => {
-            Fault::new(FaultKind::Timeout, "upstream_timeout", "the provider did not answer in time")
-        }
+        Outcome::Silent => Fault::new(
+            FaultKind::Timeout,
+            "upstream_timeout",
+            "the provider did not answer in time",
+        ),
         Outcome::OutOfTime => out_of_time(),
         _ if failure(outcome).is_some_and(|failure| failure.cause == Cause::Limit) => limited(),
         _ => unavailable(),
@@ -161,7 +203,7 @@ pub fn exhausted(outcome: &Outcome) -> Fault {
 }
 
 /// All accounts rest, all for a limit.
-pub fn limited() -> Fault {
+pub(super) fn limited() -> Fault {
     Fault::new(
         FaultKind::RateLimit,
         "all_accounts_rate_limited",
@@ -170,7 +212,7 @@ pub fn limited() -> Fault {
 }
 
 /// All accounts rest.
-pub fn unavailable() -> Fault {
+pub(super) fn unavailable() -> Fault {
     Fault::new(
         FaultKind::Overloaded,
         "no_account_available",
@@ -182,19 +224,36 @@ pub fn unavailable() -> Fault {
 mod tests {
     use super::*;
 
-    const FRESH: Means = Means { begun: false, replayable: true, bootstrap: 3, answered: false };
+    const FRESH: Means = Means {
+        begun: false,
+        replayable: true,
+        bootstrap: 3,
+        answered: false,
+    };
     const SECOND: Duration = Duration::from_secs(1);
 
     fn refused(status: u16, kind: FaultKind, hint: Option<Duration>) -> Outcome {
-        Outcome::Refused { status, fault: Fault::new(kind, "", ""), hint }
+        Outcome::Refused {
+            status,
+            fault: Fault::new(kind, "", ""),
+            hint,
+        }
     }
 
     fn model(cause: Cause, rest: Rest) -> Option<Failure> {
-        Some(Failure { scope: Scope::Model, cause, rest })
+        Some(Failure {
+            scope: Scope::Model,
+            cause,
+            rest,
+        })
     }
 
     fn key(cause: Cause, rest: Rest) -> Option<Failure> {
-        Some(Failure { scope: Scope::Key, cause, rest })
+        Some(Failure {
+            scope: Scope::Key,
+            cause,
+            rest,
+        })
     }
 
     #[test]
@@ -212,24 +271,88 @@ mod tests {
             (refused(422, K::Unprocessable, None), None, Next::Relay),
             (refused(501, K::NotImplemented, None), None, Next::Relay),
             // The provider does not know the model.
-            (refused(404, K::ModelNotFound, None), None, Next::RetryElsewhere),
-            (refused(400, K::ModelNotFound, None), None, Next::RetryElsewhere),
+            (
+                refused(404, K::ModelNotFound, None),
+                None,
+                Next::RetryElsewhere,
+            ),
+            (
+                refused(400, K::ModelNotFound, None),
+                None,
+                Next::RetryElsewhere,
+            ),
             // The key.
-            (refused(401, K::Auth, None), key(Trouble, Refused), Next::Retry),
-            (refused(400, K::Auth, None), key(Trouble, Refused), Next::Retry),
-            (refused(403, K::Permission, None), key(Trouble, Refused), Next::Retry),
-            (refused(402, K::Billing, None), key(Limit, Longest), Next::Retry),
-            (refused(429, K::Billing, None), key(Limit, Longest), Next::Retry),
-            (refused(400, K::Billing, None), key(Limit, Longest), Next::Retry),
+            (
+                refused(401, K::Auth, None),
+                key(Trouble, Refused),
+                Next::Retry,
+            ),
+            (
+                refused(400, K::Auth, None),
+                key(Trouble, Refused),
+                Next::Retry,
+            ),
+            (
+                refused(403, K::Permission, None),
+                key(Trouble, Refused),
+                Next::Retry,
+            ),
+            (
+                refused(402, K::Billing, None),
+                key(Limit, Longest),
+                Next::Retry,
+            ),
+            (
+                refused(429, K::Billing, None),
+                key(Limit, Longest),
+                Next::Retry,
+            ),
+            (
+                refused(400, K::Billing, None),
+                key(Limit, Longest),
+                Next::Retry,
+            ),
             // Capacity.
-            (refused(429, K::RateLimit, None), model(Limit, Backoff), Next::Retry),
-            (refused(429, K::RateLimit, Some(SECOND)), model(Limit, Hint(SECOND)), Next::Retry),
-            (refused(408, K::Timeout, None), model(Trouble, Backoff), Next::Retry),
-            (refused(500, K::Internal, None), model(Trouble, Backoff), Next::Retry),
-            (refused(502, K::BadUpstream, None), model(Trouble, Backoff), Next::Retry),
-            (refused(503, K::Overloaded, Some(SECOND)), model(Trouble, Hint(SECOND)), Next::Retry),
-            (refused(504, K::Timeout, None), model(Trouble, Backoff), Next::Retry),
-            (refused(529, K::Overloaded, None), model(Trouble, Backoff), Next::Retry),
+            (
+                refused(429, K::RateLimit, None),
+                model(Limit, Backoff),
+                Next::Retry,
+            ),
+            (
+                refused(429, K::RateLimit, Some(SECOND)),
+                model(Limit, Hint(SECOND)),
+                Next::Retry,
+            ),
+            (
+                refused(408, K::Timeout, None),
+                model(Trouble, Backoff),
+                Next::Retry,
+            ),
+            (
+                refused(500, K::Internal, None),
+                model(Trouble, Backoff),
+                Next::Retry,
+            ),
+            (
+                refused(502, K::BadUpstream, None),
+                model(Trouble, Backoff),
+                Next::Retry,
+            ),
+            (
+                refused(503, K::Overloaded, Some(SECOND)),
+                model(Trouble, Hint(SECOND)),
+                Next::Retry,
+            ),
+            (
+                refused(504, K::Timeout, None),
+                model(Trouble, Backoff),
+                Next::Retry,
+            ),
+            (
+                refused(529, K::Overloaded, None),
+                model(Trouble, Backoff),
+                Next::Retry,
+            ),
             // The way there.
             (Outcome::Unreachable, model(Trouble, Backoff), Next::Retry),
             (Outcome::Silent, model(Trouble, Backoff), Next::Retry),
@@ -243,31 +366,67 @@ mod tests {
 
     #[test]
     fn an_error_event_before_content_is_judged_by_its_kind() {
-        let answered = Means { answered: true, ..FRESH };
+        let answered = Means {
+            answered: true,
+            ..FRESH
+        };
         let overloaded = Outcome::BrokeOff(Fault::new(FaultKind::Overloaded, "", ""));
         assert_eq!(verdict(&overloaded, answered).next, Next::Retry);
-        assert_eq!(verdict(&overloaded, answered).failure, model(Cause::Trouble, Rest::Backoff));
+        assert_eq!(
+            verdict(&overloaded, answered).failure,
+            model(Cause::Trouble, Rest::Backoff)
+        );
         let clients = Fault::new(FaultKind::InvalidRequest, "", "");
         let got = verdict(&Outcome::BrokeOff(clients.clone()), answered);
-        assert_eq!(got, Verdict { failure: None, next: Next::Refuse(clients) });
-        let spent = Means { bootstrap: 0, ..answered };
-        assert_eq!(verdict(&overloaded, spent).next, Next::Refuse(unavailable()));
+        assert_eq!(
+            got,
+            Verdict {
+                failure: None,
+                next: Next::Refuse(clients)
+            }
+        );
+        let spent = Means {
+            bootstrap: 0,
+            ..answered
+        };
+        assert_eq!(
+            verdict(&overloaded, spent).next,
+            Next::Refuse(unavailable())
+        );
     }
 
     #[test]
     fn nothing_is_retried_once_an_answer_has_begun_but_the_account_still_takes_it() {
-        let begun = Means { begun: true, answered: true, ..FRESH };
+        let begun = Means {
+            begun: true,
+            answered: true,
+            ..FRESH
+        };
         let got = verdict(&Outcome::Unreachable, begun);
         assert_eq!(got.failure, model(Cause::Trouble, Rest::Backoff));
-        let Next::Refuse(fault) = got.next else { panic!("{got:?}") };
+        let Next::Refuse(fault) = got.next else {
+            panic!("{got:?}")
+        };
         assert_eq!(fault.code.as_deref(), Some("stream_interrupted"));
     }
 
     #[test]
     fn a_body_that_is_gone_cannot_be_sent_again() {
-        let once = Means { replayable: false, ..FRESH };
-        assert_eq!(verdict(&refused(429, FaultKind::RateLimit, None), once).next, Next::Refuse(limited()));
-        assert_eq!(verdict(&Outcome::Stale, once).next, Next::Refuse(unavailable()));
-        assert_eq!(verdict(&refused(400, FaultKind::InvalidRequest, None), once).next, Next::Relay);
+        let once = Means {
+            replayable: false,
+            ..FRESH
+        };
+        assert_eq!(
+            verdict(&refused(429, FaultKind::RateLimit, None), once).next,
+            Next::Refuse(limited())
+        );
+        assert_eq!(
+            verdict(&Outcome::Stale, once).next,
+            Next::Refuse(unavailable())
+        );
+        assert_eq!(
+            verdict(&refused(400, FaultKind::InvalidRequest, None), once).next,
+            Next::Relay
+        );
     }
 }

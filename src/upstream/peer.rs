@@ -76,7 +76,11 @@ impl Peers {
         Ok(Box::new(HttpPeer {
             _address: pingora_core::protocols::l4::socket::SocketAddr::Inet(address),
             scheme: Scheme::from_tls_bool(base.tls),
-            sni: if base.tls { base.host.to_string() } else { String::new() },
+            sni: if base.tls {
+                base.host.to_string()
+            } else {
+                String::new()
+            },
             proxy: None,
             client_cert_key: None,
             group_key,

@@ -45,8 +45,11 @@ pub struct Resolver {
     hosts: Arc<Mutex<HashMap<Box<str>, Entry>>>,
     /// One first lookup per host at a time; others who want the same host wait for it and share its
     /// failure.
-    turns: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<Option<Failure>>>>>,
+    turns: Mutex<HashMap<Box<str>, Arc<Turn>>>,
 }
+
+/// Held by who looks a host up; remembers how the last one failed.
+type Turn = tokio::sync::Mutex<Option<Failure>>;
 
 struct Failure {
     at: Instant,
@@ -87,7 +90,10 @@ impl Resolver {
         if let Some(ip) = self.known(host) {
             return Ok(SocketAddr::new(ip, port));
         }
-        if let Some(failure) = turn.as_ref().filter(|failure| failure.at.elapsed() < FAILURE) {
+        if let Some(failure) = turn
+            .as_ref()
+            .filter(|failure| failure.at.elapsed() < FAILURE)
+        {
             return Err(failure.error.clone());
         }
         let looked_up = match self.lookup.lookup(host).await {
@@ -103,8 +109,14 @@ impl Resolver {
                 Ok(SocketAddr::new(ip, port))
             }
             Err(reason) => {
-                let error = ResolveError { host: host.to_owned(), reason };
-                *turn = Some(Failure { at: Instant::now(), error: error.clone() });
+                let error = ResolveError {
+                    host: host.to_owned(),
+                    reason,
+                };
+                *turn = Some(Failure {
+                    at: Instant::now(),
+                    error: error.clone(),
+                });
                 Err(error)
             }
         }
@@ -128,17 +140,27 @@ impl Resolver {
         }
         if now >= entry.good_until && !entry.refreshing {
             entry.refreshing = true;
-            tokio::spawn(refresh(Arc::clone(&self.lookup), Arc::clone(&self.hosts), host.into()));
+            tokio::spawn(refresh(
+                Arc::clone(&self.lookup),
+                Arc::clone(&self.hosts),
+                host.into(),
+            ));
         }
         entry.addresses.first().copied()
     }
 }
 
 /// Ends with the lookup, which has a time limit of its own.
-async fn refresh(lookup: Arc<dyn Lookup>, hosts: Arc<Mutex<HashMap<Box<str>, Entry>>>, host: Box<str>) {
+async fn refresh(
+    lookup: Arc<dyn Lookup>,
+    hosts: Arc<Mutex<HashMap<Box<str>, Entry>>>,
+    host: Box<str>,
+) {
     let answer = lookup.lookup(&host).await;
     let mut hosts = hosts.lock();
-    let Some(entry) = hosts.get_mut(&host) else { return };
+    let Some(entry) = hosts.get_mut(&host) else {
+        return;
+    };
     match answer {
         Ok((mut addresses, ttl)) if !addresses.is_empty() => {
             let in_use = entry.addresses.first().copied();
@@ -180,8 +202,13 @@ impl Lookup for System {
         } else {
             host.to_owned()
         };
-        let answer = resolver.lookup_ip(full).await.map_err(|error| error.to_string())?;
-        let ttl = answer.valid_until().saturating_duration_since(std::time::Instant::now());
+        let answer = resolver
+            .lookup_ip(full)
+            .await
+            .map_err(|error| error.to_string())?;
+        let ttl = answer
+            .valid_until()
+            .saturating_duration_since(std::time::Instant::now());
         Ok((answer.iter().collect(), ttl))
     }
 }
@@ -200,21 +227,31 @@ mod tests {
     use super::*;
 
     /// Answers from a list, the last one for ever; counts the questions.
-    struct Scripted(Mutex<Vec<Result<Vec<IpAddr>, String>>>, std::sync::atomic::AtomicUsize);
+    struct Scripted(
+        Mutex<Vec<Result<Vec<IpAddr>, String>>>,
+        std::sync::atomic::AtomicUsize,
+    );
 
     #[async_trait]
     impl Lookup for Scripted {
         async fn lookup(&self, _host: &str) -> Result<(Vec<IpAddr>, Duration), String> {
             self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let mut answers = self.0.lock();
-            let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+            let answer = if answers.len() > 1 {
+                answers.remove(0)
+            } else {
+                answers[0].clone()
+            };
             answer.map(|addresses| (addresses, Duration::from_secs(30)))
         }
     }
 
     fn scripted(answers: &[Result<&[u8], &str>]) -> (Arc<Scripted>, Resolver) {
         let answers = answers.iter().map(|answer| match answer {
-            Ok(ends) => Ok(ends.iter().map(|end| IpAddr::from([10, 0, 0, *end])).collect()),
+            Ok(ends) => Ok(ends
+                .iter()
+                .map(|end| IpAddr::from([10, 0, 0, *end]))
+                .collect()),
             Err(reason) => Err((*reason).to_owned()),
         });
         let lookup = Arc::new(Scripted(Mutex::new(answers.collect()), Default::default()));
@@ -264,7 +301,11 @@ mod tests {
         resolver.failed("api.example", IpAddr::from([10, 0, 0, 1]));
         assert_eq!(end(&resolver).await, 2);
         resolver.failed("api.example", IpAddr::from([10, 0, 0, 1]));
-        assert_eq!(end(&resolver).await, 2, "a late failure of the other changes nothing");
+        assert_eq!(
+            end(&resolver).await,
+            2,
+            "a late failure of the other changes nothing"
+        );
         tokio::time::advance(Duration::from_secs(31)).await;
         end(&resolver).await;
         tokio::task::yield_now().await;
@@ -276,7 +317,10 @@ mod tests {
         let (lookup, resolver) = scripted(&[Err("NXDOMAIN")]);
         let error = resolver.resolve("api.example", 443).await.unwrap_err();
         assert_eq!(error.to_string(), "cannot resolve api.example: NXDOMAIN");
-        assert_eq!(resolver.resolve("::1", 80).await.unwrap().to_string(), "[::1]:80");
+        assert_eq!(
+            resolver.resolve("::1", 80).await.unwrap().to_string(),
+            "[::1]:80"
+        );
         assert_eq!(asked(&lookup), 1);
     }
 

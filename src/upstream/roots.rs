@@ -52,7 +52,10 @@ impl Roots {
             None => None,
             Some(extra) => Some(write(system.certs.iter().chain(extra))?),
         };
-        Ok(Self { client: Arc::new(client), bundle })
+        Ok(Self {
+            client: Arc::new(client),
+            bundle,
+        })
     }
 }
 
@@ -67,8 +70,13 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     Ok(certificates)
 }
 
-fn write<'a>(certificates: impl Iterator<Item = &'a CertificateDer<'static>>) -> std::io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix("ai-proxy-roots-").suffix(".pem").tempfile()?;
+fn write<'a>(
+    certificates: impl Iterator<Item = &'a CertificateDer<'static>>,
+) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix("ai-proxy-roots-")
+        .suffix(".pem")
+        .tempfile()?;
     for certificate in certificates {
         let text = BASE64_STANDARD.encode(certificate);
         writeln!(file, "-----BEGIN CERTIFICATE-----")?;

@@ -63,7 +63,10 @@ impl L4Connect for Tunnel {
             Ok(stream) => stream,
             Err(_) => Error::e_explain(
                 ErrorType::ConnectTimedout,
-                format!("the way through {} took longer than {:?}", self.proxy, self.timeout),
+                format!(
+                    "the way through {} took longer than {:?}",
+                    self.proxy, self.timeout
+                ),
             ),
         }
     }
@@ -78,8 +81,11 @@ impl Tunnel {
             .map_err(|error| Error::explain(ErrorType::ConnectProxyFailure, error.to_string()))?;
         let tcp = TcpStream::connect(address)
             .await
-            .or_err_with(ErrorType::ConnectProxyFailure, || format!("cannot reach {}", self.proxy))?;
-        tcp.set_nodelay(true).or_err(ErrorType::SocketError, "setting TCP_NODELAY")?;
+            .or_err_with(ErrorType::ConnectProxyFailure, || {
+                format!("cannot reach {}", self.proxy)
+            })?;
+        tcp.set_nodelay(true)
+            .or_err(ErrorType::SocketError, "setting TCP_NODELAY")?;
         match self.proxy.scheme {
             ProxyScheme::Http => Ok(self.connect_method(tcp).await?.into()),
             ProxyScheme::Https => {
@@ -91,12 +97,16 @@ impl Tunnel {
     }
 
     async fn encrypt(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(self.proxy.host.to_string())
-            .or_err(ErrorType::ConnectProxyFailure, "the proxy's name is no host name")?;
+        let name = ServerName::try_from(self.proxy.host.to_string()).or_err(
+            ErrorType::ConnectProxyFailure,
+            "the proxy's name is no host name",
+        )?;
         TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, tcp)
             .await
-            .or_err_with(ErrorType::ConnectProxyFailure, || format!("TLS with {} failed", self.proxy))
+            .or_err_with(ErrorType::ConnectProxyFailure, || {
+                format!("TLS with {} failed", self.proxy)
+            })
     }
 
     async fn connect_method<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> Result<S> {
@@ -129,8 +139,8 @@ impl Tunnel {
         let target = match self.proxy.scheme {
             ProxyScheme::Socks5 => {
                 let address = self.resolver.resolve(&self.host, self.port).await;
-                let address =
-                    address.map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string()))?;
+                let address = address
+                    .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string()))?;
                 tokio_socks::TargetAddr::Ip(address)
             }
             _ => tokio_socks::TargetAddr::Domain((&*self.host).into(), self.port),
@@ -138,7 +148,8 @@ impl Tunnel {
         let opened = match &self.proxy.credentials {
             None => Socks5Stream::connect_with_socket(tcp, target).await,
             Some((user, password)) => {
-                Socks5Stream::connect_with_password_and_socket(tcp, target, user, password.expose()).await
+                Socks5Stream::connect_with_password_and_socket(tcp, target, user, password.expose())
+                    .await
             }
         };
         match opened {
@@ -157,17 +168,28 @@ async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<u16> {
     let mut answer = Vec::with_capacity(128);
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() == ANSWER {
-            return Error::e_explain(ErrorType::ConnectProxyFailure, "the proxy's answer has no end");
+            return Error::e_explain(
+                ErrorType::ConnectProxyFailure,
+                "the proxy's answer has no end",
+            );
         }
         let byte = stream.read_u8().await;
         answer.push(byte.or_err(ErrorType::ConnectProxyFailure, "reading the proxy's answer")?);
     }
-    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = answer
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
     std::str::from_utf8(line)
         .ok()
         .filter(|line| line.starts_with("HTTP/1."))
         .and_then(|line| line.split(' ').nth(1)?.parse().ok())
-        .ok_or_else(|| Error::explain(ErrorType::ConnectProxyFailure, "the proxy does not speak HTTP"))
+        .ok_or_else(|| {
+            Error::explain(
+                ErrorType::ConnectProxyFailure,
+                "the proxy does not speak HTTP",
+            )
+        })
 }
 
 /// A connection inside TLS to the proxy, as Pingora takes foreign streams.
@@ -184,13 +206,21 @@ impl VirtualSocket for InTls {
 }
 
 impl AsyncRead for InTls {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for InTls {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
