@@ -1,37 +1,57 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
 //! `env_logger` chooses and formats; a [`Sink`] takes its lines. Once the process serves requests a
-//! task writes them in batches, and a reload may change level and format.
+//! line is a copy into a buffer, which one thread writes out a few dozen times a second: waking a
+//! writer for every line would cost more than all the rest of a small request.
 
 use std::io::{self, Write};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::config::LogFormat;
 use crate::proxy::ACCESS_TARGET;
 
-/// Lines that wait to be written. One more is written on the spot, so that none is lost.
-const QUEUE: usize = 65_536;
-/// Most bytes of one write.
-const BATCH: usize = 256 * 1024;
+/// Bytes that wait to be written. A line over it is written on the spot, so that none is lost.
+const WAITING: usize = 8 * 1024 * 1024;
+/// How long lines are gathered.
+const GATHER: Duration = Duration::from_millis(20);
 
 static LOGGER: OnceLock<Switch> = OnceLock::new();
-static LINES: OnceLock<mpsc::Sender<Vec<u8>>> = OnceLock::new();
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+static OUT: Out = Out {
+    is_served: AtomicBool::new(false),
+    lines: Mutex::new(Lines {
+        waiting: Vec::new(),
+        is_writing: false,
+    }),
+    changed: Condvar::new(),
+};
+
+/// Lines on their way out.
+struct Out {
+    /// Whether a thread writes.
+    is_served: AtomicBool,
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+struct Lines {
+    waiting: Vec<u8>,
+    is_writing: bool,
+}
 
 /// Starts logging, or changes how it is done. `RUST_LOG` goes before `level`.
 pub fn configure(level: LevelFilter, format: LogFormat) {
     let logger = build(level, format);
     let most = logger.filter();
     match LOGGER.get() {
-        Some(switch) => switch.0.store(std::sync::Arc::new(logger)),
+        Some(switch) => switch.0.store(Arc::new(logger)),
         None => {
             let switch = LOGGER.get_or_init(|| Switch(ArcSwap::from_pointee(logger)));
             // Fails when something else logs already, as in tests: then that stays.
@@ -123,17 +143,17 @@ struct Sink;
 
 impl Write for Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let queued = LINES.get().is_some_and(|lines| {
-            WAITING.fetch_add(1, Ordering::AcqRel);
-            let queued = lines.try_send(line.to_vec()).is_ok();
-            if !queued {
-                WAITING.fetch_sub(1, Ordering::AcqRel);
+        if OUT.is_served.load(Ordering::Acquire) {
+            let mut lines = OUT.lines.lock();
+            if lines.waiting.len() + line.len() <= WAITING {
+                if lines.waiting.is_empty() {
+                    OUT.changed.notify_all();
+                }
+                lines.waiting.extend_from_slice(line);
+                return Ok(line.len());
             }
-            queued
-        });
-        if !queued {
-            io::stderr().write_all(line)?;
         }
+        io::stderr().write_all(line)?;
         Ok(line.len())
     }
 
@@ -142,43 +162,40 @@ impl Write for Sink {
     }
 }
 
-/// Writes lines from now on, until the runtime that calls this ends. Call it after the fork.
-pub async fn serve() {
-    let (sender, mut lines) = mpsc::channel(QUEUE);
-    if LINES.set(sender).is_err() {
-        return;
-    }
-    let mut waiting = Vec::new();
-    while lines.recv_many(&mut waiting, 1_024).await > 0 {
-        let count = waiting.len();
-        let batch: Vec<Vec<u8>> = std::mem::take(&mut waiting);
-        // A full pipe must not stall whatever else runs here.
-        let written = tokio::task::spawn_blocking(move || write(&batch)).await;
-        WAITING.fetch_sub(count, Ordering::AcqRel);
-        if written.is_err() {
-            return;
+/// Writes lines until the process ends. Takes a thread: call it in a blocking task, after the fork.
+pub fn serve() {
+    OUT.is_served.store(true, Ordering::Release);
+    let mut batch = Vec::new();
+    loop {
+        let mut lines = OUT.lines.lock();
+        while lines.waiting.is_empty() {
+            OUT.changed.wait(&mut lines);
         }
+        drop(lines);
+        std::thread::sleep(GATHER);
+        let mut lines = OUT.lines.lock();
+        std::mem::swap(&mut batch, &mut lines.waiting);
+        lines.is_writing = true;
+        drop(lines);
+        // Nobody is left to tell when standard error is closed.
+        let _ = io::stderr().write_all(&batch);
+        batch.clear();
+        OUT.lines.lock().is_writing = false;
+        OUT.changed.notify_all();
     }
-}
-
-fn write(lines: &[Vec<u8>]) {
-    let mut batch = Vec::with_capacity(BATCH.min(lines.iter().map(Vec::len).sum()));
-    let mut stderr = io::stderr().lock();
-    for line in lines {
-        if batch.len() + line.len() > BATCH {
-            // Nobody is left to tell when standard error is closed.
-            let _ = stderr.write_all(&batch);
-            batch.clear();
-        }
-        batch.extend_from_slice(line);
-    }
-    let _ = stderr.write_all(&batch);
 }
 
 /// Waits, briefly, until every line has been written. For just before the process ends.
 pub fn flush() {
-    let deadline = Instant::now() + Duration::from_secs(1);
-    while WAITING.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
+    let mut lines = OUT.lines.lock();
+    let is_served = OUT.is_served.load(Ordering::Acquire);
+    while is_served && (!lines.waiting.is_empty() || lines.is_writing) {
+        if OUT
+            .changed
+            .wait_for(&mut lines, Duration::from_secs(1))
+            .timed_out()
+        {
+            return;
+        }
     }
 }

@@ -284,8 +284,9 @@ impl BackgroundService for Housekeeping {
             // An error means that the sender is gone, which is an end too.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        // Ends with the process.
+        tokio::task::spawn_blocking(logging::serve);
         tokio::join!(
-            logging::serve(),
             self.follow(stopped),
             self.reload_on_hangup(),
             self.show_demo(),

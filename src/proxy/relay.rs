@@ -329,6 +329,15 @@ impl Events {
     fn push(&mut self, piece: Bytes, seen: &mut Seen) -> Result<Bytes, TooLong> {
         let (codec, shape) = (self.codec, self.shape);
         match (&mut self.framing, &mut self.splicer) {
+            (Framing::Sse(blocks), None) if self.open => {
+                let ready = blocks.push(piece, |_| ())?;
+                if codec.may_end(&ready) {
+                    let mut again = Blocks::new(EVENT);
+                    again.push(ready.clone(), |block| seen.weigh(codec, block, shape))?;
+                    seen.weigh(codec, &again.tail(), shape);
+                }
+                Ok(ready)
+            }
             (Framing::Sse(blocks), None) => {
                 blocks.push(piece, |block| seen.weigh(codec, block, shape))
             }

@@ -3,12 +3,19 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::Shape;
 use super::json::{pick, shallow, unquote};
 use super::sse::Event;
 
 /// Deeper objects count as something we do not understand.
 const MAX_DEPTH: usize = 128;
+
+/// Whether one of the words stands anywhere in `bytes`.
+pub(super) fn holds_any(bytes: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|word| memmem::find(bytes, word).is_some())
+}
 
 /// An event without its framing. `None` if it carries no data: a comment, a blank line.
 pub(super) fn unframe(event: &[u8], shape: Shape) -> Option<Event<'_>> {

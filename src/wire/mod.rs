@@ -23,7 +23,7 @@ pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 
 use crate::chat::Fault;
-use event::{event_type, has_member, unframe};
+use event::{event_type, has_member, holds_any, unframe};
 
 /// The codec of a format.
 pub fn codec(format: Format) -> &'static dyn Codec {
@@ -122,6 +122,10 @@ pub trait Codec: Sync {
 
     /// Weighs one event of a stream: a raw SSE block or one element of the JSON array.
     fn weigh(&self, event: &[u8], shape: Shape) -> Weight;
+
+    /// Whether whole events of a stream whose content has begun may hold its end or an error: a cheap
+    /// look for words, never false when they do. What it lets pass need not be weighed.
+    fn may_end(&self, events: &[u8]) -> bool;
 
     /// What is sent while a provider is silent; `None` for clients that would break on it.
     fn keep_alive(&self) -> Option<&'static [u8]>;

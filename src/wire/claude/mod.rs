@@ -6,7 +6,7 @@ use crate::chat::{Fault, FaultKind};
 
 use super::fault::{self, Dialect, phrase};
 use super::json::{is_blank, pick, quote, unquote};
-use super::{Codec, ErrorReply, Shape, Weight, event_type, has_member, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, event_type, has_member, holds_any, unframe};
 
 /// The Messages format.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,10 @@ impl Codec for Claude {
             "error" => Weight::Fault(fault::decode(fault::IN_STREAM, data)),
             _ => Weight::Content,
         }
+    }
+
+    fn may_end(&self, events: &[u8]) -> bool {
+        holds_any(events, &[b"message_", b"error", b"stop_reason"])
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {

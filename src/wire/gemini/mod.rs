@@ -6,7 +6,7 @@ use crate::chat::{Fault, FaultKind};
 
 use super::fault::{self, Dialect, phrase, proto_duration};
 use super::json::{elements, is_blank, pick, quote, unquote};
-use super::{Codec, ErrorReply, Shape, Weight, has_member, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, has_member, holds_any, unframe};
 
 /// The generateContent format.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,10 @@ impl Codec for Gemini {
             return Weight::Content;
         }
         weigh_chunk(data).unwrap_or(Weight::Content)
+    }
+
+    fn may_end(&self, events: &[u8]) -> bool {
+        holds_any(events, &[b"Reason\"", b"error"])
     }
 
     /// The Python client fails on comments, so silence stays silence.

@@ -7,7 +7,7 @@ use crate::chat::Fault;
 use super::fault;
 use super::json::{elements, is_blank, pick, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, holds_any, unframe};
 
 /// The Chat Completions format.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,10 @@ impl Codec for OpenAiChat {
         weigh_chunk(data).unwrap_or(Weight::Content)
     }
 
+    fn may_end(&self, events: &[u8]) -> bool {
+        holds_any(events, &[b"[DONE]", b"error"]) || !has_no_reason(events)
+    }
+
     fn keep_alive(&self) -> Option<&'static [u8]> {
         Some(b": ping\n\n")
     }
@@ -71,10 +75,12 @@ impl Codec for OpenAiChat {
 fn is_plain_content(data: &[u8]) -> bool {
     let has_text = memmem::find(data, b"\"content\":\"")
         .is_some_and(|at| data.get(at + 11).is_some_and(|first| *first != b'"'));
-    has_text
-        && memmem::find(data, b"\"error\"").is_none()
-        && memmem::find_iter(data, b"\"finish_reason\"")
-            .all(|at| data[at + 15..].starts_with(b":null"))
+    has_text && memmem::find(data, b"\"error\"").is_none() && has_no_reason(data)
+}
+
+/// Whether every `finish_reason` is null.
+fn has_no_reason(data: &[u8]) -> bool {
+    memmem::find_iter(data, b"\"finish_reason\"").all(|at| data[at + 15..].starts_with(b":null"))
 }
 
 /// `None` for what is no chunk we know.

@@ -9,7 +9,7 @@ use crate::chat::{Fault, FaultKind};
 use super::fault;
 use super::json::{is_blank, pick, quote, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, event_type, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, event_type, holds_any, unframe};
 
 /// The Responses format.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +82,18 @@ impl Codec for OpenAiResponses {
             kind if kind.ends_with(".delta") && has_empty_delta(data) => Weight::Quiet,
             _ => Weight::Content,
         }
+    }
+
+    fn may_end(&self, events: &[u8]) -> bool {
+        holds_any(
+            events,
+            &[
+                b"response.completed",
+                b"response.incomplete",
+                b"response.failed",
+                b"error",
+            ],
+        )
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {
