@@ -79,7 +79,14 @@ pub enum Admission {
     /// Yes; `probe` when its outcome decides for the others.
     Ready { probe: bool },
     /// Not before `until`.
-    Resting { until: Instant, cause: Cause },
+    Resting {
+        /// When to look again.
+        until: Instant,
+        /// Why it rests.
+        cause: Cause,
+        /// The rest is over and another request probes it.
+        probing: bool,
+    },
 }
 
 /// The state of one account. Shared by all configs that have the account.
@@ -111,12 +118,14 @@ impl Cell {
             return Admission::Resting {
                 until: self.until,
                 cause: self.cause,
+                probing: false,
             };
         }
         match self.probe {
             Some(since) if now < since + PROBE_LIMIT => Admission::Resting {
                 until: now + PROBE_WAIT,
                 cause: self.cause,
+                probing: true,
             },
             _ => {
                 self.probe = Some(now);
@@ -289,6 +298,12 @@ impl Lease {
             probe,
             settled: false,
         }
+    }
+
+    /// The account has begun to do its work: it is spotless again. It may still fail before the end.
+    pub fn prove(&mut self) {
+        self.probe = false;
+        self.health.succeed(&self.model);
     }
 
     /// The account did its work: it is spotless again.

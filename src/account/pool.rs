@@ -217,6 +217,8 @@ pub enum Pick {
         until: Instant,
         /// [`Cause::Limit`] when all of them rest for a limit.
         cause: Cause,
+        /// The rest of one of them is over and another request probes it.
+        probing: bool,
     },
     /// Every one was tried in this round.
     Spent,
@@ -235,7 +237,7 @@ impl Route {
         seat: Seat,
         now: Instant,
     ) -> Pick {
-        let mut resting: Option<(Instant, Cause)> = None;
+        let mut resting: Option<(Instant, Cause, bool)> = None;
         let (mut native, mut known) = (false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
@@ -269,16 +271,21 @@ impl Route {
                                 ),
                             });
                         }
-                        Admission::Resting { until, cause } => {
+                        Admission::Resting {
+                            until,
+                            cause,
+                            probing,
+                        } => {
                             resting = Some(match resting {
-                                None => (until, cause),
-                                Some((sooner, so_far)) => (
+                                None => (until, cause, probing),
+                                Some((sooner, so_far, others)) => (
                                     sooner.min(until),
                                     if so_far == cause {
                                         cause
                                     } else {
                                         Cause::Trouble
                                     },
+                                    others || probing,
                                 ),
                             });
                         }
@@ -287,7 +294,11 @@ impl Route {
             }
         }
         match resting {
-            Some((until, cause)) => Pick::Resting { until, cause },
+            Some((until, cause, probing)) => Pick::Resting {
+                until,
+                cause,
+                probing,
+            },
             None if known => Pick::Spent,
             None if native => Pick::Unknown,
             None => Pick::Foreign,

@@ -18,7 +18,7 @@ use super::{Gateway, headers, outcome, paths};
 use crate::account::health::Cause;
 use crate::account::pool::{Choice, Pick};
 use crate::chat::{Fault, FaultKind};
-use crate::config::Config;
+use crate::config::{Config, Retry};
 use crate::wire::json::{self, Splicer};
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
@@ -70,50 +70,92 @@ pub(super) async fn peer(
 async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
     loop {
         let live = Arc::clone(&ctx.live);
+        let retry = &live.config.retry;
         let call = ctx.call_mut()?;
         let now = Instant::now();
-        let (fault, wait) = match call
-            .route
-            .pick(&mut call.tried, call.format, call.seat, now)
-        {
+        let wait = match call.pick(now) {
             Pick::Chosen(choice) => return Ok(choice),
-            Pick::Foreign => (foreign(call), None),
-            Pick::Unknown => {
-                let unknown = call.unknown_model.take();
-                (
-                    unknown.unwrap_or_else(|| super::intake::model_not_found(&call.model)),
-                    None,
-                )
+            Pick::Foreign => Err(foreign(call)),
+            Pick::Unknown => Err(unknown(call)),
+            Pick::Spent if call.rounds < retry.rounds => {
+                call.rounds += 1;
+                call.may_wait = true;
+                call.tried.next_round();
+                Ok(backoff(retry.cooldown_min, retry.max_interval, call.rounds))
             }
-            Pick::Spent => {
-                let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
-                (fault, Some(Duration::ZERO))
-            }
-            Pick::Resting { until, cause } => {
+            Pick::Spent => Err(spent(call, now)),
+            Pick::Resting {
+                until,
+                cause,
+                probing,
+            } => {
                 let wait = until.saturating_duration_since(now);
-                let fault = match (&call.last, cause) {
-                    (Some(last @ (Outcome::Silent | Outcome::OutOfTime)), _) => exhausted(last),
-                    (_, Cause::Limit) => limited(),
-                    (_, Cause::Trouble) => unavailable(),
-                };
-                (fault.with_retry_after(wait), Some(wait))
+                match call.waits_for(wait, probing, retry) {
+                    true => Ok(wait),
+                    false => Err(resting(call, cause).with_retry_after(wait)),
+                }
             }
         };
-        let retry = &live.config.retry;
-        let wait =
-            wait.map(|wait| wait.max(backoff(retry.cooldown_min, retry.max_interval, call.rounds)));
         match wait {
-            Some(wait) if call.rounds < retry.rounds && wait <= retry.max_interval => {
-                call.rounds += 1;
-                call.tried.next_round();
-                pause(session, now + wait).await?;
-            }
-            _ => {
+            Ok(wait) => pause(session, call, now + wait).await?,
+            Err(fault) => {
                 ctx.fault = Some(fault);
                 return Err(refused());
             }
         }
     }
+}
+
+impl Call {
+    fn pick(&mut self, now: Instant) -> Pick {
+        self.route
+            .pick(&mut self.tried, self.format, self.seat, now)
+    }
+
+    /// Whether the request waits for an account that rests. A round may wait once; while another
+    /// request probes the account, nothing is lost by looking again.
+    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> bool {
+        if wait > retry.max_interval || retry.rounds == 0 {
+            return false;
+        }
+        if probing && self.waited + wait <= retry.max_interval {
+            self.waited += wait;
+            return true;
+        }
+        if std::mem::take(&mut self.may_wait) {
+            return true;
+        }
+        if self.rounds == retry.rounds {
+            return false;
+        }
+        self.rounds += 1;
+        self.tried.next_round();
+        true
+    }
+}
+
+/// Every candidate was tried, and there is no other round: how the last one ended, and when the first
+/// of them may be used again.
+fn spent(call: &mut Call, now: Instant) -> Fault {
+    let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
+    call.tried.next_round();
+    match call.pick(now) {
+        Pick::Resting { until, .. } => fault.with_retry_after(until.saturating_duration_since(now)),
+        _ => fault,
+    }
+}
+
+fn resting(call: &Call, cause: Cause) -> Fault {
+    match (&call.last, cause) {
+        (Some(last @ (Outcome::Silent | Outcome::OutOfTime)), _) => exhausted(last),
+        (_, Cause::Limit) => limited(),
+        (_, Cause::Trouble) => unavailable(),
+    }
+}
+
+fn unknown(call: &mut Call) -> Fault {
+    let said = call.unknown_model.take();
+    said.unwrap_or_else(|| super::intake::model_not_found(&call.model))
 }
 
 /// Exponential with full jitter: any time up to `first` × 2ⁿ, never above `cap`. Nothing before the
@@ -125,10 +167,17 @@ fn backoff(first: Duration, cap: Duration, round: u32) -> Duration {
     most.mul_f64(rand::random::<f64>())
 }
 
-/// Waits, sending keep-alives and watching for a client that leaves.
-async fn pause(session: &mut Session, until: Instant) -> Result<()> {
+/// Waits, sending keep-alives and watching for a client that leaves. A body that was not read yet
+/// is left alone: its next bytes belong to the upstream.
+async fn pause(session: &mut Session, call: &Call, until: Instant) -> Result<()> {
+    let watch = async {
+        match call.body {
+            Payload::Read { .. } => session.downstream_session.read_body_or_idle(true).await,
+            Payload::Streamed => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        ended = session.downstream_session.read_body_or_idle(true) => ended.map(|_| ()),
+        ended = watch => ended.map(|_| ()).map_err(|error| error.into_down()),
         () = tokio::time::sleep_until(until) => Ok(()),
     }
 }
@@ -150,8 +199,15 @@ fn prepare(call: &Call, choice: Choice, config: &Config) -> Attempt {
             _ => bytes.clone(),
         },
     };
+    let errors = match &call.body {
+        Payload::Streamed => None,
+        Payload::Read { .. } => call
+            .format
+            .or_else(|| choice.account.formats.first().copied()),
+    };
     let wanted = Wanted {
         format: call.format,
+        errors,
         shape: call.shape,
         model: (aliased && config.rewrite_model && call.format.is_some())
             .then(|| Arc::clone(&call.model)),
@@ -223,10 +279,12 @@ pub(super) fn request(
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => header.insert_header(header::CONTENT_LENGTH, attempt.body.len())?,
-        Payload::Streamed => match client.get(header::CONTENT_LENGTH) {
-            Some(length) => header.insert_header(header::CONTENT_LENGTH, length)?,
-            None => header.insert_header(header::TRANSFER_ENCODING, "chunked")?,
-        },
+        // Without a length Pingora frames it.
+        Payload::Streamed => {
+            if let Some(length) = client.get(header::CONTENT_LENGTH) {
+                header.insert_header(header::CONTENT_LENGTH, length)?;
+            }
+        }
     }
     *upstream = header;
     Ok(())
@@ -240,10 +298,15 @@ fn expects_body(method: &http::Method) -> bool {
 }
 
 /// Supplies the body of this attempt.
-pub(super) fn body(ctx: &Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
-    if let Payload::Read { .. } = ctx.call()?.body {
-        let body = &ctx.attempt()?.body;
-        *data = (end && !body.is_empty()).then(|| body.clone());
+pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
+    match ctx.call()?.body {
+        Payload::Read { .. } => {
+            let body = &ctx.attempt()?.body;
+            *data = (end && !body.is_empty()).then(|| body.clone());
+        }
+        Payload::Streamed => {
+            ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! internal error for whoever asks for it, never a panic.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -70,6 +71,12 @@ pub struct Call {
     pub tries: u32,
     /// Rounds over the candidates that were begun after the first.
     pub rounds: u32,
+    /// The round that was begun last may still wait for an account that rests.
+    pub may_wait: bool,
+    /// How long it has waited for other requests' probes.
+    pub waited: Duration,
+    /// Something of a streamed body has left: it cannot be sent again.
+    pub upload_begun: bool,
     /// Tries left after a provider had answered 200.
     pub bootstrap: u32,
     /// Tries on the same account after a pooled connection turned out to be closed.
@@ -157,6 +164,13 @@ impl Context {
 }
 
 impl Attempt {
+    /// The account does its work: it is spotless, and may still fail later in this answer.
+    pub fn prove(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.prove();
+        }
+    }
+
     /// The account did its work.
     pub fn succeed(&mut self) {
         if let Some(lease) = self.lease.take() {

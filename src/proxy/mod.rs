@@ -68,6 +68,9 @@ impl ProxyHttp for Gateway {
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);
+        if self.lifecycle.is_draining() {
+            session.set_keepalive(None);
+        }
         Ok(())
     }
 

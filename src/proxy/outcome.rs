@@ -34,7 +34,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     let answered = attempt.status.is_some_and(|status| status < 400);
     let means = Means {
         begun: call.gate.has_begun(),
-        replayable: matches!(call.body, Payload::Read { .. }),
+        replayable: matches!(call.body, Payload::Read { .. }) || !call.upload_begun,
         bootstrap: call.bootstrap,
         answered,
     };
@@ -115,7 +115,12 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
 pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Result<()> {
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     let ending = match attempt.relay.body(data, end) {
-        Ok(()) => return Ok(()),
+        Ok(()) => {
+            if data.as_ref().is_some_and(|data| !data.is_empty()) {
+                attempt.prove();
+            }
+            return Ok(());
+        }
         Err(ending) => ending,
     };
     let (outcome, rest) = match ending {

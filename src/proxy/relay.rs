@@ -13,7 +13,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use pingora_http::ResponseHeader;
 
 use super::{headers, hint};
-use crate::chat::{Fault, FaultKind};
+use crate::chat::Fault;
 use crate::wire::json::Splicer;
 use crate::wire::sse::{Blocks, Elements, TooLong};
 use crate::wire::{Codec, Format, Shape, Weight, codec};
@@ -28,6 +28,9 @@ const EVENT: usize = 32 * 1024 * 1024;
 pub struct Wanted {
     /// The format of the answer; `None`: nobody looks into it.
     pub format: Option<Format>,
+    /// The format in which error answers are read, to be judged; `None`: they pass unread, because
+    /// the request could not be sent again anyway.
+    pub errors: Option<Format>,
     /// How it should be framed.
     pub shape: Shape,
     /// The name to put in place of the provider's model name.
@@ -67,6 +70,7 @@ enum State {
     Waiting,
     /// Reading an error answer.
     Refusal {
+        format: Format,
         status: u16,
         hint: Option<Duration>,
         body: BytesMut,
@@ -128,11 +132,12 @@ impl Relay {
             .headers
             .get(CONTENT_ENCODING)
             .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        let (state, kind) = match self.wanted.format {
-            Some(_) if status >= 400 => {
+        let (state, kind) = match (self.wanted.errors, self.wanted.format) {
+            (Some(format), _) if status >= 400 => {
                 let hint = hint::of(&header.headers);
                 (
                     State::Refusal {
+                        format,
                         status,
                         hint,
                         body: BytesMut::new(),
@@ -140,7 +145,7 @@ impl Relay {
                     Kind::Refusal,
                 )
             }
-            Some(format) if status < 300 && !encoded => {
+            (_, Some(format)) if status < 300 && !encoded => {
                 let events = header
                     .headers
                     .get(CONTENT_TYPE)
@@ -199,22 +204,22 @@ impl Relay {
         let hold_back = self.wanted.hold_back;
         match &mut self.state {
             State::Waiting | State::Opaque => Ok(()),
-            State::Refusal { status, hint, body } => {
+            State::Refusal {
+                format,
+                status,
+                hint,
+                body,
+            } => {
                 if let Some(data) = data.take() {
-                    let room = REFUSAL.saturating_sub(body.len());
-                    body.extend_from_slice(&data[..data.len().min(room)]);
+                    body.extend_from_slice(&data);
                 }
                 if !end && body.len() < REFUSAL {
                     return Ok(());
                 }
                 let body = body.split().freeze();
-                let fault = match self.wanted.format {
-                    Some(format) => codec(format).decode_fault(*status, &body),
-                    None => Fault::new(FaultKind::BadUpstream, "upstream_error", ""),
-                };
                 Err(Ending::Refused {
                     status: *status,
-                    fault: Box::new(fault),
+                    fault: Box::new(codec(*format).decode_fault(*status, &body)),
                     hint: *hint,
                     body,
                 })
