@@ -1,6 +1,6 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
-//! `env_logger` chooses and formats; a [`Sink`] takes its lines. Once the process serves requests a
+//! `env_logger` chooses and formats; a `Sink` takes its lines. Once the process serves requests a
 //! line is a copy into a buffer, which one thread writes out a few dozen times a second: waking a
 //! writer for every line would cost more than all the rest of a small request.
 

@@ -450,3 +450,33 @@ impl ShutdownSignalWatch for Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_pingora_config_has_only_keys_that_pingora_knows() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pingora.yaml");
+        let shipped = conf(Some(&path)).unwrap();
+        assert_eq!(
+            (shipped.version, shipped.upstream_keepalive_pool_size),
+            (1, POOL)
+        );
+        let known = serde_json::to_string(&ServerConf::default()).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        // A key, or one that is commented out.
+        let keys = text.lines().filter_map(|line| {
+            let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(": ")?;
+            (!key.is_empty()
+                && key
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            .then_some(key)
+        });
+        let unknown: Vec<_> = keys
+            .filter(|key| !known.contains(&format!("\"{key}\":")))
+            .collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+}

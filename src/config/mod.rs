@@ -28,6 +28,8 @@ mod watch;
 mod yaml;
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;

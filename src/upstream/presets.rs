@@ -115,3 +115,52 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
     let name = if name == "claude" { "anthropic" } else { name };
     PRESETS.iter().find(|preset| preset.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(preset: &Preset) -> String {
+        let list = |items: &mut dyn Iterator<Item = &str>| {
+            let items: Vec<String> = items.map(|item| format!("`{item}`")).collect();
+            items.join(", ")
+        };
+        let key = match preset.key_header {
+            KeyHeader::Bearer => "Bearer",
+            KeyHeader::XApiKey => "`x-api-key`",
+            KeyHeader::XGoogApiKey => "`x-goog-api-key`",
+        };
+        format!(
+            "| `{}` | `{}` | {} | {key} | {} |",
+            preset.name,
+            preset.base_url,
+            list(&mut preset.formats.iter().map(|format| format.name())),
+            list(&mut preset.models.iter().copied()),
+        )
+        .replace("  |", " |")
+    }
+
+    #[test]
+    fn the_page_shows_every_provider() {
+        let page = include_str!("../../docs/providers.md");
+        let shown: Vec<&str> = page
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        let rows: Vec<String> = PRESETS.iter().map(row).collect();
+        assert!(
+            shown == rows,
+            "the table in docs/providers.md should be:\n{}",
+            rows.join("\n")
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (n, row) in PRESETS.iter().enumerate() {
+            assert!(PRESETS[..n].iter().all(|other| other.name != row.name));
+            assert_eq!(preset(row.name), Some(row));
+        }
+        assert_eq!(preset("claude"), preset("anthropic"));
+    }
+}

@@ -1,3 +1,5 @@
+//! What holds in every format: errors there and back, streams whole and in pieces.
+
 use super::sse::{Blocks, Elements};
 use super::*;
 use bytes::Bytes;

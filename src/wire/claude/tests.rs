@@ -1,3 +1,5 @@
+//! What a Messages event weighs and how its errors are written.
+
 use super::*;
 
 fn weigh(kind: &str, members: &str) -> Weight {

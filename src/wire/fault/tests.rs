@@ -1,3 +1,5 @@
+//! Recorded errors, and the words of servers that were not recorded.
+
 use super::*;
 use crate::wire::Format;
 use crate::wire::fixtures;

@@ -1,3 +1,5 @@
+//! What a Gemini chunk weighs and how its errors are written.
+
 use super::*;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The walk over an object, against what `serde_json` accepts.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::value::RawValue;

@@ -1,3 +1,5 @@
+//! Replacing one string, whole and split at every byte.
+
 use super::super::scan::tests::document;
 use super::*;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What a Chat Completions chunk weighs and how its errors are written.
+
 use super::*;
 use crate::chat::FaultKind;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! What a Responses event weighs and how its errors are written.
+
 use super::*;
 
 fn weigh(kind: &str, members: &str) -> Weight {

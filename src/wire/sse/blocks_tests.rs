@@ -1,3 +1,5 @@
+//! Cutting event blocks, whole and split at every byte.
+
 use super::*;
 use crate::wire::fixtures;
 use crate::wire::sse::Event;

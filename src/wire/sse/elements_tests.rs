@@ -1,3 +1,5 @@
+//! Cutting the elements of an array, whole and split at every byte.
+
 use super::*;
 use crate::wire::fixtures;
 use proptest::prelude::*;

@@ -1,0 +1,140 @@
+//! The pages that name things in the code name all of them, and nothing else.
+
+use std::collections::BTreeSet;
+
+use super::source::{bare, root, tree};
+
+fn read(path: &str) -> String {
+    let read = std::fs::read_to_string(root().join(path));
+    read.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What stands in backticks at the start of table rows.
+fn first_cells(page: &str) -> BTreeSet<String> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// Text in quotes in the shipped code of a file that makes faults, when it looks like a code.
+fn codes(text: &str, code: &str) -> BTreeSet<String> {
+    let is_code = |word: &str| {
+        word.contains('_')
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let mut found = BTreeSet::new();
+    if !code.contains("FaultKind::") {
+        return found;
+    }
+    // `code` is blank where tests are; lines are the same in both.
+    let mut in_tests = false;
+    for line in text.lines() {
+        in_tests |= line.starts_with("#[cfg(test)]");
+        if !in_tests {
+            let quoted = line.split('"').skip(1).step_by(2);
+            found.extend(quoted.filter(|word| is_code(word)).map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_code_of_the_gateway_is_explained() {
+    let used: BTreeSet<String> = tree("src/")
+        .iter()
+        .filter(|file| file.path.starts_with("src/proxy/") && !file.is_test)
+        .flat_map(|file| codes(&file.text, file.code()))
+        .collect();
+    let page = read("docs/reference/api.md");
+    let (_, errors) = page.split_once("## Errors").unwrap();
+    let explained: BTreeSet<String> = first_cells(errors)
+        .into_iter()
+        .filter(|name| name.contains('_'))
+        .collect();
+    assert!(used.len() > 20, "{used:?}");
+    assert_eq!(
+        explained, used,
+        "docs/reference/api.md, under Errors (left), and the codes in src/proxy (right) differ"
+    );
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let manifest = read("Cargo.toml");
+    let mut section = "";
+    let mut direct = BTreeSet::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]")
+            && let Some((name, _)) = line.split_once('=')
+            && !name.starts_with('#')
+        {
+            direct.insert(name.trim().to_owned());
+        }
+    }
+    assert!(direct.contains("pingora") && direct.contains("proptest"));
+    let explained = first_cells(&read("docs/dependencies.md"));
+    assert_eq!(
+        explained, direct,
+        "docs/dependencies.md (left) and Cargo.toml (right) differ"
+    );
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages = Vec::new();
+    super::source::collect(&root().join("docs"), "md", &mut pages);
+    super::source::collect(&root().join("conf"), "md", &mut pages);
+    for name in ["README.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md"] {
+        pages.push(root().join(name));
+    }
+    let mut broken = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || target.starts_with("http") {
+                continue;
+            }
+            if !page.parent().unwrap().join(file).exists() {
+                broken.push(format!("{}: {target} is not there", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn a_page_is_a_page() {
+    let mut pages = Vec::new();
+    super::source::collect(&root().join("docs"), "md", &mut pages);
+    for page in pages {
+        let lines = std::fs::read_to_string(&page).unwrap().lines().count();
+        // The configuration reference is generated, one row a key.
+        let most = if page.ends_with("reference/configuration.md") {
+            200
+        } else {
+            120
+        };
+        assert!(
+            lines <= most,
+            "{}: {lines} lines, {most} fit a page",
+            page.display()
+        );
+    }
+}
+
+#[test]
+fn code_in_quotes_is_found_and_comments_are_not() {
+    let text = "fn f() { Fault::new(FaultKind::A, \"no_such_thing\", \"a b\") }\n#[cfg(test)]\nmod t { \"not_this\" }";
+    let found: Vec<String> = codes(text, &bare(text)).into_iter().collect();
+    assert_eq!(found, ["no_such_thing"]);
+}
