@@ -211,14 +211,14 @@ pub struct Choice {
 pub enum Pick {
     /// This one.
     Chosen(Choice),
-    /// All that are left rest.
+    /// All of them rest, those included that were tried in this round.
     Resting {
         /// The first moment at which one of them may be used.
         until: Instant,
         /// [`Cause::Limit`] when all of them rest for a limit.
         cause: Cause,
     },
-    /// Every one was tried in this round.
+    /// Every one was tried in this round or rests, and one that was tried may be used again.
     Spent,
     /// Every provider that was asked does not know the model.
     Unknown,
@@ -236,7 +236,7 @@ impl Route {
         now: Instant,
     ) -> Pick {
         let mut resting: Option<(Instant, Cause)> = None;
-        let (mut native, mut known) = (false, false);
+        let (mut native, mut known, mut reusable) = (false, false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
                 let start = tier.start(seat);
@@ -253,10 +253,16 @@ impl Route {
                         continue;
                     }
                     known = true;
-                    if tried.round.contains(&(t, i, place)) {
-                        continue;
-                    }
-                    match candidate.health.admit(model, now) {
+                    let admission = if tried.round.contains(&(t, i, place)) {
+                        let Some((until, cause)) = candidate.health.rest(model) else {
+                            reusable = true;
+                            continue;
+                        };
+                        Admission::Resting { until, cause }
+                    } else {
+                        candidate.health.admit(model, now)
+                    };
+                    match admission {
                         Admission::Ready { probe } => {
                             tried.round.push((t, i, place));
                             return Pick::Chosen(Choice {
@@ -287,10 +293,10 @@ impl Route {
             }
         }
         match resting {
-            Some((until, cause)) => Pick::Resting { until, cause },
-            None if known => Pick::Spent,
-            None if native => Pick::Unknown,
-            None => Pick::Foreign,
+            Some((until, cause)) if !reusable => Pick::Resting { until, cause },
+            _ if known => Pick::Spent,
+            _ if native => Pick::Unknown,
+            _ => Pick::Foreign,
         }
     }
 
@@ -466,6 +472,28 @@ mod tests {
             ));
             tried.next_round();
         }
+    }
+
+    #[test]
+    fn accounts_that_failed_in_this_round_say_how_long_they_rest() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 1])]);
+        let mut tried = Tried::default();
+        let now = Instant::now();
+        for rest in [9, 7] {
+            let failure = Failure {
+                scope: Scope::Model,
+                cause: Cause::Limit,
+                rest: Rest::Hint(Duration::from_secs(rest)),
+            };
+            let choice = pick(&route, &mut tried).unwrap();
+            choice.lease.failed(failure, BOUNDS, now);
+        }
+        let got = route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, now);
+        let Pick::Resting { until, cause } = got else {
+            panic!("{got:?}")
+        };
+        assert_eq!(until, now + Duration::from_secs(7));
+        assert_eq!(cause, Cause::Limit);
     }
 
     #[test]
