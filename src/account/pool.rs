@@ -361,6 +361,7 @@ mod tests {
     use super::super::health::{Bounds, Failure, Rest, Scope};
     use super::super::testing::account;
     use super::*;
+    use crate::upstream::BaseUrl;
 
     const SEAT: Seat = Seat::Turn(0);
     const BOUNDS: Bounds = Bounds {
@@ -541,6 +542,18 @@ mod tests {
             pick(&route, &mut tried).is_none(),
             "the other account is at the same provider"
         );
+    }
+
+    #[test]
+    fn entries_with_names_of_their_own_are_at_the_same_provider() {
+        let mut accounts = ["a", "b"].map(account);
+        for account in &mut accounts {
+            account.providers = vec!["openai".into(), (*account.name).into()];
+        }
+        let [mut a, b] = accounts;
+        assert!(a.is_at_provider_of(&b));
+        a.base = BaseUrl::try_new("http://127.0.0.1:2").unwrap();
+        assert!(!a.is_at_provider_of(&b));
     }
 
     #[test]
