@@ -1,6 +1,6 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
-//! `env_logger` chooses and formats; a [`Sink`] takes its lines. Once the process serves requests a
+//! `env_logger` chooses and formats; a `Sink` takes its lines. Once the process serves requests a
 //! task writes them in batches, and a reload may change level and format.
 
 use std::io::{self, Write};
