@@ -11,7 +11,7 @@ export AI_PROXY_BIN PATH
 
 which=${1:-both}
 if [ "$which" != python ]; then
-  (cd tests/sdk/node && node --test --test-concurrency=2 --test-reporter=dot)
+  (cd tests/sdk/node && node --test --test-concurrency=2 --test-reporter=spec)
 fi
 if [ "$which" != node ]; then
   (cd tests/sdk/python && python -m pytest --quiet)
