@@ -164,6 +164,19 @@ impl Health {
         Admission::Ready { probe }
     }
 
+    /// Until when, and why, `model` rests or has rested on this account; `None` when it is well.
+    pub fn rest(&self, model: &str) -> Option<(Instant, Cause)> {
+        if self.marked.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let cells = self.cells.lock();
+        [cells.key.as_ref(), cells.models.get(model)]
+            .into_iter()
+            .flatten()
+            .map(|cell| (cell.until, cell.cause))
+            .max_by_key(|(until, _)| *until)
+    }
+
     /// Whether the key itself rests at `now`.
     pub fn is_key_resting(&self, now: Instant) -> bool {
         self.marked.load(Ordering::Acquire) != 0

@@ -211,7 +211,7 @@ pub struct Choice {
 pub enum Pick {
     /// This one.
     Chosen(Choice),
-    /// All that are left rest.
+    /// All of them rest, those included that were tried in this round.
     Resting {
         /// The first moment at which one of them may be used.
         until: Instant,
@@ -220,7 +220,7 @@ pub enum Pick {
         /// The rest of one of them is over and another request probes it.
         probing: bool,
     },
-    /// Every one was tried in this round.
+    /// Every one was tried in this round or rests, and one that was tried may be used again.
     Spent,
     /// Every provider that was asked does not know the model.
     Unknown,
@@ -238,7 +238,7 @@ impl Route {
         now: Instant,
     ) -> Pick {
         let mut resting: Option<(Instant, Cause, bool)> = None;
-        let (mut native, mut known) = (false, false);
+        let (mut native, mut known, mut reusable) = (false, false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
                 let start = tier.start(seat);
@@ -255,10 +255,20 @@ impl Route {
                         continue;
                     }
                     known = true;
-                    if tried.round.contains(&(t, i, place)) {
-                        continue;
-                    }
-                    match candidate.health.admit(model, now) {
+                    let admission = if tried.round.contains(&(t, i, place)) {
+                        let Some((until, cause)) = candidate.health.rest(model) else {
+                            reusable = true;
+                            continue;
+                        };
+                        Admission::Resting {
+                            until,
+                            cause,
+                            probing: false,
+                        }
+                    } else {
+                        candidate.health.admit(model, now)
+                    };
+                    match admission {
                         Admission::Ready { probe } => {
                             tried.round.push((t, i, place));
                             return Pick::Chosen(Choice {
@@ -294,14 +304,14 @@ impl Route {
             }
         }
         match resting {
-            Some((until, cause, probing)) => Pick::Resting {
+            Some((until, cause, probing)) if !reusable => Pick::Resting {
                 until,
                 cause,
                 probing,
             },
-            None if known => Pick::Spent,
-            None if native => Pick::Unknown,
-            None => Pick::Foreign,
+            _ if known => Pick::Spent,
+            _ if native => Pick::Unknown,
+            _ => Pick::Foreign,
         }
     }
 
@@ -366,6 +376,7 @@ mod tests {
     use super::super::health::{Bounds, Failure, Rest, Scope};
     use super::super::testing::account;
     use super::*;
+    use crate::upstream::BaseUrl;
 
     const SEAT: Seat = Seat::Turn(0);
     const BOUNDS: Bounds = Bounds {
@@ -480,6 +491,28 @@ mod tests {
     }
 
     #[test]
+    fn accounts_that_failed_in_this_round_say_how_long_they_rest() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 1])]);
+        let mut tried = Tried::default();
+        let now = Instant::now();
+        for rest in [9, 7] {
+            let failure = Failure {
+                scope: Scope::Model,
+                cause: Cause::Limit,
+                rest: Rest::Hint(Duration::from_secs(rest)),
+            };
+            let choice = pick(&route, &mut tried).unwrap();
+            choice.lease.failed(failure, BOUNDS, now);
+        }
+        let got = route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, now);
+        let Pick::Resting { until, cause, .. } = got else {
+            panic!("{got:?}")
+        };
+        assert_eq!(until, now + Duration::from_secs(7));
+        assert_eq!(cause, Cause::Limit);
+    }
+
+    #[test]
     fn a_conversation_keeps_its_account_while_it_is_well() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1; 5])]);
         let seat = Seat::Fixed(123_456_789);
@@ -524,6 +557,18 @@ mod tests {
             pick(&route, &mut tried).is_none(),
             "the other account is at the same provider"
         );
+    }
+
+    #[test]
+    fn entries_with_names_of_their_own_are_at_the_same_provider() {
+        let mut accounts = ["a", "b"].map(account);
+        for account in &mut accounts {
+            account.providers = vec!["openai".into(), (*account.name).into()];
+        }
+        let [mut a, b] = accounts;
+        assert!(a.is_at_provider_of(&b));
+        a.base = BaseUrl::try_new("http://127.0.0.1:2").unwrap();
+        assert!(!a.is_at_provider_of(&b));
     }
 
     #[test]

@@ -83,7 +83,7 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
                 call.tried.next_round();
                 Ok(backoff(retry.cooldown_min, retry.max_interval, call.rounds))
             }
-            Pick::Spent => Err(spent(call, now)),
+            Pick::Spent => Err(call.last.as_ref().map_or_else(unavailable, exhausted)),
             Pick::Resting {
                 until,
                 cause,
@@ -131,17 +131,6 @@ impl Call {
         self.rounds += 1;
         self.tried.next_round();
         true
-    }
-}
-
-/// Every candidate was tried, and there is no other round: how the last one ended, and when the first
-/// of them may be used again.
-fn spent(call: &mut Call, now: Instant) -> Fault {
-    let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
-    call.tried.next_round();
-    match call.pick(now) {
-        Pick::Resting { until, .. } => fault.with_retry_after(until.saturating_duration_since(now)),
-        _ => fault,
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn models(
         .filter(|model| may_use(model))
         .collect();
     let form = match (list, ctx.dialect) {
-        (ModelList::Gemini, _) => Form::Gemini,
+        (ModelList::Gemini, _) | (ModelList::V1, Format::Gemini) => Form::Gemini,
         (ModelList::V1, Format::Claude) => Form::Claude,
         (ModelList::V1, _) => Form::OpenAi,
     };

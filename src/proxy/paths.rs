@@ -36,7 +36,8 @@ pub(super) enum Health {
 /// The form of a model list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModelList {
-    /// `/v1/models`, in the OpenAI or, with `anthropic-version`, the Anthropic form.
+    /// `/v1/models`: in the OpenAI form, with `anthropic-version` in the Anthropic one, with
+    /// `x-goog-api-key` in the Gemini one.
     V1,
     /// `/v1beta/models`.
     Gemini,
@@ -142,6 +143,9 @@ pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Format {
         Format::Gemini
     } else if headers.contains_key("anthropic-version") {
         Format::Claude
+    } else if path.starts_with("/v1/models") && headers.contains_key("x-goog-api-key") {
+        // Google's SDKs ask for models under /v1 since version 3.
+        Format::Gemini
     } else if path.starts_with("/v1/responses") {
         Format::OpenAiResponses
     } else {
@@ -307,6 +311,15 @@ mod tests {
         .into_iter()
         .collect();
         assert_eq!(dialect("/v1/models", &anthropic), Format::Claude);
+        let google: HeaderMap = [(
+            http::HeaderName::from_static("x-goog-api-key"),
+            "key".parse().unwrap(),
+        )]
+        .into_iter()
+        .collect();
+        assert_eq!(dialect("/v1/models", &google), Format::Gemini);
+        assert_eq!(dialect("/v1/models/gemini", &google), Format::Gemini);
+        assert_eq!(dialect("/v1/responses", &google), Format::OpenAiResponses);
     }
 
     #[test]
