@@ -211,7 +211,7 @@ pub struct Choice {
 pub enum Pick {
     /// This one.
     Chosen(Choice),
-    /// All that are left rest.
+    /// All of them rest, those that were tried in this round too.
     Resting {
         /// The first moment at which one of them may be used.
         until: Instant,
@@ -220,7 +220,7 @@ pub enum Pick {
         /// The rest of one of them is over and another request probes it.
         probing: bool,
     },
-    /// Every one was tried in this round.
+    /// None is left to try in this round, and one that was tried may be tried again.
     Spent,
     /// Every provider that was asked does not know the model.
     Unknown,
@@ -237,8 +237,8 @@ impl Route {
         seat: Seat,
         now: Instant,
     ) -> Pick {
-        let mut resting: Option<(Instant, Cause, bool)> = None;
-        let (mut native, mut known) = (false, false);
+        let mut resting: Option<Resting> = None;
+        let (mut native, mut known, mut spent) = (false, false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
                 let start = tier.start(seat);
@@ -256,6 +256,12 @@ impl Route {
                     }
                     known = true;
                     if tried.round.contains(&(t, i, place)) {
+                        match candidate.health.rest(model, now) {
+                            Some((until, cause)) => {
+                                Resting::add(&mut resting, until, cause, false);
+                            }
+                            None => spent = true,
+                        }
                         continue;
                     }
                     match candidate.health.admit(model, now) {
@@ -275,29 +281,17 @@ impl Route {
                             until,
                             cause,
                             probing,
-                        } => {
-                            resting = Some(match resting {
-                                None => (until, cause, probing),
-                                Some((sooner, so_far, others)) => (
-                                    sooner.min(until),
-                                    if so_far == cause {
-                                        cause
-                                    } else {
-                                        Cause::Trouble
-                                    },
-                                    others || probing,
-                                ),
-                            });
-                        }
+                        } => Resting::add(&mut resting, until, cause, probing),
                     }
                 }
             }
         }
         match resting {
-            Some((until, cause, probing)) => Pick::Resting {
-                until,
-                cause,
-                probing,
+            _ if spent => Pick::Spent,
+            Some(all) => Pick::Resting {
+                until: all.until,
+                cause: all.cause,
+                probing: all.probing,
             },
             None if known => Pick::Spent,
             None if native => Pick::Unknown,
@@ -326,6 +320,35 @@ impl Route {
                         && !candidate.excludes(model)
                 })
         })
+    }
+}
+
+/// What all the accounts that rest amount to.
+#[derive(Debug, Clone, Copy)]
+struct Resting {
+    until: Instant,
+    cause: Cause,
+    probing: bool,
+}
+
+impl Resting {
+    fn add(all: &mut Option<Self>, until: Instant, cause: Cause, probing: bool) {
+        *all = Some(match *all {
+            None => Self {
+                until,
+                cause,
+                probing,
+            },
+            Some(all) => Self {
+                until: all.until.min(until),
+                cause: if all.cause == cause {
+                    cause
+                } else {
+                    Cause::Trouble
+                },
+                probing: all.probing || probing,
+            },
+        });
     }
 }
 
@@ -477,6 +500,31 @@ mod tests {
             ));
             tried.next_round();
         }
+    }
+
+    #[test]
+    fn a_round_whose_candidates_all_rest_is_over_when_the_first_of_them_is_back() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 1])]);
+        let mut tried = Tried::default();
+        let now = Instant::now();
+        for seconds in [7, 3] {
+            let choice = pick(&route, &mut tried).unwrap();
+            let failure = Failure {
+                scope: Scope::Model,
+                cause: Cause::Limit,
+                rest: Rest::Hint(Duration::from_secs(seconds)),
+            };
+            choice.lease.failed(failure, BOUNDS, now);
+        }
+        let back = now + Duration::from_secs(3);
+        match route.pick(&mut tried, None, SEAT, now) {
+            Pick::Resting { until, cause, .. } => {
+                assert_eq!((until, cause), (back, Cause::Limit));
+            }
+            other => panic!("{other:?}"),
+        }
+        let later = route.pick(&mut tried, None, SEAT, back);
+        assert!(matches!(later, Pick::Spent), "{later:?}");
     }
 
     #[test]

@@ -83,7 +83,7 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
                 call.tried.next_round();
                 Ok(backoff(retry.cooldown_min, retry.max_interval, call.rounds))
             }
-            Pick::Spent => Err(spent(call, now)),
+            Pick::Spent => Err(call.last.as_ref().map_or_else(unavailable, exhausted)),
             Pick::Resting {
                 until,
                 cause,
@@ -91,8 +91,8 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
             } => {
                 let wait = until.saturating_duration_since(now);
                 match call.waits_for(wait, probing, retry) {
-                    true => Ok(wait),
-                    false => Err(resting(call, cause).with_retry_after(wait)),
+                    Some(wait) => Ok(wait),
+                    None => Err(resting(call, cause).with_retry_after(wait)),
                 }
             }
         };
@@ -112,36 +112,26 @@ impl Call {
             .pick(&mut self.tried, self.format, self.seat, now)
     }
 
-    /// Whether the request waits for an account that rests. A round may wait once; while another
-    /// request probes the account, nothing is lost by looking again.
-    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> bool {
+    /// How long the request waits for an account that rests, if it does. A round may wait once; while
+    /// another request probes the account, nothing is lost by looking again.
+    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> Option<Duration> {
         if wait > retry.max_interval || retry.rounds == 0 {
-            return false;
+            return None;
         }
         if probing && self.waited + wait <= retry.max_interval {
             self.waited += wait;
-            return true;
+            return Some(wait);
         }
         if std::mem::take(&mut self.may_wait) {
-            return true;
+            return Some(wait);
         }
         if self.rounds == retry.rounds {
-            return false;
+            return None;
         }
+        let backoff = backoff(retry.cooldown_min, retry.max_interval, self.rounds);
         self.rounds += 1;
         self.tried.next_round();
-        true
-    }
-}
-
-/// Every candidate was tried, and there is no other round: how the last one ended, and when the first
-/// of them may be used again.
-fn spent(call: &mut Call, now: Instant) -> Fault {
-    let fault = call.last.as_ref().map_or_else(unavailable, exhausted);
-    call.tried.next_round();
-    match call.pick(now) {
-        Pick::Resting { until, .. } => fault.with_retry_after(until.saturating_duration_since(now)),
-        _ => fault,
+        Some(wait.max(backoff))
     }
 }
 
