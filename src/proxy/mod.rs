@@ -188,17 +188,8 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
             Some(_) => 499,
             None => 0,
         });
-    if let Some(attempt) = ctx.attempt.as_deref_mut()
-        && attempt.lease.is_some()
-        && error.is_none()
-    {
-        match attempt.relay.fault().cloned() {
-            None => attempt.succeed(),
-            // The client has the provider's own error event; the account takes it all the same.
-            Some(fault) => {
-                outcome::settle(ctx, verdict::Outcome::BrokeOff(fault));
-            }
-        }
+    if error.is_none() {
+        outcome::conclude(ctx);
     }
     access::write(session, ctx, status, ctx.live.config.log.format);
     if let Some(call) = ctx.call.as_deref() {

@@ -1,6 +1,10 @@
 //! Performs what [`verdict`] decides: settles the account, lets Pingora try again, or tells the
 //! client.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
@@ -8,7 +12,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Payload};
 use super::gate::Limit;
-use super::relay::{Ending, Kind};
+use super::relay::{Ending, Kind, Relay};
 use super::verdict::{Means, Next, Outcome, verdict};
 use super::{Gateway, respond};
 use crate::account::health::Bounds;
@@ -18,6 +22,9 @@ use crate::wire::{Shape, codec};
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
 /// accepts is down.
 const STALE: u32 = 3;
+
+/// How long a client may take to read why its request failed.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// Judges how the current attempt ended. True: try again.
 pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
@@ -57,7 +64,13 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         );
     }
     let retry = match verdict.next {
-        Next::Relay => false,
+        // It could not be relayed as it came: the header has left, or there was no body to judge by.
+        Next::Relay => {
+            if let Outcome::Refused { fault, .. } = &outcome {
+                ctx.fault = Some(fault.clone());
+            }
+            false
+        }
         Next::Again => {
             call.stale += 1;
             attempt.again = true;
@@ -94,8 +107,13 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     let call = ctx.call.as_deref().ok_or_else(broken)?;
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     attempt.status = Some(header.status.as_u16());
+    let is_empty = header
+        .headers
+        .get(CONTENT_LENGTH)
+        .is_some_and(|length| length == "0");
     let kind = attempt.relay.header(header);
-    call.gate.set_undecided(kind == Kind::Refusal);
+    call.gate
+        .set_undecided(matches!(kind, Kind::Refusal | Kind::Events));
     if kind != Kind::Events || attempt.relay.shape() != Some(Shape::Sse) {
         call.gate.mute();
     }
@@ -108,22 +126,46 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         )));
         return Err(broken());
     }
+    if is_empty {
+        // Pingora ends such an answer with its header and shows nobody a body.
+        body(ctx, &mut None, true)?;
+    }
     respond::identify(header, &request_id, dialect)
 }
 
 /// A piece of the provider's answer came.
-pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Result<()> {
+pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     let ending = match attempt.relay.body(data, end) {
         Ok(()) => {
             if data.as_ref().is_some_and(|data| !data.is_empty()) {
                 attempt.prove();
+                ctx.call()?.gate.set_undecided(false);
             }
             return Ok(());
         }
         Err(ending) => ending,
     };
-    let (outcome, rest) = match ending {
+    let (outcome, rest) = judged(ending);
+    if let Some(body) = rest {
+        let call = ctx.call.as_deref().ok_or_else(broken)?;
+        if is_clients(&outcome, ctx) && !call.gate.is_committed() {
+            // The provider's own words, as they are.
+            call.gate.set_undecided(false);
+            let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
+            attempt.relay.accept();
+            attempt.succeed();
+            *data = Some(body);
+            return Ok(());
+        }
+    }
+    ctx.attempt_mut()?.outcome = Some(outcome);
+    Err(broken())
+}
+
+/// What the relay's ending means, and the error answer that it had read.
+fn judged(ending: Ending) -> (Outcome, Option<Bytes>) {
+    match ending {
         Ending::Refused {
             status,
             fault,
@@ -139,21 +181,7 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool
         ),
         Ending::BrokeOff(fault) => (Outcome::BrokeOff(*fault), None),
         Ending::CutShort => (Outcome::Unreachable, None),
-    };
-    if let Some(body) = rest {
-        let call = ctx.call.as_deref().ok_or_else(broken)?;
-        if is_clients(&outcome, ctx) && !call.gate.is_committed() {
-            // The provider's own words, as they are.
-            call.gate.set_undecided(false);
-            let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
-            attempt.relay.accept();
-            attempt.succeed();
-            *data = Some(body);
-            return Ok(());
-        }
     }
-    ctx.attempt_mut()?.outcome = Some(outcome);
-    Err(broken())
 }
 
 /// Whether the provider's answer goes to the client as it is.
@@ -211,12 +239,12 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
         (Some(outcome), _) => outcome,
         (None, Some(Limit::Total)) => Outcome::OutOfTime,
         (None, Some(Limit::FirstByte | Limit::Idle)) => Outcome::Silent,
+        (None, None) if is_clients_doing(&error) => {
+            error.set_retry(false);
+            return error;
+        }
         (None, None) => match judge_empty(ctx) {
             Some(outcome) => outcome,
-            None if *error.esource() == ErrorSource::Downstream => {
-                error.set_retry(false);
-                return error;
-            }
             None if reused
                 && ctx
                     .attempt
@@ -239,6 +267,7 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
             .is_some_and(|call| call.gate.has_begun())
     {
         // The client has the whole answer; only the connection did not end as it should.
+        conclude(ctx);
         error.set_retry(false);
         return error;
     }
@@ -252,16 +281,39 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
     error
 }
 
-/// An error status whose answer had no body never passed the relay.
+/// The answer has reached its end, be it the provider's own error event: the account is settled.
+pub(super) fn conclude(ctx: &mut Context) {
+    let Some(attempt) = ctx.attempt.as_deref_mut() else {
+        return;
+    };
+    if attempt.lease.is_none() {
+        return;
+    }
+    match attempt.relay.fault().cloned() {
+        None => attempt.succeed(),
+        // The client has the error already; the account takes it all the same.
+        Some(fault) => {
+            settle(ctx, Outcome::BrokeOff(fault));
+        }
+    }
+}
+
+/// Whether the client left or could not be written to.
+fn is_clients_doing(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && !matches!(error.etype(), ErrorType::HTTPStatus(_))
+}
+
+/// An answer that ended before the relay could judge it is judged by what there is of it.
 fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
-    let undecided = ctx.call.as_deref()?.gate.is_undecided();
-    let format = ctx.call.as_deref()?.format?;
-    let status = ctx.attempt.as_deref()?.status?;
-    undecided.then(|| Outcome::Refused {
-        status,
-        fault: codec(format).decode_fault(status, b""),
-        hint: None,
-    })
+    if !ctx.call.as_deref()?.gate.is_undecided() {
+        return None;
+    }
+    let relay = &mut ctx.attempt.as_deref_mut()?.relay;
+    relay
+        .body(&mut None, true)
+        .err()
+        .map(|ending| judged(ending).0)
 }
 
 /// The request has failed for good: tells the client, if there is one to tell.
@@ -287,19 +339,21 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
     let status = codec(ctx.dialect)
         .encode_fault(&fault, &ctx.request_id)
         .status;
-    let told = match ctx
+    let committed = ctx
         .call
         .as_deref()
-        .is_some_and(|call| call.gate.is_committed())
-    {
-        true => in_stream(session, ctx, &fault).await,
-        false => {
-            session.set_keepalive(None);
-            respond::fault(session, ctx, fault).await
+        .is_some_and(|call| call.gate.is_committed());
+    let telling = async {
+        if committed {
+            return in_stream(session, ctx, &fault).await;
         }
+        session.set_keepalive(None);
+        respond::fault(session, ctx, fault).await
     };
-    if let Err(error) = told {
-        log::debug!("the client was gone before it could be told: {error}");
+    match tokio::time::timeout(PARTING, telling).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::debug!("the client was gone before it could be told: {error}"),
+        Err(_) => log::debug!("the client did not read what it was to be told"),
     }
     FailToProxy {
         error_code: status,
@@ -313,28 +367,41 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
     ctx.fault = Some(fault.clone());
     let call = ctx.call.as_deref().ok_or_else(broken)?;
     let begun = call.gate.has_begun();
-    let relay_shape = ctx
-        .attempt
-        .as_deref()
-        .and_then(|attempt| attempt.relay.shape());
-    let shape = if begun { relay_shape } else { Some(call.shape) };
-    let ended = ctx
-        .attempt
-        .as_deref()
-        .is_some_and(|attempt| attempt.relay.has_ended());
+    let relay = ctx.attempt.as_deref().map(|attempt| &attempt.relay);
+    let shape = match begun {
+        true => relay.and_then(Relay::shape),
+        false => Some(call.shape),
+    };
     let mut out = Vec::new();
-    if let (Some(shape), Some(format), false) = (shape, call.format, ended && begun) {
-        codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
+    match (shape, call.format, relay) {
+        _ if call.gate.is_torn() => {}
+        (Some(_), _, Some(relay)) if begun && relay.has_ended() => {
+            // The client has the whole answer. Let it end well.
+            out.extend_from_slice(relay.closing());
+            write_rest(session, out).await?;
+            return session.downstream_session.finish_body().await;
+        }
+        (Some(shape), Some(format), _) => {
+            codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
+        }
+        _ => {}
     }
     if out.is_empty() {
         session.downstream_session.shutdown().await;
         return Ok(());
     }
+    write_rest(session, out).await?;
+    session.downstream_session.finish_body().await
+}
+
+async fn write_rest(session: &mut Session, rest: Vec<u8>) -> Result<()> {
+    if rest.is_empty() {
+        return Ok(());
+    }
     session
         .downstream_session
-        .write_response_body(out.into(), false)
-        .await?;
-    session.downstream_session.finish_body().await
+        .write_response_body(rest.into(), false)
+        .await
 }
 
 fn unexplained(error: &Error) -> Fault {

@@ -278,6 +278,17 @@ impl Relay {
         }
     }
 
+    /// What the framing of the answer lacks where nothing more will come.
+    pub fn closing(&self) -> &'static [u8] {
+        match &self.state {
+            State::Events(events) => match &events.framing {
+                Framing::Array(elements) if !elements.closed() => b"]",
+                _ => b"",
+            },
+            _ => b"",
+        }
+    }
+
     /// Whether the provider's end marker has passed: whatever happens now, the client has it all.
     pub fn has_ended(&self) -> bool {
         matches!(&self.state, State::Events(events) if events.ended)
