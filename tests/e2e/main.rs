@@ -5,5 +5,10 @@
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
 
+mod dialect;
+mod faults;
+mod keepalive;
+mod refusals;
 mod support;
 mod support_test;
+mod unreachable;
