@@ -10,13 +10,14 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 use tokio::time::Instant;
 
-use super::context::{Context, Payload};
+use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::relay::{Ending, Kind, Relay};
-use super::verdict::{Means, Next, Outcome, verdict};
+use super::verdict::{Means, Next, Outcome, failure, verdict};
 use super::{Gateway, respond};
-use crate::account::health::Bounds;
+use crate::account::health::{Bounds, Failure};
 use crate::chat::{Fault, FaultKind};
+use crate::config::Config;
 use crate::wire::{Shape, codec};
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
@@ -46,21 +47,13 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         answered,
     };
     let verdict = verdict(&outcome, means);
-    if let (Some(failure), Some(lease)) = (
-        verdict.failure,
-        attempt.lease.take_if(|_| verdict.failure.is_some()),
-    ) {
-        let retry = &ctx.live.config.retry;
-        let bounds = Bounds {
-            min: retry.cooldown_min,
-            max: retry.cooldown_max,
-        };
-        let rest = lease.failed(failure, bounds, Instant::now());
-        log::info!(
-            "account {} model {} rests {rest:?}: {outcome:?} (request {})",
-            attempt.account.name,
-            attempt.model,
-            ctx.request_id
+    if let Some(failure) = verdict.failure {
+        charge(
+            attempt,
+            failure,
+            &outcome,
+            &ctx.live.config,
+            &ctx.request_id,
         );
     }
     let retry = match verdict.next {
@@ -96,6 +89,29 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     };
     call.last = Some(outcome);
     retry
+}
+
+/// The account takes what its attempt came to.
+fn charge(
+    attempt: &mut Attempt,
+    failure: Failure,
+    outcome: &Outcome,
+    config: &Config,
+    request_id: &str,
+) {
+    let Some(lease) = attempt.lease.take() else {
+        return;
+    };
+    let bounds = Bounds {
+        min: config.retry.cooldown_min,
+        max: config.retry.cooldown_max,
+    };
+    let rest = lease.failed(failure, bounds, Instant::now());
+    log::info!(
+        "account {} model {} rests {rest:?}: {outcome:?} (request {request_id})",
+        attempt.account.name,
+        attempt.model,
+    );
 }
 
 /// The provider's header came.
@@ -140,7 +156,22 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
         Ok(()) => {
             if data.as_ref().is_some_and(|data| !data.is_empty()) {
                 attempt.prove();
-                ctx.call()?.gate.set_undecided(false);
+                let call = ctx.call.as_deref().ok_or_else(broken)?;
+                call.gate.set_undecided(false);
+            }
+            // The client gets the error as it is; the account takes it before the client can ask
+            // again.
+            if let Some(fault) = attempt.relay.fault().cloned() {
+                let outcome = Outcome::BrokeOff(fault);
+                if let Some(failure) = failure(&outcome) {
+                    charge(
+                        attempt,
+                        failure,
+                        &outcome,
+                        &ctx.live.config,
+                        &ctx.request_id,
+                    );
+                }
             }
             return Ok(());
         }
@@ -281,20 +312,15 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
     error
 }
 
-/// The answer has reached its end, be it the provider's own error event: the account is settled.
+/// The answer has reached its end, be it the provider's own error event, which the account has taken
+/// when it passed.
 pub(super) fn conclude(ctx: &mut Context) {
     let Some(attempt) = ctx.attempt.as_deref_mut() else {
         return;
     };
-    if attempt.lease.is_none() {
-        return;
-    }
-    match attempt.relay.fault().cloned() {
+    match attempt.relay.fault() {
         None => attempt.succeed(),
-        // The client has the error already; the account takes it all the same.
-        Some(fault) => {
-            settle(ctx, Outcome::BrokeOff(fault));
-        }
+        Some(fault) => ctx.fault = Some(fault.clone()),
     }
 }
 

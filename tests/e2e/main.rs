@@ -5,10 +5,14 @@
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
 
+mod body;
+mod departures;
 mod dialect;
 mod faults;
 mod keepalive;
 mod refusals;
+mod streams;
 mod support;
 mod support_test;
+mod timeouts;
 mod unreachable;
