@@ -430,3 +430,7 @@ fn splice_block(splicer: &mut Splicer, block: &[u8], out: &mut Vec<u8>) {
     splicer.push(&block[start..], out);
     splicer.end(out);
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

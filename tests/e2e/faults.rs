@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::dialect::{Dialect, Mode, account};
+use crate::support::certs::Authority;
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
 use crate::support::keys::{UPSTREAM_KEY_A, UPSTREAM_KEY_B};
@@ -15,6 +16,13 @@ use crate::support::upstream::Upstream;
 enum Told {
     Limited,
     Unavailable,
+}
+
+/// What the provider speaks.
+#[derive(Clone, Copy, Debug)]
+enum Wire {
+    Http1,
+    Http2,
 }
 
 /// One way to fail.
@@ -195,14 +203,18 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
 async fn arrange(
     dialect: Dialect,
     keys: &[&str],
-    settings: &str,
+    wire: Wire,
 ) -> (Gateway, Vec<(String, Fault, Upstream)>) {
+    let authority = Authority::new();
     let mut entries = Vec::new();
     let mut cases = Vec::new();
     for (n, fault) in faults(dialect).into_iter().enumerate() {
         let model = format!("model-{n}");
         let script = [fault.reply.clone(), dialect.answer(fault.mode)];
-        let upstream = Upstream::script(script).await;
+        let upstream = match wire {
+            Wire::Http1 => Upstream::script(script).await,
+            Wire::Http2 => Upstream::script(script).tls_by(&authority).await,
+        };
         for (k, key) in keys.iter().enumerate() {
             let name = format!("a{n}-{k}");
             let models = format!("models: [{model}]");
@@ -210,13 +222,15 @@ async fn arrange(
         }
         cases.push((model, fault, upstream));
     }
-    let gateway = Gateway::start(&dialect.config(settings, &entries)).await;
+    let ca = authority.ca_pem();
+    let settings = format!("request-retry: 0\nupstream-ca: {}", ca.display());
+    let gateway = Gateway::start(&dialect.config(&settings, &entries)).await;
     (gateway, cases)
 }
 
-async fn a_second_key_serves(dialect: Dialect) {
+async fn a_second_key_serves(dialect: Dialect, wire: Wire) {
     let keys = [UPSTREAM_KEY_A, UPSTREAM_KEY_B];
-    let (gateway, cases) = arrange(dialect, &keys, "request-retry: 0").await;
+    let (gateway, cases) = arrange(dialect, &keys, wire).await;
     let mut client = Client::connect(gateway.addr()).await;
     for (model, fault, upstream) in &cases {
         let response = dialect.request(&mut client, model, fault.mode).send().await;
@@ -234,13 +248,12 @@ async fn a_second_key_serves(dialect: Dialect) {
     }
 }
 
-async fn the_last_key_s_failure_is_told(dialect: Dialect) {
-    let (gateway, cases) = arrange(dialect, &[UPSTREAM_KEY_A], "request-retry: 0").await;
+async fn the_last_key_s_failure_is_told(dialect: Dialect, wire: Wire) {
+    let (gateway, cases) = arrange(dialect, &[UPSTREAM_KEY_A], wire).await;
     for (model, fault, upstream) in &cases {
         let mut client = Client::connect(gateway.addr()).await;
         let response = dialect.request(&mut client, model, fault.mode).send().await;
         let what = format!("{dialect:?}, {}: {response:?}", fault.name);
-        println!("{what}");
         let (status, class, code) = match fault.told {
             Told::Limited => dialect.limited(),
             Told::Unavailable => dialect.unavailable(),
@@ -259,40 +272,50 @@ async fn the_last_key_s_failure_is_told(dialect: Dialect) {
 
 #[tokio::test]
 async fn chat_a_second_key_serves_whatever_became_of_the_first() {
-    a_second_key_serves(Dialect::Chat).await;
+    a_second_key_serves(Dialect::Chat, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn responses_a_second_key_serves_whatever_became_of_the_first() {
-    a_second_key_serves(Dialect::Responses).await;
+    a_second_key_serves(Dialect::Responses, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn claude_a_second_key_serves_whatever_became_of_the_first() {
-    a_second_key_serves(Dialect::Claude).await;
+    a_second_key_serves(Dialect::Claude, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn gemini_a_second_key_serves_whatever_became_of_the_first() {
-    a_second_key_serves(Dialect::Gemini).await;
+    a_second_key_serves(Dialect::Gemini, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn chat_clients_are_told_when_no_key_is_left() {
-    the_last_key_s_failure_is_told(Dialect::Chat).await;
+    the_last_key_s_failure_is_told(Dialect::Chat, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn responses_clients_are_told_when_no_key_is_left() {
-    the_last_key_s_failure_is_told(Dialect::Responses).await;
+    the_last_key_s_failure_is_told(Dialect::Responses, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn claude_clients_are_told_when_no_key_is_left() {
-    the_last_key_s_failure_is_told(Dialect::Claude).await;
+    the_last_key_s_failure_is_told(Dialect::Claude, Wire::Http1).await;
 }
 
 #[tokio::test]
 async fn gemini_clients_are_told_when_no_key_is_left() {
-    the_last_key_s_failure_is_told(Dialect::Gemini).await;
+    the_last_key_s_failure_is_told(Dialect::Gemini, Wire::Http1).await;
+}
+
+#[tokio::test]
+async fn a_second_key_serves_when_the_provider_speaks_http2() {
+    a_second_key_serves(Dialect::Claude, Wire::Http2).await;
+}
+
+#[tokio::test]
+async fn clients_are_told_when_the_provider_speaks_http2() {
+    the_last_key_s_failure_is_told(Dialect::Claude, Wire::Http2).await;
 }

@@ -11,6 +11,8 @@ mod dialect;
 mod faults;
 mod keepalive;
 mod refusals;
+mod retries;
+mod shares;
 mod streams;
 mod support;
 mod support_test;
