@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use pingora_http::ResponseHeader;
 
 use super::{headers, hint};
 use crate::chat::Fault;
-use crate::wire::json::Splicer;
+use crate::wire::json::{self, JsonError, Splicer};
 use crate::wire::sse::{Blocks, Elements, TooLong};
 use crate::wire::{Codec, Format, Shape, Weight, codec};
 
@@ -22,6 +22,9 @@ use crate::wire::{Codec, Format, Shape, Weight, codec};
 const REFUSAL: usize = 256 * 1024;
 /// Longest event (translation of images inlines them).
 const EVENT: usize = 32 * 1024 * 1024;
+
+/// How deep a document is looked into to tell whether it is whole.
+const NESTING: usize = 512;
 
 /// What the client asked for.
 #[derive(Debug, Clone)]
@@ -79,6 +82,8 @@ enum State {
     Whole {
         held: BytesMut,
         open: bool,
+        /// Only the end of the connection tells its end.
+        unframed: bool,
         splicer: Option<Splicer>,
     },
     /// Events.
@@ -159,6 +164,7 @@ impl Relay {
                             State::Whole {
                                 held: BytesMut::new(),
                                 open: false,
+                                unframed: is_unframed(header),
                                 splicer,
                             },
                             Kind::Whole,
@@ -227,6 +233,7 @@ impl Relay {
             State::Whole {
                 held,
                 open,
+                unframed,
                 splicer,
             } => {
                 let piece = data.take().unwrap_or_default();
@@ -236,6 +243,9 @@ impl Relay {
                 }
                 match splicer {
                     None if end && held.is_empty() => {
+                        if is_cut(&piece, *unframed) {
+                            return Err(Ending::CutShort);
+                        }
                         *data = Some(piece);
                         return Ok(());
                     }
@@ -248,6 +258,9 @@ impl Relay {
                         }
                         held.extend_from_slice(&out);
                     }
+                }
+                if end && !*open && is_cut(held, *unframed) {
+                    return Err(Ending::CutShort);
                 }
                 *open |= end || held.len() > hold_back;
                 *data = open.then(|| held.split().freeze());
@@ -396,6 +409,26 @@ impl Events {
             _ => tail,
         }
     }
+}
+
+/// Whether a body ends with its connection, so that HTTP cannot tell a whole one from one that was
+/// cut.
+fn is_unframed(header: &ResponseHeader) -> bool {
+    header.version <= http::Version::HTTP_11
+        && !header.headers.contains_key(CONTENT_LENGTH)
+        && !header.headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// Whether a document that has come to its end is none: it is empty, or its JSON breaks off.
+fn is_cut(document: &[u8], unframed: bool) -> bool {
+    let breaks_off = || {
+        document.trim_ascii_start().starts_with(b"{")
+            && matches!(
+                json::shallow(document, NESTING, |_| {}),
+                Err(JsonError::NotJson { .. })
+            )
+    };
+    document.is_empty() || (unframed && breaks_off())
 }
 
 /// What the events of one read amount to.

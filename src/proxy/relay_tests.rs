@@ -157,7 +157,7 @@ fn names(fixture: &Fixture) -> Vec<String> {
         Shape::JsonArray => serde_json::from_str(text).unwrap(),
         _ => text
             .lines()
-            .filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?).ok())
+            .filter_map(|line| serde_json::from_str(line.trim_start().strip_prefix("data:")?).ok())
             .collect(),
     };
     let name = |event: &Value| Some(event.pointer(&pointer)?.as_str()?.to_owned());
