@@ -1,4 +1,8 @@
 //! The four formats as the suites speak them: what is asked and what a provider answers.
+#![allow(
+    unreachable_pub,
+    reason = "a test binary has no outside; `pub` marks what suites may use"
+)]
 
 mod told;
 

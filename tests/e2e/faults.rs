@@ -166,6 +166,26 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
         cut(short).then(Step::Reset),
         Unavailable,
     );
+    let unframed = Reply::content_length_body(start.clone()).until_close();
+    add(
+        "a document cut where only the connection ends it",
+        Whole,
+        cut(unframed),
+        Unavailable,
+    );
+    let nothing = Reply::content_length_body("");
+    add(
+        "an empty document",
+        Whole,
+        cut(nothing.clone()),
+        Unavailable,
+    );
+    add(
+        "an empty document in chunks",
+        Whole,
+        cut(nothing.chunked()),
+        Unavailable,
+    );
     let chunked = Reply::content_length_body(start)
         .chunked()
         .then(Step::Close);
@@ -208,7 +228,12 @@ async fn arrange(
     let authority = Authority::new();
     let mut entries = Vec::new();
     let mut cases = Vec::new();
-    for (n, fault) in faults(dialect).into_iter().enumerate() {
+    // HTTP/2 tells the end of a body itself.
+    let can_be = |fault: &Fault| match wire {
+        Wire::Http1 => true,
+        Wire::Http2 => fault.name != "a document cut where only the connection ends it",
+    };
+    for (n, fault) in faults(dialect).into_iter().filter(can_be).enumerate() {
         let model = format!("model-{n}");
         let script = [fault.reply.clone(), dialect.answer(fault.mode)];
         let upstream = match wire {

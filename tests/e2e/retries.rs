@@ -41,7 +41,8 @@ fn refusal(status: u16) -> Reply {
 #[tokio::test]
 async fn every_round_tries_every_key_once() {
     let upstream = Upstream::always(refusal(500)).await;
-    let settings = "request-retry: 2\ncooldown: {min: 0.05, max: 0.05}";
+    // Rests so short that every key is back when its turn comes.
+    let settings = "request-retry: 2\ncooldown: {min: 0.001, max: 0.001}";
     let gateway = start(&upstream, DIALECT, 3, settings).await;
     let response = ask(&gateway, DIALECT, "gpt-5").await;
     let (status, class, code) = DIALECT.unavailable();
@@ -64,7 +65,7 @@ async fn no_key_is_left_out_however_many_there_are() {
         .map(|_| refusal(503))
         .chain([DIALECT.answer(Mode::Whole)]);
     let upstream = Upstream::script(script).exhausted_is_failure().await;
-    let settings = "request-retry: 3\ncooldown: {min: 0.01, max: 0.01}";
+    let settings = "request-retry: 3\ncooldown: {min: 0.001, max: 0.001}";
     let gateway = start(&upstream, DIALECT, 10, settings).await;
     assert_eq!(ask(&gateway, DIALECT, "gpt-5").await.status, 200);
     assert_eq!(upstream.requests().len(), 40);
