@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, Mode, account};
 use crate::support::client::{Client, RequestBuilder};
 use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A, UPSTREAM_KEY_B};
-use crate::support::reply::Reply;
+use crate::support::reply::{Reply, Step};
 use crate::support::upstream::Upstream;
 
 /// How a client frames its body.
@@ -188,4 +188,56 @@ async fn an_empty_body_is_no_request_for_a_model() {
         }
     }
     assert_eq!(upstream.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_before_it_has_read_the_body_is_passed_over() {
+    let dialect = Dialect::Chat;
+    let refusal = || dialect.refusal(429, "rate_limit_error", "no").early();
+    let cases = [
+        ("reads on", refusal()),
+        ("closes", refusal().close()),
+        ("resets", refusal().then(Step::Reset)),
+    ];
+    for (name, refusal) in cases {
+        for framing in FRAMINGS {
+            let script = [refusal.clone(), dialect.answer(Mode::Whole)];
+            let upstream = Upstream::script(script).await;
+            let entries = [("a", UPSTREAM_KEY_A), ("b", UPSTREAM_KEY_B)]
+                .map(|(name, key)| account(name, key, &upstream.url(), ""));
+            let gateway = Gateway::start(&dialect.config("request-retry: 0", &entries)).await;
+            let mut client = framing.connect(&gateway).await;
+            let body = padded(5_000_000);
+            let request = client
+                .request("POST", "/v1/chat/completions")
+                .key(CLIENT_KEY);
+            let response = framing.send(request, &body).send().await;
+            let what = format!("{name}, {framing:?}: {response:?}");
+            assert_eq!(response.status, 200, "{what}");
+            assert_eq!(upstream.requests().len(), 2, "{what}");
+            assert_eq!(hash(&upstream.request(1).await.body), hash(&body), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_413_before_the_body_was_read_is_relayed() {
+    let dialect = Dialect::Claude;
+    let refusal = dialect.refusal(413, "request_too_large", "too long");
+    let upstream = Upstream::always(refusal.early()).await;
+    let only = account("a", UPSTREAM_KEY_A, &upstream.url(), "");
+    let gateway = Gateway::start(&dialect.config("", &[only])).await;
+    for framing in FRAMINGS {
+        let mut client = framing.connect(&gateway).await;
+        let request = client.request("POST", "/v1/messages").key(dialect.key());
+        let body = String::from_utf8(padded(5_000_000).to_vec()).unwrap();
+        let body = body.replace("gpt-5", dialect.model()).into();
+        let response = framing.send(request, &body).send().await;
+        assert_eq!(response.status, 413, "{framing:?}: {response:?}");
+        assert!(
+            response.text().contains("too long"),
+            "{framing:?}: {response:?}"
+        );
+    }
+    assert_eq!(upstream.requests().len(), FRAMINGS.len(), "never retried");
 }

@@ -18,6 +18,14 @@ enum Told {
     Unavailable,
 }
 
+/// What HTTP/2 has no way to do.
+const ONLY_HTTP1: [&str; 4] = [
+    "a document cut where only the connection ends it",
+    "no HTTP",
+    "broken chunks",
+    "hints before a 503",
+];
+
 /// What the provider speaks.
 #[derive(Clone, Copy, Debug)]
 enum Wire {
@@ -101,6 +109,16 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
         .declared_length(5_000)
         .then(Step::Reset);
     add("429 whose body is cut", Whole, cut, Limited);
+
+    let garbage = || Reply::raw("220 mail.example ESMTP\r\n\r\n").then(Step::Close);
+    add("no HTTP", Whole, garbage(), Unavailable);
+    let framing = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                   transfer-encoding: chunked\r\n\r\nzz\r\n";
+    let broken = Reply::raw(framing).then(Step::Close);
+    add("broken chunks", Stream, broken, Unavailable);
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n\
+                 HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
+    add("hints before a 503", Stream, Reply::raw(hints), Unavailable);
 
     let none: [&str; 0] = [];
     add(
@@ -231,7 +249,7 @@ async fn arrange(
     // HTTP/2 tells the end of a body itself.
     let can_be = |fault: &Fault| match wire {
         Wire::Http1 => true,
-        Wire::Http2 => fault.name != "a document cut where only the connection ends it",
+        Wire::Http2 => !ONLY_HTTP1.contains(&fault.name),
     };
     for (n, fault) in faults(dialect).into_iter().filter(can_be).enumerate() {
         let model = format!("model-{n}");

@@ -322,3 +322,22 @@ async fn a_gemini_array_that_is_cut_is_still_an_array_and_ends_in_an_error() {
         assert_eq!(status == "INTERNAL", error, "{name}: {response:?}");
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_content_is_bounded() {
+    for dialect in Dialect::ALL {
+        let quiet = dialect.prelude().repeat(20);
+        let gate = Gate::new();
+        let reply = Reply::sse([quiet.clone()]).then(&gate).then(Step::Close);
+        let upstream = Upstream::always(reply).await;
+        let gateway = single(dialect, &upstream, "streaming: {hold-back: 1KiB}").await;
+        let mut client = Client::connect(gateway.addr()).await;
+        let request = dialect.request(&mut client, dialect.model(), Mode::Stream);
+        let mut stream = request.stream().await;
+        stream.until(&quiet).await;
+        gate.open();
+        let response = stream.rest().await;
+        let (class, code) = dialect.interrupted();
+        assert_eq!(dialect.before_error(response.text(), class, code), quiet);
+    }
+}
