@@ -30,6 +30,7 @@ mod outcome;
 mod paths;
 mod relay;
 mod respond;
+mod tell;
 mod verdict;
 
 pub use access::TARGET as ACCESS_TARGET;
@@ -151,7 +152,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
-        outcome::tell(session, error, ctx).await
+        tell::tell(session, error, ctx).await
     }
 
     /// The access line says what happened; Pingora's own line would repeat it.

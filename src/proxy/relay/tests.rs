@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+use super::events::EVENT;
 use super::*;
+use crate::wire::Weight;
 use crate::wire::fixtures::{self, Fixture};
+use crate::wire::sse::{Blocks, Elements};
 
 const ALIAS: &str = "the-alias";
 
