@@ -5,6 +5,12 @@
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
 
+mod access_log;
+#[allow(
+    unreachable_pub,
+    reason = "a test binary has no outside; `pub` marks what suites may use"
+)]
+mod ask;
 mod body;
 mod departures;
 mod dialect;
