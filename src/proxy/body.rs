@@ -100,7 +100,11 @@ pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<B
     match timeout(limits.body_timeout, collect).await {
         Ok(Ok(Some(body))) if body.len() <= limits.body => Ok(body),
         Ok(Ok(_)) => Err(too_large(limits.body).into()),
-        Ok(Err(error)) => Err(lost(error)),
+        Ok(Err(error)) => {
+            // Nobody knows where the next request would begin.
+            session.set_keepalive(None);
+            Err(lost(error))
+        }
         Err(_) => Err(too_slow().into()),
     }
 }
