@@ -18,7 +18,15 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Writes `fault` in the caller's format.
-pub(super) async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Result<()> {
+pub(super) async fn fault(
+    session: &mut Session,
+    ctx: &mut Context,
+    mut fault: Fault,
+) -> Result<()> {
+    let allow = match fault.kind {
+        FaultKind::MethodNotAllowed => fault.param.take(),
+        _ => None,
+    };
     let mut reply = codec(ctx.dialect).encode_fault(&fault, &ctx.request_id);
     if *ctx
         .call
@@ -39,9 +47,7 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault
         header.insert_header(header::RETRY_AFTER, whole_seconds(wait))?;
         header.insert_header("retry-after-ms", wait.as_millis().to_string())?;
     }
-    if fault.kind == FaultKind::MethodNotAllowed
-        && let Some(allow) = &fault.param
-    {
+    if let Some(allow) = &allow {
         header.insert_header(header::ALLOW, &**allow)?;
     }
     ctx.status = Some(reply.status);
