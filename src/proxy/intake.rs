@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
-use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
@@ -374,6 +373,7 @@ async fn pass_through(
             Err(BodyError::Lost(error)) => return Err(error),
         }
     } else {
+        body::invite(session).await?;
         Payload::Streamed
     };
     let query = uri
@@ -510,12 +510,4 @@ fn unknown_path(path: &str) -> Fault {
 /// A client's words in an error message, within reason.
 fn clipped(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-/// `100 Continue`, which Pingora sends only when it reads the body itself.
-pub(super) async fn invite_body(session: &mut ServerSession) -> Result<()> {
-    match session {
-        ServerSession::H1(session) => session.write_continue_response().await,
-        _ => Ok(()),
-    }
 }
