@@ -155,7 +155,11 @@ fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> 
         in_query.as_ref().map(|key| key.as_bytes()),
     ];
     let mut any = false;
-    for key in presented.into_iter().flatten() {
+    for key in presented
+        .into_iter()
+        .flatten()
+        .filter(|key| !key.is_empty())
+    {
         any = true;
         if let Some(client) = ctx.live.client(key) {
             ctx.client = Some(Arc::clone(client));
