@@ -441,11 +441,8 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, call: Call)
         Payload::Read { bytes, .. } => Upload::Replayed(!bytes.is_empty()),
         Payload::Streamed => Upload::Streamed,
     };
-    let real = &mut session.downstream_session;
-    // A client that sends its next request early is not an error; Pingora keeps what came.
-    real.set_pipelining_enabled(true);
     Downstream::wrap(
-        real,
+        &mut session.downstream_session,
         Arc::clone(&call.gate),
         Arc::clone(&gateway.lifecycle),
         upload,

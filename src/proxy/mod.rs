@@ -66,6 +66,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        // A client that sends its next request early is not an error; Pingora keeps what came.
+        session.downstream_session.set_pipelining_enabled(true);
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);

@@ -12,6 +12,7 @@ mod access_log;
 )]
 mod ask;
 mod body;
+mod client_side;
 mod departures;
 mod dialect;
 mod faults;
