@@ -11,6 +11,8 @@ mod access_log;
     reason = "a test binary has no outside; `pub` marks what suites may use"
 )]
 mod ask;
+mod bad_body;
+mod bad_input;
 mod body;
 mod client_side;
 mod departures;
