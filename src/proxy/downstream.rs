@@ -268,11 +268,9 @@ impl Custom for Downstream {
         _end: bool,
     ) -> Result<()> {
         self.gate.commit();
-        let draining = self.lifecycle.is_draining();
         let session = self.settled().await?;
-        if draining {
-            session.set_keepalive(None);
-        }
+        // Only an error comes this way, and Pingora drops the connection after it: say so.
+        session.set_keepalive(None);
         session.write_response_header(header).await
     }
 

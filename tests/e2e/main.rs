@@ -17,6 +17,7 @@ mod body;
 mod client_side;
 mod departures;
 mod dialect;
+mod endpoints;
 mod faults;
 mod keepalive;
 mod refusals;
