@@ -356,11 +356,7 @@ async fn pass_through(
         )
         .into());
     }
-    if uri
-        .path()
-        .split('/')
-        .any(|segment| matches!(segment, "." | ".."))
-    {
+    if paths::leads_elsewhere(uri.path()) {
         return Ok(unknown_path(uri.path()).into());
     }
     let live = Arc::clone(&ctx.live);
@@ -380,15 +376,16 @@ async fn pass_through(
         body::invite(session).await?;
         Payload::Streamed
     };
-    let query = uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
+    let query = match (uri.query(), ctx.dialect) {
+        (Some(query), Format::Gemini) => paths::query_without_key(query),
+        (query, _) => query.unwrap_or_default().to_owned(),
+    };
+    let separator = if query.is_empty() { "" } else { "?" };
     Ok(Intake::Call(Box::new(Call {
         format: None,
         shape: Shape::Whole,
         method: session.req_header().method.clone(),
-        target: CallTarget::Path(format!("{}{query}", uri.path())),
+        target: CallTarget::Path([uri.path(), separator, &query].concat()),
         body,
         route,
         seat: Seat::Turn(0),
