@@ -20,6 +20,7 @@ mod dialect;
 mod endpoints;
 mod faults;
 mod keepalive;
+mod pass_through;
 mod refusals;
 mod retries;
 mod shares;
