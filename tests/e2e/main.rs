@@ -6,6 +6,7 @@
 )]
 
 mod access_log;
+mod aliases;
 #[allow(
     unreachable_pub,
     reason = "a test binary has no outside; `pub` marks what suites may use"
@@ -23,6 +24,7 @@ mod keepalive;
 mod pass_through;
 mod refusals;
 mod retries;
+mod routing;
 mod shares;
 mod streams;
 mod support;
