@@ -295,6 +295,11 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
             *data = (end && !body.is_empty()).then(|| body.clone());
         }
         Payload::Streamed => {
+            // HTTP/2 clients end with an empty frame. Pingora would write it as a last chunk and then
+            // another one, which the next request on that connection would begin with.
+            if end && data.as_ref().is_some_and(Bytes::is_empty) {
+                *data = None;
+            }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
         }
     }
