@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -44,8 +44,11 @@ pub(super) async fn fault(
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     identify(&mut header, &ctx.request_id, ctx.dialect)?;
-    if let Some(code) = &fault.code {
-        header.insert_header("x-aiproxy-error", &**code)?;
+    // A provider's own code may be any text.
+    if let Some(code) = &fault.code
+        && let Ok(code) = HeaderValue::from_str(code)
+    {
+        header.insert_header("x-aiproxy-error", code)?;
     }
     if let Some(wait) = fault.retry_after {
         header.insert_header(header::RETRY_AFTER, whole_seconds(wait))?;

@@ -4,13 +4,13 @@
     clippy::expect_used,
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
+#![allow(
+    unreachable_pub,
+    reason = "a test binary has no outside; `pub` marks what other files may use"
+)]
 
 mod access_log;
 mod aliases;
-#[allow(
-    unreachable_pub,
-    reason = "a test binary has no outside; `pub` marks what suites may use"
-)]
 mod ask;
 mod bad_body;
 mod bad_input;
@@ -21,6 +21,7 @@ mod dialect;
 mod endpoints;
 mod faults;
 mod keepalive;
+mod odd_requests;
 mod pass_through;
 mod refusals;
 mod retries;
