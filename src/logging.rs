@@ -65,14 +65,25 @@ struct Switch(ArcSwap<Logger>);
 
 impl Log for Switch {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.load().enabled(metadata)
+        is_ours_to_tell(metadata) && self.0.load().enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.0.load().log(record);
+        if is_ours_to_tell(record.metadata()) {
+            self.0.load().log(record);
+        }
     }
 
     fn flush(&self) {}
+}
+
+/// Whether a record may be written at all, whatever is asked for. Below info, Pingora prints whole
+/// headers, keys included; `notify` reports every write next to the config, that of the log as well.
+fn is_ours_to_tell(metadata: &Metadata<'_>) -> bool {
+    metadata.level() <= log::Level::Info
+        || !["pingora", "notify"]
+            .iter()
+            .any(|library| metadata.target().starts_with(library))
 }
 
 fn build(level: LevelFilter, format: LogFormat) -> Logger {

@@ -164,8 +164,8 @@ impl Health {
         Admission::Ready { probe }
     }
 
-    /// Until when, and why, `model` rests or has rested on this account; `None` when it is well.
-    pub fn rest(&self, model: &str) -> Option<(Instant, Cause)> {
+    /// How long `model` rests on this account, if it does at `now`. Claims nothing.
+    pub fn rest(&self, model: &str, now: Instant) -> Option<(Instant, Cause)> {
         if self.marked.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -173,6 +173,7 @@ impl Health {
         [cells.key.as_ref(), cells.models.get(model)]
             .into_iter()
             .flatten()
+            .filter(|cell| now < cell.until)
             .map(|cell| (cell.until, cell.cause))
             .max_by_key(|(until, _)| *until)
     }
@@ -434,6 +435,18 @@ mod tests {
         assert_eq!(rests_for(&health, "m", later), Some(PROBE_WAIT));
         probe.succeeded();
         assert_eq!(health.admit("m", later), READY);
+    }
+
+    #[test]
+    fn looking_at_a_rest_claims_no_probe() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        lease(&health, "m", now).failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(health.rest("m", now), Some((later, Cause::Limit)));
+        assert_eq!(health.rest("other", now), None);
+        assert_eq!(health.rest("m", later), None);
+        assert_eq!(health.admit("m", later), PROBE);
     }
 
     #[test]

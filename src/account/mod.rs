@@ -64,10 +64,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether both are at the same provider, whatever the operator calls them: what one says about a
-    /// model holds for the other.
+    /// Whether both are at the same provider: what one says about a model holds for the other. Their
+    /// own names do not count.
     pub fn is_at_provider_of(&self, other: &Self) -> bool {
-        self.preset.name == other.preset.name && self.base == other.base
+        self.preset == other.preset && self.base == other.base
     }
 }
 

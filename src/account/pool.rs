@@ -211,7 +211,7 @@ pub struct Choice {
 pub enum Pick {
     /// This one.
     Chosen(Choice),
-    /// All of them rest, those included that were tried in this round.
+    /// All of them rest, those that were tried in this round too.
     Resting {
         /// The first moment at which one of them may be used.
         until: Instant,
@@ -220,7 +220,7 @@ pub enum Pick {
         /// The rest of one of them is over and another request probes it.
         probing: bool,
     },
-    /// Every one was tried in this round or rests, and one that was tried may be used again.
+    /// None is left to try in this round, and one that was tried may be tried again.
     Spent,
     /// Every provider that was asked does not know the model.
     Unknown,
@@ -237,8 +237,8 @@ impl Route {
         seat: Seat,
         now: Instant,
     ) -> Pick {
-        let mut resting: Option<(Instant, Cause, bool)> = None;
-        let (mut native, mut known, mut reusable) = (false, false, false);
+        let mut resting: Option<Resting> = None;
+        let (mut native, mut known, mut spent) = (false, false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
                 let start = tier.start(seat);
@@ -255,20 +255,16 @@ impl Route {
                         continue;
                     }
                     known = true;
-                    let admission = if tried.round.contains(&(t, i, place)) {
-                        let Some((until, cause)) = candidate.health.rest(model) else {
-                            reusable = true;
-                            continue;
-                        };
-                        Admission::Resting {
-                            until,
-                            cause,
-                            probing: false,
+                    if tried.round.contains(&(t, i, place)) {
+                        match candidate.health.rest(model, now) {
+                            Some((until, cause)) => {
+                                Resting::add(&mut resting, until, cause, false);
+                            }
+                            None => spent = true,
                         }
-                    } else {
-                        candidate.health.admit(model, now)
-                    };
-                    match admission {
+                        continue;
+                    }
+                    match candidate.health.admit(model, now) {
                         Admission::Ready { probe } => {
                             tried.round.push((t, i, place));
                             return Pick::Chosen(Choice {
@@ -285,33 +281,21 @@ impl Route {
                             until,
                             cause,
                             probing,
-                        } => {
-                            resting = Some(match resting {
-                                None => (until, cause, probing),
-                                Some((sooner, so_far, others)) => (
-                                    sooner.min(until),
-                                    if so_far == cause {
-                                        cause
-                                    } else {
-                                        Cause::Trouble
-                                    },
-                                    others || probing,
-                                ),
-                            });
-                        }
+                        } => Resting::add(&mut resting, until, cause, probing),
                     }
                 }
             }
         }
         match resting {
-            Some((until, cause, probing)) if !reusable => Pick::Resting {
-                until,
-                cause,
-                probing,
+            _ if spent => Pick::Spent,
+            Some(all) => Pick::Resting {
+                until: all.until,
+                cause: all.cause,
+                probing: all.probing,
             },
-            _ if known => Pick::Spent,
-            _ if native => Pick::Unknown,
-            _ => Pick::Foreign,
+            None if known => Pick::Spent,
+            None if native => Pick::Unknown,
+            None => Pick::Foreign,
         }
     }
 
@@ -336,6 +320,35 @@ impl Route {
                         && !candidate.excludes(model)
                 })
         })
+    }
+}
+
+/// What all the accounts that rest amount to.
+#[derive(Debug, Clone, Copy)]
+struct Resting {
+    until: Instant,
+    cause: Cause,
+    probing: bool,
+}
+
+impl Resting {
+    fn add(all: &mut Option<Self>, until: Instant, cause: Cause, probing: bool) {
+        *all = Some(match *all {
+            None => Self {
+                until,
+                cause,
+                probing,
+            },
+            Some(all) => Self {
+                until: all.until.min(until),
+                cause: if all.cause == cause {
+                    cause
+                } else {
+                    Cause::Trouble
+                },
+                probing: all.probing || probing,
+            },
+        });
     }
 }
 
@@ -376,7 +389,6 @@ mod tests {
     use super::super::health::{Bounds, Failure, Rest, Scope};
     use super::super::testing::account;
     use super::*;
-    use crate::upstream::BaseUrl;
 
     const SEAT: Seat = Seat::Turn(0);
     const BOUNDS: Bounds = Bounds {
@@ -491,25 +503,28 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_failed_in_this_round_say_how_long_they_rest() {
+    fn a_round_whose_candidates_all_rest_is_over_when_the_first_of_them_is_back() {
         let route = route(vec![tier(Strategy::RoundRobin, &[1, 1])]);
         let mut tried = Tried::default();
         let now = Instant::now();
-        for rest in [9, 7] {
+        for seconds in [7, 3] {
+            let choice = pick(&route, &mut tried).unwrap();
             let failure = Failure {
                 scope: Scope::Model,
                 cause: Cause::Limit,
-                rest: Rest::Hint(Duration::from_secs(rest)),
+                rest: Rest::Hint(Duration::from_secs(seconds)),
             };
-            let choice = pick(&route, &mut tried).unwrap();
             choice.lease.failed(failure, BOUNDS, now);
         }
-        let got = route.pick(&mut tried, Some(Format::OpenAiChat), SEAT, now);
-        let Pick::Resting { until, cause, .. } = got else {
-            panic!("{got:?}")
-        };
-        assert_eq!(until, now + Duration::from_secs(7));
-        assert_eq!(cause, Cause::Limit);
+        let back = now + Duration::from_secs(3);
+        match route.pick(&mut tried, None, SEAT, now) {
+            Pick::Resting { until, cause, .. } => {
+                assert_eq!((until, cause), (back, Cause::Limit));
+            }
+            other => panic!("{other:?}"),
+        }
+        let later = route.pick(&mut tried, None, SEAT, back);
+        assert!(matches!(later, Pick::Spent), "{later:?}");
     }
 
     #[test]
@@ -557,18 +572,6 @@ mod tests {
             pick(&route, &mut tried).is_none(),
             "the other account is at the same provider"
         );
-    }
-
-    #[test]
-    fn entries_with_names_of_their_own_are_at_the_same_provider() {
-        let mut accounts = ["a", "b"].map(account);
-        for account in &mut accounts {
-            account.providers = vec!["openai".into(), (*account.name).into()];
-        }
-        let [mut a, b] = accounts;
-        assert!(a.is_at_provider_of(&b));
-        a.base = BaseUrl::try_new("http://127.0.0.1:2").unwrap();
-        assert!(!a.is_at_provider_of(&b));
     }
 
     #[test]

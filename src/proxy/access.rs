@@ -92,7 +92,11 @@ fn text(line: &Line<'_>) -> String {
     );
     let mut optional = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
-            let _ = write!(out, " {name}={}", value.escape_debug());
+            // A client chooses the model's name: it must not look like more fields.
+            let _ = match value.contains([' ', '=', '"']) {
+                true => write!(out, " {name}=\"{}\"", value.escape_debug()),
+                false => write!(out, " {name}={}", value.escape_debug()),
+            };
         }
     };
     optional("client", line.client);

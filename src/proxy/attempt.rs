@@ -91,8 +91,8 @@ async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
             } => {
                 let wait = until.saturating_duration_since(now);
                 match call.waits_for(wait, probing, retry) {
-                    true => Ok(wait),
-                    false => Err(resting(call, cause).with_retry_after(wait)),
+                    Some(wait) => Ok(wait),
+                    None => Err(resting(call, cause).with_retry_after(wait)),
                 }
             }
         };
@@ -112,25 +112,26 @@ impl Call {
             .pick(&mut self.tried, self.format, self.seat, now)
     }
 
-    /// Whether the request waits for an account that rests. A round may wait once; while another
-    /// request probes the account, nothing is lost by looking again.
-    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> bool {
+    /// How long the request waits for an account that rests, if it does. A round may wait once; while
+    /// another request probes the account, nothing is lost by looking again.
+    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> Option<Duration> {
         if wait > retry.max_interval || retry.rounds == 0 {
-            return false;
+            return None;
         }
         if probing && self.waited + wait <= retry.max_interval {
             self.waited += wait;
-            return true;
+            return Some(wait);
         }
         if std::mem::take(&mut self.may_wait) {
-            return true;
+            return Some(wait);
         }
         if self.rounds == retry.rounds {
-            return false;
+            return None;
         }
+        let backoff = backoff(retry.cooldown_min, retry.max_interval, self.rounds);
         self.rounds += 1;
         self.tried.next_round();
-        true
+        Some(wait.max(backoff))
     }
 }
 
@@ -294,6 +295,11 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
             *data = (end && !body.is_empty()).then(|| body.clone());
         }
         Payload::Streamed => {
+            // HTTP/2 clients end with an empty frame. Pingora would write it as a last chunk and then
+            // another one, which the next request on that connection would begin with.
+            if end && data.as_ref().is_some_and(Bytes::is_empty) {
+                *data = None;
+            }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
         }
     }

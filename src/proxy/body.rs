@@ -4,11 +4,11 @@ use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
+use pingora_core::protocols::http::ServerSession;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 use pingora_timeout::timeout;
 
-use super::intake::invite_body;
 use crate::chat::{Fault, FaultKind};
 use crate::config::Limits;
 
@@ -65,11 +65,7 @@ pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<B
     if length.is_some_and(|length| length > limits.body) {
         return Err(too_large(limits.body).into());
     }
-    if headers.contains_key(header::EXPECT) {
-        invite_body(&mut session.downstream_session)
-            .await
-            .map_err(BodyError::Lost)?;
-    }
+    invite(session).await.map_err(BodyError::Lost)?;
     let session = &mut session.downstream_session;
     let collect = async {
         let mut body: Option<BytesMut> = None;
@@ -100,9 +96,26 @@ pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<B
     match timeout(limits.body_timeout, collect).await {
         Ok(Ok(Some(body))) if body.len() <= limits.body => Ok(body),
         Ok(Ok(_)) => Err(too_large(limits.body).into()),
-        Ok(Err(error)) => Err(lost(error)),
+        Ok(Err(error)) => {
+            // Nobody knows where the next request would begin.
+            session.set_keepalive(None);
+            Err(lost(error))
+        }
         Err(_) => Err(too_slow().into()),
     }
+}
+
+/// Sends `100 Continue` to a client that waits for it, which Pingora leaves to the upstream. What
+/// was expected is taken out of the header, so that it is done once and it shows that the client sends.
+pub(super) async fn invite(session: &mut Session) -> pingora_core::Result<()> {
+    let header = session.req_header_mut();
+    if header.remove_header(&header::EXPECT).is_some()
+        && header.version == http::Version::HTTP_11
+        && let ServerSession::H1(session) = &mut *session.downstream_session
+    {
+        session.write_continue_response().await?;
+    }
+    Ok(())
 }
 
 fn lost(error: Box<Error>) -> BodyError {

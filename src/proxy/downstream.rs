@@ -32,7 +32,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use tokio::time::Instant;
 
-use super::gate::{Gate, KeepAlive};
+use super::gate::{Gate, KeepAlive, Limit};
 use crate::lifecycle::Lifecycle;
 
 /// How the request's body reaches the upstream.
@@ -138,14 +138,34 @@ impl Downstream {
         Ok(())
     }
 
-    /// Sends what was held and what follows it.
+    /// Sends what was held and what follows it. A client that does not read cannot keep the request
+    /// past its time.
     async fn forward(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let draining = self.lifecycle.is_draining();
-        let session = self.settled().await?;
-        if draining {
-            session.set_keepalive(None);
+        let gate = Arc::clone(&self.gate);
+        let write = async {
+            let session = self.settled().await?;
+            if draining {
+                session.set_keepalive(None);
+            }
+            session.response_duplex_vec(tasks).await
+        };
+        match gate.end() {
+            None => write.await,
+            Some(end) => match tokio::time::timeout_at(end, write).await {
+                Ok(written) => written,
+                Err(_) => {
+                    gate.set_torn();
+                    Err(Limit::Total.error())
+                }
+            },
         }
-        session.response_duplex_vec(tasks).await
+    }
+
+    /// Whether `tasks` end an answer that nobody could judge, because the relay never saw a body.
+    fn ends_unjudged(&self, tasks: &[HttpTask]) -> bool {
+        let ends = |task: &HttpTask| task.is_end() && !matches!(task, HttpTask::Failed(_));
+        tasks.iter().any(ends) && self.gate.is_undecided()
     }
 }
 
@@ -171,6 +191,13 @@ impl Drop for Downstream {
             self.gate.hand_back(session);
         }
     }
+}
+
+fn unjudged() -> Box<Error> {
+    Error::explain(
+        ErrorType::HTTPStatus(0),
+        "an answer that ended with its header",
+    )
 }
 
 /// Whether `tasks` hold something that ends the wait: a byte of the answer, or its end.
@@ -241,11 +268,9 @@ impl Custom for Downstream {
         _end: bool,
     ) -> Result<()> {
         self.gate.commit();
-        let draining = self.lifecycle.is_draining();
         let session = self.settled().await?;
-        if draining {
-            session.set_keepalive(None);
-        }
+        // Only an error comes this way, and Pingora drops the connection after it: say so.
+        session.set_keepalive(None);
         session.write_response_header(header).await
     }
 
@@ -281,6 +306,9 @@ impl Custom for Downstream {
             if tasks.is_empty() {
                 return Ok(false);
             }
+            if self.ends_unjudged(&tasks) {
+                return Err(unjudged());
+            }
             self.gate.sent(&tasks);
             return self.forward(tasks).await;
         }
@@ -294,9 +322,8 @@ impl Custom for Downstream {
         if !is_worth_sending(&self.held) {
             return Ok(false);
         }
-        if self.gate.is_undecided() {
-            // The answer ended with its header: the relay never saw a body to judge by.
-            return Error::e_explain(ErrorType::HTTPStatus(0), "an error answer without a body");
+        if self.ends_unjudged(&self.held) {
+            return Err(unjudged());
         }
         self.gate.commit();
         let mut tasks = std::mem::take(&mut self.held);
@@ -391,15 +418,19 @@ impl Custom for Downstream {
             {
                 return Err(limit.error());
             }
-            if ping.is_some_and(|at| now >= at) {
-                self.settled().await?;
+            if ping.is_some_and(|at| now >= at) && self.write.is_none() {
                 self.begin_keep_alive()?;
                 continue;
             }
             let wake = [limit.map(|(at, _)| at), ping].into_iter().flatten().min();
             let upload = self.upload;
             if self.real.is_none() {
-                self.settled().await?;
+                let (mut alarm, at) = (None, limit.map(|(at, _)| at));
+                tokio::select! {
+                    biased;
+                    settled = self.settled() => settled.map(|_| ())?,
+                    () = ring_at(&mut alarm, at) => {}
+                }
             }
             let Some(session) = &mut self.real else {
                 continue;

@@ -87,6 +87,8 @@ struct State {
     undecided: bool,
     /// The answer cannot take a keep-alive: it is no event stream.
     mute: bool,
+    /// A write was given up half-way: nothing that is written now would be understood.
+    torn: bool,
     /// The upstream has answered at all.
     answered: bool,
     /// When the upstream was last heard.
@@ -170,6 +172,21 @@ impl Gate {
         self.0.lock().bytes
     }
 
+    /// When the attempt, or between attempts the request, must have ended.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.0.lock().end
+    }
+
+    /// A write was given up half-way.
+    pub(super) fn set_torn(&self) {
+        self.0.lock().torn = true;
+    }
+
+    /// Whether a write was given up half-way.
+    pub(super) fn is_torn(&self) -> bool {
+        self.0.lock().torn
+    }
+
     pub(super) fn is_undecided(&self) -> bool {
         self.0.lock().undecided
     }
@@ -201,8 +218,12 @@ impl Gate {
                 _ => 0,
             })
             .sum();
+        if bytes == 0 {
+            // All of it waits in the relay: to the client the provider is still silent.
+            return;
+        }
         let mut state = self.0.lock();
-        state.begun |= bytes > 0;
+        state.begun = true;
         state.bytes += bytes as u64;
         state.sent = state.heard;
     }
@@ -286,6 +307,12 @@ mod tests {
             gate.due(every).1,
             Some(now + 15 * SECOND),
             "heard, but nothing was sent"
+        );
+        gate.sent(&[HttpTask::Body(None, false)]);
+        assert_eq!(
+            gate.due(every).1,
+            Some(now + 15 * SECOND),
+            "a write of nothing"
         );
         gate.sent(&[HttpTask::Body(Some("x".into()), false)]);
         assert_eq!(gate.due(every).1, Some(now + 19 * SECOND));

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
-use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
@@ -156,7 +155,11 @@ fn authenticate(headers: &HeaderMap, query: Option<&str>, ctx: &mut Context) -> 
         in_query.as_ref().map(|key| key.as_bytes()),
     ];
     let mut any = false;
-    for key in presented.into_iter().flatten() {
+    for key in presented
+        .into_iter()
+        .flatten()
+        .filter(|key| !key.is_empty())
+    {
         any = true;
         if let Some(client) = ctx.live.client(key) {
             ctx.client = Some(Arc::clone(client));
@@ -353,11 +356,7 @@ async fn pass_through(
         )
         .into());
     }
-    if uri
-        .path()
-        .split('/')
-        .any(|segment| matches!(segment, "." | ".."))
-    {
+    if paths::leads_elsewhere(uri.path()) {
         return Ok(unknown_path(uri.path()).into());
     }
     let live = Arc::clone(&ctx.live);
@@ -374,17 +373,19 @@ async fn pass_through(
             Err(BodyError::Lost(error)) => return Err(error),
         }
     } else {
+        body::invite(session).await?;
         Payload::Streamed
     };
-    let query = uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
+    let query = match (uri.query(), ctx.dialect) {
+        (Some(query), Format::Gemini) => paths::query_without_key(query),
+        (query, _) => query.unwrap_or_default().to_owned(),
+    };
+    let separator = if query.is_empty() { "" } else { "?" };
     Ok(Intake::Call(Box::new(Call {
         format: None,
         shape: Shape::Whole,
         method: session.req_header().method.clone(),
-        target: CallTarget::Path(format!("{}{query}", uri.path())),
+        target: CallTarget::Path([uri.path(), separator, &query].concat()),
         body,
         route,
         seat: Seat::Turn(0),
@@ -437,11 +438,8 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, call: Call)
         Payload::Read { bytes, .. } => Upload::Replayed(!bytes.is_empty()),
         Payload::Streamed => Upload::Streamed,
     };
-    let real = &mut session.downstream_session;
-    // A client that sends its next request early is not an error; Pingora keeps what came.
-    real.set_pipelining_enabled(true);
     Downstream::wrap(
-        real,
+        &mut session.downstream_session,
         Arc::clone(&call.gate),
         Arc::clone(&gateway.lifecycle),
         upload,
@@ -510,12 +508,4 @@ fn unknown_path(path: &str) -> Fault {
 /// A client's words in an error message, within reason.
 fn clipped(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-/// `100 Continue`, which Pingora sends only when it reads the body itself.
-pub(super) async fn invite_body(session: &mut ServerSession) -> Result<()> {
-    match session {
-        ServerSession::H1(session) => session.write_continue_response().await,
-        _ => Ok(()),
-    }
 }

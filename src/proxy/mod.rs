@@ -30,6 +30,7 @@ mod outcome;
 mod paths;
 mod relay;
 mod respond;
+mod tell;
 mod verdict;
 
 pub use access::TARGET as ACCESS_TARGET;
@@ -65,6 +66,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        // A client that sends its next request early is not an error; Pingora keeps what came.
+        session.downstream_session.set_pipelining_enabled(true);
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);
@@ -151,7 +154,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
-        outcome::tell(session, error, ctx).await
+        tell::tell(session, error, ctx).await
     }
 
     /// The access line says what happened; Pingora's own line would repeat it.
@@ -188,17 +191,8 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
             Some(_) => 499,
             None => 0,
         });
-    if let Some(attempt) = ctx.attempt.as_deref_mut()
-        && attempt.lease.is_some()
-        && error.is_none()
-    {
-        match attempt.relay.fault().cloned() {
-            None => attempt.succeed(),
-            // The client has the provider's own error event; the account takes it all the same.
-            Some(fault) => {
-                outcome::settle(ctx, verdict::Outcome::BrokeOff(fault));
-            }
-        }
+    if error.is_none() {
+        outcome::conclude(ctx);
     }
     access::write(session, ctx, status, ctx.live.config.log.format);
     if let Some(call) = ctx.call.as_deref() {

@@ -1,19 +1,21 @@
-//! Performs what [`verdict`] decides: settles the account, lets Pingora try again, or tells the
-//! client.
+//! Performs what [`verdict`] decides: settles the account, lets Pingora try again, or leaves in the
+//! context what the client is to be told.
 
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
-use pingora_proxy::{FailToProxy, Session};
 use tokio::time::Instant;
 
-use super::context::{Context, Payload};
+use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::relay::{Ending, Kind};
-use super::verdict::{Means, Next, Outcome, verdict};
+use super::verdict::{Means, Next, Outcome, failure, verdict};
 use super::{Gateway, respond};
-use crate::account::health::Bounds;
+use crate::account::health::{Bounds, Failure};
 use crate::chat::{Fault, FaultKind};
-use crate::wire::{Shape, codec};
+use crate::config::Config;
+use crate::wire::Shape;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
 /// accepts is down.
@@ -39,25 +41,23 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         answered,
     };
     let verdict = verdict(&outcome, means);
-    if let (Some(failure), Some(lease)) = (
-        verdict.failure,
-        attempt.lease.take_if(|_| verdict.failure.is_some()),
-    ) {
-        let retry = &ctx.live.config.retry;
-        let bounds = Bounds {
-            min: retry.cooldown_min,
-            max: retry.cooldown_max,
-        };
-        let rest = lease.failed(failure, bounds, Instant::now());
-        log::info!(
-            "account {} model {} rests {rest:?}: {outcome:?} (request {})",
-            attempt.account.name,
-            attempt.model,
-            ctx.request_id
+    if let Some(failure) = verdict.failure {
+        charge(
+            attempt,
+            failure,
+            &outcome,
+            &ctx.live.config,
+            &ctx.request_id,
         );
     }
     let retry = match verdict.next {
-        Next::Relay => false,
+        // It could not be relayed as it came: the header has left, or there was no body to judge by.
+        Next::Relay => {
+            if let Outcome::Refused { fault, .. } = &outcome {
+                ctx.fault = Some(fault.clone());
+            }
+            false
+        }
         Next::Again => {
             call.stale += 1;
             attempt.again = true;
@@ -85,6 +85,29 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     retry
 }
 
+/// The account takes what its attempt came to.
+fn charge(
+    attempt: &mut Attempt,
+    failure: Failure,
+    outcome: &Outcome,
+    config: &Config,
+    request_id: &str,
+) {
+    let Some(lease) = attempt.lease.take() else {
+        return;
+    };
+    let bounds = Bounds {
+        min: config.retry.cooldown_min,
+        max: config.retry.cooldown_max,
+    };
+    let rest = lease.failed(failure, bounds, Instant::now());
+    log::info!(
+        "account {} model {} rests {rest:?}: {outcome:?} (request {request_id})",
+        attempt.account.name,
+        attempt.model,
+    );
+}
+
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
     if header.status.is_informational() {
@@ -94,8 +117,13 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     let call = ctx.call.as_deref().ok_or_else(broken)?;
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     attempt.status = Some(header.status.as_u16());
+    let is_empty = header
+        .headers
+        .get(CONTENT_LENGTH)
+        .is_some_and(|length| length == "0");
     let kind = attempt.relay.header(header);
-    call.gate.set_undecided(kind == Kind::Refusal);
+    call.gate
+        .set_undecided(matches!(kind, Kind::Refusal | Kind::Events));
     if kind != Kind::Events || attempt.relay.shape() != Some(Shape::Sse) {
         call.gate.mute();
     }
@@ -108,22 +136,61 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         )));
         return Err(broken());
     }
+    if is_empty {
+        // Pingora ends such an answer with its header and shows nobody a body.
+        body(ctx, &mut None, true)?;
+    }
     respond::identify(header, &request_id, dialect)
 }
 
 /// A piece of the provider's answer came.
-pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool) -> Result<()> {
+pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     let ending = match attempt.relay.body(data, end) {
         Ok(()) => {
             if data.as_ref().is_some_and(|data| !data.is_empty()) {
                 attempt.prove();
+                let call = ctx.call.as_deref().ok_or_else(broken)?;
+                call.gate.set_undecided(false);
+            }
+            // The client gets the error as it is; the account takes it before the client can ask
+            // again.
+            if let Some(fault) = attempt.relay.fault().cloned() {
+                let outcome = Outcome::BrokeOff(fault);
+                if let Some(failure) = failure(&outcome) {
+                    charge(
+                        attempt,
+                        failure,
+                        &outcome,
+                        &ctx.live.config,
+                        &ctx.request_id,
+                    );
+                }
             }
             return Ok(());
         }
         Err(ending) => ending,
     };
-    let (outcome, rest) = match ending {
+    let (outcome, rest) = judged(ending);
+    if let Some(body) = rest {
+        let call = ctx.call.as_deref().ok_or_else(broken)?;
+        if is_clients(&outcome, ctx) && !call.gate.is_committed() {
+            // The provider's own words, as they are.
+            call.gate.set_undecided(false);
+            let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
+            attempt.relay.accept();
+            attempt.succeed();
+            *data = Some(body);
+            return Ok(());
+        }
+    }
+    ctx.attempt_mut()?.outcome = Some(outcome);
+    Err(broken())
+}
+
+/// What the relay's ending means, and the error answer that it had read.
+fn judged(ending: Ending) -> (Outcome, Option<Bytes>) {
+    match ending {
         Ending::Refused {
             status,
             fault,
@@ -139,21 +206,7 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<bytes::Bytes>, end: bool
         ),
         Ending::BrokeOff(fault) => (Outcome::BrokeOff(*fault), None),
         Ending::CutShort => (Outcome::Unreachable, None),
-    };
-    if let Some(body) = rest {
-        let call = ctx.call.as_deref().ok_or_else(broken)?;
-        if is_clients(&outcome, ctx) && !call.gate.is_committed() {
-            // The provider's own words, as they are.
-            call.gate.set_undecided(false);
-            let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
-            attempt.relay.accept();
-            attempt.succeed();
-            *data = Some(body);
-            return Ok(());
-        }
     }
-    ctx.attempt_mut()?.outcome = Some(outcome);
-    Err(broken())
 }
 
 /// Whether the provider's answer goes to the client as it is.
@@ -211,12 +264,12 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
         (Some(outcome), _) => outcome,
         (None, Some(Limit::Total)) => Outcome::OutOfTime,
         (None, Some(Limit::FirstByte | Limit::Idle)) => Outcome::Silent,
+        (None, None) if is_clients_doing(&error) => {
+            error.set_retry(false);
+            return error;
+        }
         (None, None) => match judge_empty(ctx) {
             Some(outcome) => outcome,
-            None if *error.esource() == ErrorSource::Downstream => {
-                error.set_retry(false);
-                return error;
-            }
             None if reused
                 && ctx
                     .attempt
@@ -239,6 +292,7 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
             .is_some_and(|call| call.gate.has_begun())
     {
         // The client has the whole answer; only the connection did not end as it should.
+        conclude(ctx);
         error.set_retry(false);
         return error;
     }
@@ -252,112 +306,34 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
     error
 }
 
-/// An error status whose answer had no body never passed the relay.
-fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
-    let undecided = ctx.call.as_deref()?.gate.is_undecided();
-    let format = ctx.call.as_deref()?.format?;
-    let status = ctx.attempt.as_deref()?.status?;
-    undecided.then(|| Outcome::Refused {
-        status,
-        fault: codec(format).decode_fault(status, b""),
-        hint: None,
-    })
-}
-
-/// The request has failed for good: tells the client, if there is one to tell.
-pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-    let gone = *error.esource() == ErrorSource::Downstream
-        && Limit::of(error).is_none()
-        && ctx.fault.is_none()
-        && matches!(
-            error.etype(),
-            ErrorType::WriteError
-                | ErrorType::ReadError
-                | ErrorType::ConnectionClosed
-                | ErrorType::H2Error
-        );
-    if gone {
-        ctx.status.get_or_insert(499);
-        return FailToProxy {
-            error_code: 0,
-            can_reuse_downstream: false,
-        };
-    }
-    let fault = ctx.fault.clone().unwrap_or_else(|| unexplained(error));
-    let status = codec(ctx.dialect)
-        .encode_fault(&fault, &ctx.request_id)
-        .status;
-    let told = match ctx
-        .call
-        .as_deref()
-        .is_some_and(|call| call.gate.is_committed())
-    {
-        true => in_stream(session, ctx, &fault).await,
-        false => {
-            session.set_keepalive(None);
-            respond::fault(session, ctx, fault).await
-        }
+/// The answer has reached its end, be it the provider's own error event, which the account has taken
+/// when it passed.
+pub(super) fn conclude(ctx: &mut Context) {
+    let Some(attempt) = ctx.attempt.as_deref_mut() else {
+        return;
     };
-    if let Err(error) = told {
-        log::debug!("the client was gone before it could be told: {error}");
-    }
-    FailToProxy {
-        error_code: status,
-        can_reuse_downstream: false,
+    match attempt.relay.fault() {
+        None => attempt.succeed(),
+        Some(fault) => ctx.fault = Some(fault.clone()),
     }
 }
 
-/// Writes the error into an answer that has begun, and ends it; an answer that has no place for an
-/// error is broken off, so that it cannot be taken for a whole one.
-async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> Result<()> {
-    ctx.fault = Some(fault.clone());
-    let call = ctx.call.as_deref().ok_or_else(broken)?;
-    let begun = call.gate.has_begun();
-    let relay_shape = ctx
-        .attempt
-        .as_deref()
-        .and_then(|attempt| attempt.relay.shape());
-    let shape = if begun { relay_shape } else { Some(call.shape) };
-    let ended = ctx
-        .attempt
-        .as_deref()
-        .is_some_and(|attempt| attempt.relay.has_ended());
-    let mut out = Vec::new();
-    if let (Some(shape), Some(format), false) = (shape, call.format, ended && begun) {
-        codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
-    }
-    if out.is_empty() {
-        session.downstream_session.shutdown().await;
-        return Ok(());
-    }
-    session
-        .downstream_session
-        .write_response_body(out.into(), false)
-        .await?;
-    session.downstream_session.finish_body().await
+/// Whether the client left or could not be written to.
+fn is_clients_doing(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && !matches!(error.etype(), ErrorType::HTTPStatus(_))
 }
 
-fn unexplained(error: &Error) -> Fault {
-    match (error.esource(), error.etype()) {
-        (_, _) if Limit::of(error) == Some(Limit::Total) => Fault::new(
-            FaultKind::Timeout,
-            "request_timeout_total",
-            "the request took longer than it may",
-        ),
-        (ErrorSource::Downstream, _) => Fault::new(
-            FaultKind::InvalidRequest,
-            "invalid_http_request",
-            "the request is not what HTTP wants it to be",
-        ),
-        _ => {
-            log::error!("internal error: {error}");
-            Fault::new(
-                FaultKind::Internal,
-                "internal_error",
-                "the gateway failed to handle the request",
-            )
-        }
+/// An answer that ended before the relay could judge it is judged by what there is of it.
+fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
+    if !ctx.call.as_deref()?.gate.is_undecided() {
+        return None;
     }
+    let relay = &mut ctx.attempt.as_deref_mut()?.relay;
+    relay
+        .body(&mut None, true)
+        .err()
+        .map(|ending| judged(ending).0)
 }
 
 /// What went wrong on the way, without the peer's whole description.
@@ -369,6 +345,6 @@ fn described(error: &Error) -> String {
     format!("{}: {root}", error.etype().as_str())
 }
 
-fn broken() -> Box<Error> {
+pub(super) fn broken() -> Box<Error> {
     Error::new(ErrorType::Custom("AttemptFailed"))
 }

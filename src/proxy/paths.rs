@@ -193,6 +193,14 @@ pub(super) fn gemini_path(version: &str, model: &str, action: &str) -> Option<St
     ))
 }
 
+/// Whether a path has segments that a server may resolve to another path than the one they are in.
+pub(super) fn leads_elsewhere(path: &str) -> bool {
+    percent_decode_str(path)
+        .decode_utf8_lossy()
+        .split(['/', '\\'])
+        .any(|segment| matches!(segment, "." | ".."))
+}
+
 /// The query without the client's key.
 pub(super) fn query_without_key(query: &str) -> String {
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
@@ -335,6 +343,22 @@ mod tests {
         );
         for model in ["../../secrets", "a/../b", ".", "a//b", ""] {
             assert_eq!(path(model), None, "{model}");
+        }
+    }
+
+    #[test]
+    fn dots_in_a_path_are_seen_through_their_encoding() {
+        for path in [
+            "/v1/files/../x",
+            "/v1/%2e%2E/x",
+            "/v1/a%2F..%2fx",
+            "/v1/..%5Cx",
+            "/v1/.",
+        ] {
+            assert!(leads_elsewhere(path), "{path}");
+        }
+        for path in ["/v1/files/a..b", "/v1/files/.hidden", "/v1/files/..."] {
+            assert!(!leads_elsewhere(path), "{path}");
         }
     }
 

@@ -5,23 +5,26 @@
 //! failure can be taken elsewhere), the end (without which an answer was cut short) and errors. Only
 //! whole events pass, so that a keep-alive or an error event always falls between two of them.
 
+mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use pingora_http::ResponseHeader;
+
+use events::Events;
 
 use super::{headers, hint};
 use crate::chat::Fault;
-use crate::wire::json::Splicer;
-use crate::wire::sse::{Blocks, Elements, TooLong};
-use crate::wire::{Codec, Format, Shape, Weight, codec};
+use crate::wire::json::{self, JsonError, Splicer};
+use crate::wire::{Format, Shape, codec};
 
 /// Longest error answer that is read before it is judged; a longer one is judged by its beginning.
 const REFUSAL: usize = 256 * 1024;
-/// Longest event (translation of images inlines them).
-const EVENT: usize = 32 * 1024 * 1024;
+/// How deep a document is looked into to tell whether it is whole.
+const NESTING: usize = 512;
 
 /// What the client asked for.
 #[derive(Debug, Clone)]
@@ -79,28 +82,14 @@ enum State {
     Whole {
         held: BytesMut,
         open: bool,
+        /// Only the end of the connection tells its end.
+        unframed: bool,
         splicer: Option<Splicer>,
     },
     /// Events.
     Events(Box<Events>),
     /// Nobody looks.
     Opaque,
-}
-
-struct Events {
-    codec: &'static dyn Codec,
-    shape: Shape,
-    framing: Framing,
-    splicer: Option<Splicer>,
-    held: BytesMut,
-    open: bool,
-    ended: bool,
-    fault: Option<Fault>,
-}
-
-enum Framing {
-    Sse(Blocks),
-    Array(Elements),
 }
 
 /// What kind of answer the header announces.
@@ -159,6 +148,7 @@ impl Relay {
                             State::Whole {
                                 held: BytesMut::new(),
                                 open: false,
+                                unframed: is_unframed(header),
                                 splicer,
                             },
                             Kind::Whole,
@@ -178,19 +168,7 @@ impl Relay {
     }
 
     fn events(&self, format: Format, shape: Shape) -> (State, Kind) {
-        let events = Events {
-            codec: codec(format),
-            shape,
-            framing: match shape {
-                Shape::JsonArray => Framing::Array(Elements::new(EVENT)),
-                Shape::Sse | Shape::Whole => Framing::Sse(Blocks::new(EVENT)),
-            },
-            splicer: self.splicer(format, shape),
-            held: BytesMut::new(),
-            open: false,
-            ended: false,
-            fault: None,
-        };
+        let events = Events::new(codec(format), shape, self.splicer(format, shape));
         (State::Events(Box::new(events)), Kind::Events)
     }
 
@@ -227,6 +205,7 @@ impl Relay {
             State::Whole {
                 held,
                 open,
+                unframed,
                 splicer,
             } => {
                 let piece = data.take().unwrap_or_default();
@@ -236,6 +215,9 @@ impl Relay {
                 }
                 match splicer {
                     None if end && held.is_empty() => {
+                        if is_cut(&piece, *unframed) {
+                            return Err(Ending::CutShort);
+                        }
                         *data = Some(piece);
                         return Ok(());
                     }
@@ -248,6 +230,9 @@ impl Relay {
                         }
                         held.extend_from_slice(&out);
                     }
+                }
+                if end && !*open && is_cut(held, *unframed) {
+                    return Err(Ending::CutShort);
                 }
                 *open |= end || held.len() > hold_back;
                 *data = open.then(|| held.split().freeze());
@@ -265,7 +250,7 @@ impl Relay {
     /// The error that the provider reported inside a stream that had begun.
     pub fn fault(&self) -> Option<&Fault> {
         match &self.state {
-            State::Events(events) => events.fault.as_ref(),
+            State::Events(events) => events.fault(),
             _ => None,
         }
     }
@@ -273,149 +258,44 @@ impl Relay {
     /// How the answer is framed, for an error that must go into it; `None`: none fits.
     pub fn shape(&self) -> Option<Shape> {
         match &self.state {
-            State::Events(events) => Some(events.shape),
+            State::Events(events) => Some(events.shape()),
             _ => None,
+        }
+    }
+
+    /// What the framing of the answer lacks where nothing more will come.
+    pub fn closing(&self) -> &'static [u8] {
+        match &self.state {
+            State::Events(events) => events.closing(),
+            _ => b"",
         }
     }
 
     /// Whether the provider's end marker has passed: whatever happens now, the client has it all.
     pub fn has_ended(&self) -> bool {
-        matches!(&self.state, State::Events(events) if events.ended)
+        matches!(&self.state, State::Events(events) if events.has_ended())
     }
 }
 
-impl Events {
-    fn body(
-        &mut self,
-        data: &mut Option<Bytes>,
-        end: bool,
-        hold_back: usize,
-    ) -> Result<(), Ending> {
-        let mut seen = Seen::default();
-        let mut ready = match data.take() {
-            None => Bytes::new(),
-            Some(piece) => self
-                .push(piece, &mut seen)
-                .map_err(|_: TooLong| Ending::CutShort)?,
-        };
-        if end {
-            let tail = self.tail(&mut seen);
-            if !tail.is_empty() {
-                ready = [ready, tail].concat().into();
-            }
-        }
-        self.ended |= seen.ended;
-        if let Some(fault) = seen.fault {
-            if !self.open && !seen.content {
-                return Err(Ending::BrokeOff(Box::new(fault)));
-            }
-            self.ended = true;
-            self.fault = Some(fault);
-        }
-        if end && !self.ended {
-            // What is left of the stream is no answer: the client gets an error in its place.
-            return Err(Ending::CutShort);
-        }
-        if self.open {
-            *data = Some(ready);
-            return Ok(());
-        }
-        self.held.extend_from_slice(&ready);
-        self.open = seen.content || end || self.held.len() > hold_back;
-        *data = self.open.then(|| self.held.split().freeze());
-        Ok(())
-    }
-
-    fn push(&mut self, piece: Bytes, seen: &mut Seen) -> Result<Bytes, TooLong> {
-        let (codec, shape) = (self.codec, self.shape);
-        match (&mut self.framing, &mut self.splicer) {
-            (Framing::Sse(blocks), None) if self.open => {
-                let ready = blocks.push(piece, |_| ())?;
-                if codec.may_end(&ready) {
-                    let mut again = Blocks::new(EVENT);
-                    again.push(ready.clone(), |block| seen.weigh(codec, block, shape))?;
-                    seen.weigh(codec, &again.tail(), shape);
-                }
-                Ok(ready)
-            }
-            (Framing::Sse(blocks), None) => {
-                blocks.push(piece, |block| seen.weigh(codec, block, shape))
-            }
-            (Framing::Sse(blocks), Some(splicer)) => {
-                let mut out = Vec::with_capacity(piece.len() + 64);
-                blocks.push(piece, |block| {
-                    seen.weigh(codec, block, shape);
-                    splice_block(splicer, block, &mut out);
-                })?;
-                Ok(out.into())
-            }
-            (Framing::Array(elements), splicer) => {
-                let ready = elements.push(piece, |element| seen.weigh(codec, element, shape))?;
-                let Some(splicer) = splicer else {
-                    return Ok(ready);
-                };
-                let mut out = Vec::with_capacity(ready.len() + 64);
-                splicer.push(&ready, &mut out);
-                Ok(out.into())
-            }
-        }
-    }
-
-    /// What is left when the provider has closed: a last event without its blank line, the end of
-    /// the array.
-    fn tail(&mut self, seen: &mut Seen) -> Bytes {
-        let (tail, complete) = match &mut self.framing {
-            Framing::Sse(blocks) => (blocks.tail(), true),
-            Framing::Array(elements) => (elements.tail(), false),
-        };
-        if complete && !tail.is_empty() {
-            seen.weigh(self.codec, &tail, self.shape);
-        }
-        match &mut self.splicer {
-            Some(splicer) if !tail.is_empty() => {
-                let mut out = Vec::with_capacity(tail.len() + 64);
-                if complete {
-                    splice_block(splicer, &tail, &mut out);
-                } else {
-                    splicer.push(&tail, &mut out);
-                    splicer.end(&mut out);
-                }
-                out.into()
-            }
-            _ => tail,
-        }
-    }
+/// Whether a body ends with its connection, so that HTTP cannot tell a whole one from one that was
+/// cut.
+fn is_unframed(header: &ResponseHeader) -> bool {
+    header.version <= http::Version::HTTP_11
+        && !header.headers.contains_key(CONTENT_LENGTH)
+        && !header.headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// What the events of one read amount to.
-#[derive(Default)]
-struct Seen {
-    content: bool,
-    ended: bool,
-    fault: Option<Fault>,
+/// Whether a document that has come to its end is none: it is empty, or its JSON breaks off.
+fn is_cut(document: &[u8], unframed: bool) -> bool {
+    let breaks_off = || {
+        document.trim_ascii_start().starts_with(b"{")
+            && matches!(
+                json::shallow(document, NESTING, |_| {}),
+                Err(JsonError::NotJson { .. })
+            )
+    };
+    document.is_empty() || (unframed && breaks_off())
 }
 
-impl Seen {
-    fn weigh(&mut self, codec: &dyn Codec, event: &[u8], shape: Shape) {
-        match codec.weigh(event, shape) {
-            Weight::Quiet => {}
-            Weight::Content => self.content = true,
-            Weight::Final => {
-                self.content = true;
-                self.ended = true;
-            }
-            Weight::Fault(fault) => {
-                self.fault.get_or_insert(fault);
-            }
-        }
-    }
-}
-
-/// Replaces the model's name in one SSE block, whose JSON is everything from the first brace.
-fn splice_block(splicer: &mut Splicer, block: &[u8], out: &mut Vec<u8>) {
-    let start = memchr::memchr(b'{', block).unwrap_or(block.len());
-    out.extend_from_slice(&block[..start]);
-    splicer.reset();
-    splicer.push(&block[start..], out);
-    splicer.end(out);
-}
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header;
+use http::header::{self, HeaderMap, HeaderValue};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -12,13 +12,25 @@ use super::context::Context;
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Format, codec};
 
-/// How long, and how much, is read of a body whose request was refused, so that the client sees the
-/// answer rather than a reset.
+/// A body up to this length whose request was refused is read before the answer, so that the
+/// connection can be used again. Closing it on every refusal would make an overload worse.
+const SHORT: usize = 64 * 1024;
+const SHORT_WAIT: Duration = Duration::from_millis(250);
+/// How long, and how much, is read of a longer one after the answer. Closing a socket with unread
+/// bytes resets it, and a reset can overtake the answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Writes `fault` in the caller's format.
-pub(super) async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault) -> Result<()> {
+pub(super) async fn fault(
+    session: &mut Session,
+    ctx: &mut Context,
+    mut fault: Fault,
+) -> Result<()> {
+    let allow = match fault.kind {
+        FaultKind::MethodNotAllowed => fault.param.take(),
+        _ => None,
+    };
     let mut reply = codec(ctx.dialect).encode_fault(&fault, &ctx.request_id);
     if *ctx
         .call
@@ -32,16 +44,17 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut Context, fault: Fault
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     identify(&mut header, &ctx.request_id, ctx.dialect)?;
-    if let Some(code) = &fault.code {
-        header.insert_header("x-aiproxy-error", &**code)?;
+    // A provider's own code may be any text.
+    if let Some(code) = &fault.code
+        && let Ok(code) = HeaderValue::from_str(code)
+    {
+        header.insert_header("x-aiproxy-error", code)?;
     }
     if let Some(wait) = fault.retry_after {
         header.insert_header(header::RETRY_AFTER, whole_seconds(wait))?;
         header.insert_header("retry-after-ms", wait.as_millis().to_string())?;
     }
-    if fault.kind == FaultKind::MethodNotAllowed
-        && let Some(allow) = &fault.param
-    {
+    if let Some(allow) = &allow {
         header.insert_header(header::ALLOW, &**allow)?;
     }
     ctx.status = Some(reply.status);
@@ -66,6 +79,10 @@ pub(super) async fn json(
 
 async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {
     let head = session.req_header().method == http::Method::HEAD;
+    if is_short(&session.req_header().headers) {
+        read_on(session, SHORT_WAIT).await;
+    }
+    // Pingora says `connection: close` then.
     let unread = !session.as_mut().is_body_done();
     session
         .write_response_header(Box::new(header), head)
@@ -73,14 +90,22 @@ async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Res
     if !head {
         session.write_response_body(Some(body), true).await?;
     }
+    // A client that waits for an invitation sends nothing.
     if unread && !session.req_header().headers.contains_key(header::EXPECT) {
-        linger(session).await;
+        read_on(session, LINGER).await;
     }
     Ok(())
 }
 
-/// Closing a socket with unread bytes resets it, and a reset can overtake the answer.
-async fn linger(session: &mut Session) {
+/// Whether a body is so short that it has come with its header, or will in a moment.
+fn is_short(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    length.is_some_and(|length| length <= SHORT) && !headers.contains_key(header::EXPECT)
+}
+
+/// Reads the rest of a body that nobody wants, for some time and up to some length.
+async fn read_on(session: &mut Session, patience: Duration) {
     let drain = async {
         let mut read = 0;
         while let Ok(Some(piece)) = session.as_mut().read_request_body().await {
@@ -90,8 +115,8 @@ async fn linger(session: &mut Session) {
             }
         }
     };
-    // Either way the answer has been sent.
-    let _ = tokio::time::timeout(LINGER, drain).await;
+    // What did not come in time is not waited for.
+    let _ = tokio::time::timeout(patience, drain).await;
 }
 
 /// Puts the request's id where SDKs of `format` look for it.

@@ -89,7 +89,7 @@ pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
 }
 
 /// What the account takes.
-fn failure(outcome: &Outcome) -> Option<Failure> {
+pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
     let trouble = Failure {
         scope: Scope::Model,
         cause: Cause::Trouble,

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use super::Format;
 
 /// One recorded file.
-pub(super) struct Fixture {
-    pub(super) format: Format,
-    pub(super) name: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Fixture {
+    pub(crate) format: Format,
+    pub(crate) name: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Fixture {
     /// Server-sent events; the others are Gemini's JSON array.
-    pub(super) fn is_sse(&self) -> bool {
+    pub(crate) fn is_sse(&self) -> bool {
         Path::new(&self.name)
             .extension()
             .is_some_and(|extension| extension == "sse")
@@ -22,7 +22,7 @@ impl Fixture {
 }
 
 /// The recorded streams of all formats.
-pub(super) fn streams() -> impl Iterator<Item = Fixture> {
+pub(crate) fn streams() -> impl Iterator<Item = Fixture> {
     all("streams")
 }
 

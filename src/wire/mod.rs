@@ -15,7 +15,7 @@ mod openai_responses;
 pub mod sse;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 pub use claude::Claude;
 pub use gemini::Gemini;

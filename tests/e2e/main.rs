@@ -4,6 +4,31 @@
     clippy::expect_used,
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
+#![allow(
+    unreachable_pub,
+    reason = "a test binary has no outside; `pub` marks what other files may use"
+)]
 
+mod access_log;
+mod aliases;
+mod ask;
+mod bad_body;
+mod bad_input;
+mod body;
+mod client_side;
+mod departures;
+mod dialect;
+mod endpoints;
+mod faults;
+mod keepalive;
+mod odd_requests;
+mod pass_through;
+mod refusals;
+mod retries;
+mod routing;
+mod shares;
+mod streams;
 mod support;
 mod support_test;
+mod timeouts;
+mod unreachable;

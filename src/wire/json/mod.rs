@@ -7,6 +7,8 @@
 //! Why not `serde_json` for all of it? It gives values, not places: to change the model's name and
 //! keep every other byte (spacing, key order, numbers like `1.0`) the place is what is needed.
 
+#[cfg(test)]
+mod alias_tests;
 mod head;
 mod scan;
 mod splice;

@@ -129,17 +129,26 @@ async fn receive(
     shared: &Shared,
 ) -> std::result::Result<(), End> {
     let mut body = BytesMut::new();
+    let mut shown = 0;
     loop {
         match wire.piece(&mut framing).await {
             Ok(Some(piece)) => {
                 body.extend_from_slice(&piece);
-                shared.change(number, |request| request.body = body.clone().freeze());
+                // Showing each piece of a large body would copy it thousands of times.
+                if body.len() < 65_536 || body.len() >= 2 * shown {
+                    shown = body.len();
+                    shared.change(number, |request| request.body = body.clone().freeze());
+                }
             }
             Ok(None) => {
-                shared.change(number, |request| request.complete = true);
+                shared.change(number, |request| {
+                    request.body = body.freeze();
+                    request.complete = true;
+                });
                 return Ok(());
             }
             Err(error) => {
+                shared.change(number, |request| request.body = body.freeze());
                 if error.kind() == ErrorKind::InvalidData {
                     shared.fail(format!("request {number}: {error}"));
                 }

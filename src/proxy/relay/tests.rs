@@ -1,0 +1,168 @@
+//! What the relay makes of recorded streams does not depend on how they were cut in transit.
+
+use serde_json::Value;
+
+use super::events::EVENT;
+use super::*;
+use crate::wire::Weight;
+use crate::wire::fixtures::{self, Fixture};
+use crate::wire::sse::{Blocks, Elements};
+
+const ALIAS: &str = "the-alias";
+
+/// The recordings that are whole answers: one is refused before any content, one is cut.
+fn answers() -> impl Iterator<Item = Fixture> {
+    let is_answer = |fixture: &Fixture| {
+        !matches!(
+            &*fixture.name,
+            "vai-openai-error-1.sse" | "auth-truncated-no-finish.sse"
+        )
+    };
+    fixtures::streams().filter(is_answer)
+}
+
+fn shape(fixture: &Fixture) -> Shape {
+    match fixture.is_sse() {
+        true => Shape::Sse,
+        false => Shape::JsonArray,
+    }
+}
+
+/// A relay that has seen the header.
+fn relay(fixture: &Fixture, alias: bool) -> Relay {
+    let kind = match shape(fixture) {
+        Shape::Sse => "text/event-stream",
+        _ => "application/json",
+    };
+    let mut header = ResponseHeader::build(200, None).unwrap();
+    header.insert_header(CONTENT_TYPE, kind).unwrap();
+    let mut relay = Relay::new(Wanted {
+        format: Some(fixture.format),
+        errors: Some(fixture.format),
+        shape: shape(fixture),
+        model: alias.then(|| ALIAS.into()),
+        hold_back: 1024 * 1024,
+    });
+    assert_eq!(relay.header(&mut header), Kind::Events);
+    relay
+}
+
+/// What comes out when the stream comes in pieces of these sizes, round and round.
+fn relayed(fixture: &Fixture, alias: bool, sizes: &[usize]) -> Vec<Vec<u8>> {
+    let mut relay = relay(fixture, alias);
+    let mut rest = Bytes::from(fixture.body.clone());
+    let mut out = Vec::new();
+    let mut sizes = sizes.iter().cycle();
+    while !rest.is_empty() {
+        let size = (*sizes.next().unwrap()).min(rest.len());
+        let mut data = Some(rest.split_to(size));
+        relay.body(&mut data, false).unwrap();
+        out.extend(data);
+    }
+    let mut data = None;
+    relay.body(&mut data, true).unwrap();
+    out.extend(data);
+    assert!(relay.has_ended(), "{}", fixture.name);
+    out.into_iter()
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| piece.to_vec())
+        .collect()
+}
+
+const CUTS: [&[usize]; 7] = [
+    &[1],
+    &[2],
+    &[3, 1, 4, 1, 5, 9, 2, 6],
+    &[7],
+    &[64, 1],
+    &[1000, 3, 500],
+    &[usize::MAX],
+];
+
+#[test]
+fn any_cut_of_a_stream_comes_out_as_it_went_in() {
+    for fixture in answers() {
+        for cut in CUTS {
+            let out = relayed(&fixture, false, cut).concat();
+            assert!(out == fixture.body, "{} in {cut:?}", fixture.name);
+        }
+        // Around each byte, where the stream is short enough.
+        if fixture.body.len() < 1_000 {
+            for at in 1..fixture.body.len() {
+                let out = relayed(&fixture, false, &[at, usize::MAX]).concat();
+                assert!(out == fixture.body, "{} at {at}", fixture.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_passes_before_the_first_content_and_that_passes_at_once() {
+    for fixture in answers() {
+        let first = relayed(&fixture, false, &[1]).swap_remove(0);
+        let codec = codec(fixture.format);
+        let mut weights = Vec::new();
+        let mut weigh = |event: &[u8]| weights.push(codec.weigh(event, shape(&fixture)));
+        match shape(&fixture) {
+            Shape::JsonArray => {
+                Elements::new(EVENT)
+                    .push(first.clone().into(), weigh)
+                    .unwrap();
+            }
+            _ => {
+                let mut blocks = Blocks::new(EVENT);
+                blocks.push(first.clone().into(), &mut weigh).unwrap();
+                let tail = blocks.tail();
+                if !tail.is_empty() {
+                    weigh(&tail);
+                }
+            }
+        }
+        let (last, before) = weights.split_last().unwrap();
+        assert_ne!(*last, Weight::Quiet, "{}", fixture.name);
+        assert!(
+            before.iter().all(|one| *one == Weight::Quiet),
+            "{}",
+            fixture.name
+        );
+    }
+}
+
+#[test]
+fn an_alias_changes_the_models_name_and_nothing_else() {
+    for fixture in answers() {
+        let whole = relayed(&fixture, true, &[usize::MAX]).concat();
+        for cut in CUTS {
+            let out = relayed(&fixture, true, cut).concat();
+            assert!(out == whole, "{} in {cut:?}", fixture.name);
+        }
+        // Put the names back, one after the other.
+        let mut names = names(&fixture).into_iter();
+        let text = String::from_utf8(whole).unwrap();
+        let alias = format!("\"{ALIAS}\"");
+        let mut parts = text.split(&alias);
+        let mut restored = parts.next().unwrap().to_owned();
+        for part in parts {
+            restored += &format!("\"{}\"", names.next().expect(&fixture.name));
+            restored += part;
+        }
+        assert_eq!(names.next(), None, "{}", fixture.name);
+        assert!(restored.as_bytes() == fixture.body, "{}", fixture.name);
+    }
+}
+
+/// The model's name in each event that has one.
+fn names(fixture: &Fixture) -> Vec<String> {
+    let path = codec(fixture.format).answer_model_path(shape(fixture));
+    let pointer = format!("/{}", path.join("/"));
+    let text = std::str::from_utf8(&fixture.body).unwrap();
+    let events: Vec<Value> = match shape(fixture) {
+        Shape::JsonArray => serde_json::from_str(text).unwrap(),
+        _ => text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line.trim_start().strip_prefix("data:")?).ok())
+            .collect(),
+    };
+    let name = |event: &Value| Some(event.pointer(&pointer)?.as_str()?.to_owned());
+    events.iter().filter_map(name).collect()
+}
