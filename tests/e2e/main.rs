@@ -5,5 +5,7 @@
     reason = "clippy only knows #[test] functions as tests; what they call here is test code too"
 )]
 
+mod chat;
+mod reload;
 mod support;
 mod support_test;
