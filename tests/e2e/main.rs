@@ -9,3 +9,4 @@ mod chat;
 mod reload;
 mod support;
 mod support_test;
+mod upstream_tls;
