@@ -1,30 +1,59 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
 //! `env_logger` chooses and formats; a [`Sink`] takes its lines. Once the process serves requests a
-//! task writes them in batches, and a reload may change level and format.
+//! thread of its own writes them in batches, and a reload may change level and format.
+//!
+//! Why a thread and not a task? Whoever ends the process waits in [`flush`], perhaps on the only
+//! worker of its runtime; a task could not run meanwhile, and the last lines would be lost.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use env_logger::{Builder, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::config::LogFormat;
 use crate::proxy::ACCESS_TARGET;
 
-/// Lines that wait to be written. One more is written on the spot, so that none is lost.
-const QUEUE: usize = 65_536;
-/// Most bytes of one write.
-const BATCH: usize = 256 * 1024;
+/// Most bytes that wait to be written. What comes on top is written on the spot, so that no line is
+/// lost.
+const QUEUE: usize = 16 * 1024 * 1024;
+/// How long the end of the process waits for standard error to take the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 static LOGGER: OnceLock<Switch> = OnceLock::new();
-static LINES: OnceLock<mpsc::Sender<Vec<u8>>> = OnceLock::new();
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+static LINES: Lines = Lines {
+    waiting: Mutex::new(Waiting {
+        bytes: Vec::new(),
+        writer: Writer::None,
+    }),
+    added: Condvar::new(),
+    written: Condvar::new(),
+};
+
+/// Lines on their way out.
+struct Lines {
+    waiting: Mutex<Waiting>,
+    added: Condvar,
+    written: Condvar,
+}
+
+struct Waiting {
+    bytes: Vec<u8>,
+    writer: Writer,
+}
+
+#[derive(PartialEq, Eq)]
+enum Writer {
+    /// Not started: everyone writes for himself.
+    None,
+    Idle,
+    Busy,
+}
 
 /// Starts logging, or changes how it is done. `RUST_LOG` goes before `level`.
 pub fn configure(level: LevelFilter, format: LogFormat) {
@@ -123,16 +152,13 @@ struct Sink;
 
 impl Write for Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let queued = LINES.get().is_some_and(|lines| {
-            WAITING.fetch_add(1, Ordering::AcqRel);
-            let queued = lines.try_send(line.to_vec()).is_ok();
-            if !queued {
-                WAITING.fetch_sub(1, Ordering::AcqRel);
-            }
-            queued
-        });
-        if !queued {
+        let mut waiting = LINES.waiting.lock();
+        if waiting.writer == Writer::None || waiting.bytes.len() + line.len() > QUEUE {
+            drop(waiting);
             io::stderr().write_all(line)?;
+        } else {
+            waiting.bytes.extend_from_slice(line);
+            LINES.added.notify_one();
         }
         Ok(line.len())
     }
@@ -142,43 +168,36 @@ impl Write for Sink {
     }
 }
 
-/// Writes lines from now on, until the runtime that calls this ends. Call it after the fork.
-pub async fn serve() {
-    let (sender, mut lines) = mpsc::channel(QUEUE);
-    if LINES.set(sender).is_err() {
+/// Writes lines from now on until the process ends. Blocks: for a thread of its own, after the fork.
+pub fn write_lines() {
+    let mut batch = Vec::new();
+    let mut waiting = LINES.waiting.lock();
+    if waiting.writer != Writer::None {
         return;
     }
-    let mut waiting = Vec::new();
-    while lines.recv_many(&mut waiting, 1_024).await > 0 {
-        let count = waiting.len();
-        let batch: Vec<Vec<u8>> = std::mem::take(&mut waiting);
-        // A full pipe must not stall whatever else runs here.
-        let written = tokio::task::spawn_blocking(move || write(&batch)).await;
-        WAITING.fetch_sub(count, Ordering::AcqRel);
-        if written.is_err() {
-            return;
+    loop {
+        waiting.writer = Writer::Idle;
+        LINES.written.notify_all();
+        while waiting.bytes.is_empty() {
+            LINES.added.wait(&mut waiting);
         }
+        std::mem::swap(&mut waiting.bytes, &mut batch);
+        waiting.writer = Writer::Busy;
+        drop(waiting);
+        // Nobody is left to tell when standard error is closed.
+        let _ = io::stderr().write_all(&batch);
+        batch.clear();
+        waiting = LINES.waiting.lock();
     }
-}
-
-fn write(lines: &[Vec<u8>]) {
-    let mut batch = Vec::with_capacity(BATCH.min(lines.iter().map(Vec::len).sum()));
-    let mut stderr = io::stderr().lock();
-    for line in lines {
-        if batch.len() + line.len() > BATCH {
-            // Nobody is left to tell when standard error is closed.
-            let _ = stderr.write_all(&batch);
-            batch.clear();
-        }
-        batch.extend_from_slice(line);
-    }
-    let _ = stderr.write_all(&batch);
 }
 
 /// Waits, briefly, until every line has been written. For just before the process ends.
 pub fn flush() {
-    let deadline = Instant::now() + Duration::from_secs(1);
-    while WAITING.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
+    let deadline = Instant::now() + LAST_LINES;
+    let mut waiting = LINES.waiting.lock();
+    while waiting.writer == Writer::Busy || !waiting.bytes.is_empty() {
+        if LINES.written.wait_until(&mut waiting, deadline).timed_out() {
+            return;
+        }
     }
 }

@@ -285,7 +285,6 @@ impl BackgroundService for Housekeeping {
             let _ = stop.wait_for(|stop| *stop).await;
         };
         tokio::join!(
-            logging::serve(),
             self.follow(stopped),
             self.reload_on_hangup(),
             self.show_demo(),
@@ -296,6 +295,8 @@ impl BackgroundService for Housekeeping {
         );
     }
 }
+        // Ends with the process.
+        let _writer = tokio::task::spawn_blocking(logging::write_lines);
 
 impl Housekeeping {
     async fn follow(&self, stopped: impl Future<Output = ()> + Send) {
