@@ -5,7 +5,8 @@
 //! request to end lets the process exit at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 pub struct Lifecycle {
     draining: AtomicBool,
     running: AtomicUsize,
+    begun: AtomicU64,
     changed: Notify,
 }
 
@@ -24,6 +26,7 @@ impl Lifecycle {
             self.leave();
             return None;
         }
+        self.begun.fetch_add(1, Ordering::AcqRel);
         Some(Running(Arc::clone(self)))
     }
 
@@ -52,6 +55,18 @@ impl Lifecycle {
                 return;
             }
             changed.await;
+        }
+    }
+
+    /// Waits until no request has run for `time`: neither now nor in between.
+    pub async fn quiet(&self, time: Duration) {
+        loop {
+            self.idle().await;
+            let begun = self.begun.load(Ordering::Acquire);
+            tokio::time::sleep(time).await;
+            if self.running() == 0 && self.begun.load(Ordering::Acquire) == begun {
+                return;
+            }
         }
     }
 
@@ -91,6 +106,22 @@ mod tests {
         assert!(!idle.is_finished());
         drop(two);
         idle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_requests_one_after_the_other_are_no_quiet() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        lifecycle.drain();
+        let quiet = tokio::spawn({
+            let lifecycle = Arc::clone(&lifecycle);
+            async move { lifecycle.quiet(Duration::from_millis(100)).await }
+        });
+        for _ in 0..20 {
+            drop(lifecycle.enter(9));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(!quiet.is_finished());
+        }
+        quiet.await.unwrap();
     }
 
     #[test]

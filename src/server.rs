@@ -15,7 +15,7 @@ use pingora_core::server::{
 use pingora_core::services::Service;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service as Listening;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::demo::provider::DemoProvider;
@@ -29,7 +29,10 @@ use crate::upstream::roots::{Roots, RootsError};
 
 /// How long a terminated process goes on accepting while its answers tell clients to go elsewhere.
 const NOTICE: Duration = Duration::from_secs(1);
-/// A process is idle when nothing has run for so long; lets the last bytes of an answer leave.
+/// …unless nobody has asked for anything for so long.
+const NOBODY: Duration = Duration::from_millis(500);
+/// A process that no longer accepts ends when nothing has run for so long; lets the last bytes of an
+/// answer leave.
 const QUIET: Duration = Duration::from_millis(100);
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
@@ -367,38 +370,13 @@ impl Housekeeping {
         }
     }
 
-    /// The listeners close; the process ends with the last request, or at once when told twice.
+    /// The listeners close; the process ends with the last request.
     async fn end(&self) {
-        let told_again = async {
-            match (
-                signal(SignalKind::terminate()),
-                signal(SignalKind::interrupt()),
-            ) {
-                (Ok(mut term), Ok(mut int)) => {
-                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-                }
-                _ => std::future::pending().await,
-            }
-        };
         log::info!("finishing {} requests", self.lifecycle.running());
-        tokio::select! {
-            () = quiet(&self.lifecycle) => {}
-            () = told_again => log::warn!("told to stop again: {} requests are dropped", self.lifecycle.running()),
-        }
+        self.lifecycle.quiet(QUIET).await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);
-    }
-}
-
-/// Waits until nothing has run for a moment.
-async fn quiet(lifecycle: &Lifecycle) {
-    loop {
-        lifecycle.idle().await;
-        tokio::time::sleep(QUIET).await;
-        if lifecycle.running() == 0 {
-            return;
-        }
     }
 }
 
@@ -438,15 +416,31 @@ impl ShutdownSignalWatch for Signals {
                 log::info!("SIGTERM: draining");
                 // Connections that are reused in this time hear that they should not be.
                 tokio::select! {
-                    () = quiet(&self.0) => {}
+                    () = self.0.quiet(NOBODY) => {}
                     () = tokio::time::sleep(NOTICE) => {}
+                log::info!("SIGQUIT: handing the sockets over");
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 }
                 ShutdownSignal::GracefulTerminate
             }
             _ = int.recv() => {
                 logging::flush();
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 ShutdownSignal::FastShutdown
             }
         }
     }
+}
+                log::info!("SIGINT: stopping at once");
+
+/// Ends the process when it is told to stop a second time. From the first time on: Pingora listens
+/// to no signal any more, not even in the seconds that it takes to hand sockets over.
+async fn end_when_told_again(mut term: Signal, mut int: Signal, lifecycle: Arc<Lifecycle>) {
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    log::warn!(
+        "told to stop again: {} requests are dropped",
+        lifecycle.running()
+    );
+    logging::flush();
+    std::process::exit(0);
 }
