@@ -68,6 +68,10 @@ impl ProxyHttp for Gateway {
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);
+        if self.lifecycle.is_draining() {
+            // Also for what is answered here, without a provider.
+            session.set_keepalive(None);
+        }
         Ok(())
     }
 

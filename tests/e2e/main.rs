@@ -6,7 +6,9 @@
 )]
 
 mod chat;
+mod drain;
 mod reload;
 mod support;
 mod support_test;
+mod traffic;
 mod upstream_tls;
