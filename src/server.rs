@@ -244,12 +244,20 @@ where
     ) {
         let key = self.address.to_string();
         let mut shown = self.address;
-        if let (Some(fds), Some(listener)) = (&fds, self.listener.take()) {
+        if let Some(fds) = &fds
+            && fds.lock().get(&key).is_none()
+        {
+            // A predecessor that listened elsewhere has no socket for us.
+            let listener = match self.listener.take().map_or_else(|| bind(self.address), Ok) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    log::error!("{error}");
+                    logging::flush();
+                    std::process::exit(1);
+                }
+            };
             shown = listener.local_addr().unwrap_or(shown);
-            let mut fds = fds.lock();
-            if fds.get(&key).is_none() {
-                fds.add(key, listener.into_raw_fd());
-            }
+            fds.lock().add(key, listener.into_raw_fd());
         }
         log::info!("{} http://{shown}", self.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;

@@ -11,4 +11,5 @@ mod reload;
 mod support;
 mod support_test;
 mod traffic;
+mod upgrade;
 mod upstream_tls;
