@@ -157,6 +157,8 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         options.h2c = http2;
         app.server_options = Some(options);
     }
+    // Pingora has read the bundle by now, and the process may end in many ways.
+    drop(roots);
     let bound = listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok())
@@ -192,7 +194,6 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         shutdown_signal: Box::new(Signals(lifecycle)),
     });
     logging::flush();
-    drop(roots);
     Ok(())
 }
 
@@ -295,6 +296,8 @@ impl BackgroundService for Housekeeping {
             // An error means that the sender is gone, which is an end too.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        // Ends with the process.
+        let _writer = tokio::task::spawn_blocking(logging::write_lines);
         tokio::join!(
             self.follow(stopped),
             self.reload_on_hangup(),
@@ -306,8 +309,6 @@ impl BackgroundService for Housekeeping {
         );
     }
 }
-        // Ends with the process.
-        let _writer = tokio::task::spawn_blocking(logging::write_lines);
 
 impl Housekeeping {
     async fn follow(&self, stopped: impl Future<Output = ()> + Send) {
@@ -417,29 +418,29 @@ impl ShutdownSignalWatch for Signals {
         tokio::select! {
             _ = quit.recv() => {
                 self.0.drain();
+                log::info!("SIGQUIT: handing the sockets over");
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 ShutdownSignal::GracefulUpgrade
             }
             _ = term.recv() => {
                 self.0.drain();
                 log::info!("SIGTERM: draining");
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 // Connections that are reused in this time hear that they should not be.
                 tokio::select! {
                     () = self.0.quiet(NOBODY) => {}
                     () = tokio::time::sleep(NOTICE) => {}
-                log::info!("SIGQUIT: handing the sockets over");
-                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 }
                 ShutdownSignal::GracefulTerminate
             }
             _ = int.recv() => {
+                log::info!("SIGINT: stopping at once");
                 logging::flush();
-                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
                 ShutdownSignal::FastShutdown
             }
         }
     }
 }
-                log::info!("SIGINT: stopping at once");
 
 /// Ends the process when it is told to stop a second time. From the first time on: Pingora listens
 /// to no signal any more, not even in the seconds that it takes to hand sockets over.
