@@ -8,6 +8,7 @@
 mod chat;
 mod cli;
 mod drain;
+mod proxies_e2e;
 mod reload;
 mod support;
 mod support_test;
