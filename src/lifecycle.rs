@@ -16,6 +16,7 @@ pub struct Lifecycle {
     draining: AtomicBool,
     running: AtomicUsize,
     begun: AtomicU64,
+    connections: AtomicUsize,
     changed: Notify,
 }
 
@@ -45,13 +46,28 @@ impl Lifecycle {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Counts a client connection in until the returned value is dropped.
+    pub fn connect(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        Connected(Arc::clone(self))
+    }
+
     /// Waits until no request runs.
     pub async fn idle(&self) {
+        self.none(&self.running).await;
+    }
+
+    /// Waits until no connection is open. Connections are not closed by this.
+    pub async fn disconnected(&self) {
+        self.none(&self.connections).await;
+    }
+
+    async fn none(&self, count: &AtomicUsize) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.running() == 0 {
+            if count.load(Ordering::Acquire) == 0 {
                 return;
             }
             changed.await;
@@ -84,6 +100,19 @@ pub struct Running(Arc<Lifecycle>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+/// One open client connection.
+#[derive(Debug)]
+pub struct Connected(Arc<Lifecycle>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let lifecycle = &self.0;
+        if lifecycle.connections.fetch_sub(1, Ordering::AcqRel) == 1 && lifecycle.is_draining() {
+            lifecycle.changed.notify_waiters();
+        }
     }
 }
 

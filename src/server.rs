@@ -27,6 +27,10 @@ use crate::upstream::peer::Peers;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
 
+mod connections;
+
+use connections::Counted;
+
 /// How long a terminated process goes on accepting while its answers tell clients to go elsewhere.
 const NOTICE: Duration = Duration::from_secs(1);
 /// …unless nobody has asked for anything for so long.
@@ -34,6 +38,8 @@ const NOBODY: Duration = Duration::from_millis(500);
 /// A process that no longer accepts ends when nothing has run for so long; lets the last bytes of an
 /// answer leave.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long the last answers may take to leave for clients that read slowly.
+const LAST_BYTES: Duration = Duration::from_secs(5);
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
 
@@ -150,13 +156,12 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::new(Resolver::system()), Arc::clone(&roots.client)),
     };
-    let mut service =
-        pingora_proxy::http_proxy_service_with_name(&server.configuration, gateway, "gateway");
-    if let Some(app) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = http2;
-        app.server_options = Some(options);
-    }
+    let mut app = pingora_proxy::http_proxy(&server.configuration, gateway);
+    let mut options = HttpServerOptions::default();
+    options.h2c = http2;
+    app.server_options = Some(options);
+    let app = Counted::new(app, Arc::clone(&lifecycle));
+    let service = Listening::new("gateway".to_owned(), app);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -383,6 +388,10 @@ impl Housekeeping {
     async fn end(&self) {
         log::info!("finishing {} requests", self.lifecycle.running());
         self.lifecycle.quiet(QUIET).await;
+        tokio::select! {
+            () = self.lifecycle.disconnected() => {}
+            () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
+        }
         log::info!("done");
         logging::flush();
         std::process::exit(0);

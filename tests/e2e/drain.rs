@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tokio::net::TcpStream;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpMaxSeg;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::chat::{
-    answer, ask, config, gated_bytes, gated_stream, question, streamed_question, text, wants_stream,
+    PATH, answer, ask, config, gated_bytes, gated_stream, question, streamed_question, text,
+    wants_stream,
 };
 use crate::support::client::{Client, Response, get};
 use crate::support::gate::Gate;
@@ -256,4 +259,59 @@ async fn a_gateway_that_drains_is_alive_but_not_ready() {
     assert_eq!(get(gateway.addr(), "/health", CLIENT_KEY).await.status, 200);
     gate.open();
     whole_stream(&stream.rest().await);
+}
+
+/// A connection on which the server can have little under way: small segments make its buffers small.
+async fn narrow(gateway: &Gateway) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    setsockopt(&socket, TcpMaxSeg, &536).unwrap();
+    socket.connect(gateway.addr()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_last_bytes_reach_an_http2_client_that_reads_slowly() {
+    let long = "long ".repeat(60_000);
+    let upstream = Upstream::always(answer(&long)).await;
+    let gateway = gateway(&upstream).await;
+    let silent = narrow(&gateway).await;
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(1 << 20);
+    let tcp = narrow(&gateway).await;
+    let (mut sender, mut connection) = builder.handshake(tcp).await.unwrap();
+    let request = http::Request::post(format!("http://{}{PATH}", gateway.addr()))
+        .header("authorization", format!("Bearer {CLIENT_KEY}"))
+        .body(())
+        .unwrap();
+    let (response, mut body) = sender.send_request(request, false).unwrap();
+    let question = bytes::Bytes::from(question().to_string());
+    body.send_data(question, true).unwrap();
+    drop(sender);
+    tokio::select! {
+        // From here on nobody reads.
+        _ = gateway.wait_log(|line| line.contains("status=200")) => {}
+        ended = &mut connection => panic!("ended: {ended:?}"),
+    }
+    draining(&gateway).await;
+    gateway
+        .wait_log(|line| line.contains("finishing 0 requests"))
+        .await;
+    // The client is slow.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let _driver = crate::support::Task(tokio::spawn(connection));
+    let mut body = response.await.unwrap().into_body();
+    let mut received = Vec::new();
+    while let Some(piece) = within("a piece", body.data()).await {
+        let piece = piece.unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        received.extend_from_slice(&piece);
+    }
+    assert!(received.len() > long.len() && received.ends_with(b"}"));
+    let start = Instant::now();
+    assert_eq!(gateway.wait_exit().await.code(), Some(0));
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(3), "took {took:?}");
+    drop(silent);
 }
