@@ -16,6 +16,7 @@ use pingora_core::services::Service;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service as Listening;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Barrier;
 
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::demo::provider::DemoProvider;
@@ -40,6 +41,9 @@ const NOBODY: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(100);
 /// How long the last answers may take to leave for clients that read slowly.
 const LAST_BYTES: Duration = Duration::from_secs(5);
+/// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
+/// signal that nobody listens for kills.
+const SIGNAL_LISTENERS: usize = 2;
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
 
@@ -168,7 +172,15 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .as_ref()
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(address);
-    server.add_service(Bound::new(service, address, listener, "listening on"));
+    let services = 1 + usize::from(demo.is_some());
+    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
+    server.add_service(Bound::new(
+        service,
+        address,
+        listener,
+        "listening on",
+        Arc::clone(&ready),
+    ));
     let mut after = None;
     if let Some(Demo { provider, once }) = demo {
         let place = provider
@@ -180,6 +192,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             place,
             Some(provider),
             "demo provider on",
+            Arc::clone(&ready),
         ));
         after = Some((bound, once));
     }
@@ -193,10 +206,11 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             environment,
             overrides,
             demo: after,
+            ready: Arc::clone(&ready),
         },
     ));
     server.run(RunArgs {
-        shutdown_signal: Box::new(Signals(lifecycle)),
+        shutdown_signal: Box::new(Signals { lifecycle, ready }),
     });
     logging::flush();
     Ok(())
@@ -217,6 +231,7 @@ struct Bound<A> {
     address: SocketAddr,
     listener: Option<TcpListener>,
     word: &'static str,
+    ready: Arc<Barrier>,
 }
 
 impl<A> Bound<A> {
@@ -225,6 +240,7 @@ impl<A> Bound<A> {
         address: SocketAddr,
         listener: Option<TcpListener>,
         word: &'static str,
+        ready: Arc<Barrier>,
     ) -> Self {
         service.add_tcp(&address.to_string());
         Self {
@@ -232,6 +248,7 @@ impl<A> Bound<A> {
             address,
             listener,
             word,
+            ready,
         }
     }
 }
@@ -265,6 +282,7 @@ where
             shown = listener.local_addr().unwrap_or(shown);
             fds.lock().add(key, listener.into_raw_fd());
         }
+        self.ready.wait().await;
         log::info!("{} http://{shown}", self.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
     }
@@ -291,6 +309,7 @@ struct Housekeeping {
     environment: Arc<dyn Environment>,
     overrides: Overrides,
     demo: Option<(SocketAddr, bool)>,
+    ready: Arc<Barrier>,
 }
 
 #[async_trait]
@@ -335,7 +354,9 @@ impl Housekeeping {
 
     /// SIGHUP reloads at once, for those who do not want to wait for the file to be noticed.
     async fn reload_on_hangup(&self) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        let hangups = signal(SignalKind::hangup());
+        self.ready.wait().await;
+        let Ok(mut hangups) = hangups else {
             return;
         };
         while hangups.recv().await.is_some() {
@@ -411,33 +432,38 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// SIGQUIT hands the sockets to a successor, SIGTERM drains, SIGINT stops at once.
-struct Signals(Arc<Lifecycle>);
+struct Signals {
+    lifecycle: Arc<Lifecycle>,
+    ready: Arc<Barrier>,
+}
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut quit), Ok(mut term), Ok(mut int)) = (
+        let signals = (
             signal(SignalKind::quit()),
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
-        ) else {
+        );
+        self.ready.wait().await;
+        let (Ok(mut quit), Ok(mut term), Ok(mut int)) = signals else {
             log::error!("cannot listen for signals");
             return std::future::pending().await;
         };
         tokio::select! {
             _ = quit.recv() => {
-                self.0.drain();
+                self.lifecycle.drain();
                 log::info!("SIGQUIT: handing the sockets over");
-                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.lifecycle)));
                 ShutdownSignal::GracefulUpgrade
             }
             _ = term.recv() => {
-                self.0.drain();
+                self.lifecycle.drain();
                 log::info!("SIGTERM: draining");
-                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.0)));
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.lifecycle)));
                 // Connections that are reused in this time hear that they should not be.
                 tokio::select! {
-                    () = self.0.quiet(NOBODY) => {}
+                    () = self.lifecycle.quiet(NOBODY) => {}
                     () = tokio::time::sleep(NOTICE) => {}
                 }
                 ShutdownSignal::GracefulTerminate

@@ -315,3 +315,15 @@ async fn the_last_bytes_reach_an_http2_client_that_reads_slowly() {
     assert!(took < Duration::from_secs(3), "took {took:?}");
     drop(silent);
 }
+
+#[tokio::test]
+async fn no_signal_kills_a_gateway_that_listens() {
+    let upstream = Upstream::always(answer("x")).await;
+    let yaml = config(&[("a", &upstream.url(), "")]);
+    for _ in 0..10 {
+        let gateway = Gateway::start(&yaml).await;
+        gateway.signal(Signal::SIGHUP);
+        gateway.signal(Signal::SIGTERM);
+        assert_eq!(gateway.wait_exit().await.code(), Some(0));
+    }
+}
