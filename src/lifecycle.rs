@@ -5,7 +5,8 @@
 //! request to end lets the process exit at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -14,6 +15,8 @@ use tokio::sync::Notify;
 pub struct Lifecycle {
     draining: AtomicBool,
     running: AtomicUsize,
+    begun: AtomicU64,
+    connections: AtomicUsize,
     changed: Notify,
 }
 
@@ -24,6 +27,7 @@ impl Lifecycle {
             self.leave();
             return None;
         }
+        self.begun.fetch_add(1, Ordering::AcqRel);
         Some(Running(Arc::clone(self)))
     }
 
@@ -42,16 +46,43 @@ impl Lifecycle {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Counts a client connection in until the returned value is dropped.
+    pub fn connect(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        Connected(Arc::clone(self))
+    }
+
     /// Waits until no request runs.
     pub async fn idle(&self) {
+        self.none(&self.running).await;
+    }
+
+    /// Waits until no connection is open. Connections are not closed by this.
+    pub async fn disconnected(&self) {
+        self.none(&self.connections).await;
+    }
+
+    async fn none(&self, count: &AtomicUsize) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.running() == 0 {
+            if count.load(Ordering::Acquire) == 0 {
                 return;
             }
             changed.await;
+        }
+    }
+
+    /// Waits until no request has run for `time`: neither now nor in between.
+    pub async fn quiet(&self, time: Duration) {
+        loop {
+            self.idle().await;
+            let begun = self.begun.load(Ordering::Acquire);
+            tokio::time::sleep(time).await;
+            if self.running() == 0 && self.begun.load(Ordering::Acquire) == begun {
+                return;
+            }
         }
     }
 
@@ -69,6 +100,19 @@ pub struct Running(Arc<Lifecycle>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+/// One open client connection.
+#[derive(Debug)]
+pub struct Connected(Arc<Lifecycle>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let lifecycle = &self.0;
+        if lifecycle.connections.fetch_sub(1, Ordering::AcqRel) == 1 && lifecycle.is_draining() {
+            lifecycle.changed.notify_waiters();
+        }
     }
 }
 
@@ -91,6 +135,22 @@ mod tests {
         assert!(!idle.is_finished());
         drop(two);
         idle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_requests_one_after_the_other_are_no_quiet() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        lifecycle.drain();
+        let quiet = tokio::spawn({
+            let lifecycle = Arc::clone(&lifecycle);
+            async move { lifecycle.quiet(Duration::from_millis(100)).await }
+        });
+        for _ in 0..20 {
+            drop(lifecycle.enter(9));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(!quiet.is_finished());
+        }
+        quiet.await.unwrap();
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
 //! `env_logger` chooses and formats; a `Sink` takes its lines. Once the process serves requests a
-//! line is a copy into a buffer, which one thread writes out a few dozen times a second: waking a
-//! writer for every line would cost more than all the rest of a small request.
+//! line is a copy into a buffer, which a thread of its own empties a few dozen times a second:
+//! waking a writer for every line would cost more than all the rest of a small request. A reload may
+//! change level and format.
+//!
+//! Why a thread and not a task? Whoever ends the process waits in `flush`, perhaps on the only
+//! worker of its runtime; a task could not run meanwhile, and the last lines would be lost.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use env_logger::{Builder, Logger, Target};
@@ -18,32 +21,42 @@ use serde::Serialize;
 use crate::config::LogFormat;
 use crate::proxy::ACCESS_TARGET;
 
-/// Bytes that wait to be written. A line over it is written on the spot, so that none is lost.
-const WAITING: usize = 8 * 1024 * 1024;
-/// How long lines are gathered.
+/// Most bytes that wait to be written. What comes on top is written on the spot, so that no line is
+/// lost.
+const QUEUE: usize = 16 * 1024 * 1024;
+/// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(20);
+/// How long the end of the process waits for standard error to take the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 static LOGGER: OnceLock<Switch> = OnceLock::new();
-static OUT: Out = Out {
-    is_served: AtomicBool::new(false),
-    lines: Mutex::new(Lines {
-        waiting: Vec::new(),
-        is_writing: false,
+static LINES: Lines = Lines {
+    waiting: Mutex::new(Waiting {
+        bytes: Vec::new(),
+        writer: Writer::None,
     }),
-    changed: Condvar::new(),
+    added: Condvar::new(),
+    written: Condvar::new(),
 };
 
 /// Lines on their way out.
-struct Out {
-    /// Whether a thread writes.
-    is_served: AtomicBool,
-    lines: Mutex<Lines>,
-    changed: Condvar,
+struct Lines {
+    waiting: Mutex<Waiting>,
+    added: Condvar,
+    written: Condvar,
 }
 
-struct Lines {
-    waiting: Vec<u8>,
-    is_writing: bool,
+struct Waiting {
+    bytes: Vec<u8>,
+    writer: Writer,
+}
+
+#[derive(PartialEq, Eq)]
+enum Writer {
+    /// Not started: everyone writes for himself.
+    None,
+    Idle,
+    Busy,
 }
 
 /// Starts logging, or changes how it is done. `RUST_LOG` goes before `level`.
@@ -51,7 +64,7 @@ pub fn configure(level: LevelFilter, format: LogFormat) {
     let logger = build(level, format);
     let most = logger.filter();
     match LOGGER.get() {
-        Some(switch) => switch.0.store(Arc::new(logger)),
+        Some(switch) => switch.0.store(std::sync::Arc::new(logger)),
         None => {
             let switch = LOGGER.get_or_init(|| Switch(ArcSwap::from_pointee(logger)));
             // Fails when something else logs already, as in tests: then that stays.
@@ -65,25 +78,14 @@ struct Switch(ArcSwap<Logger>);
 
 impl Log for Switch {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        is_ours_to_tell(metadata) && self.0.load().enabled(metadata)
+        self.0.load().enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if is_ours_to_tell(record.metadata()) {
-            self.0.load().log(record);
-        }
+        self.0.load().log(record);
     }
 
     fn flush(&self) {}
-}
-
-/// Whether a record may be written at all, whatever is asked for. Below info, Pingora prints whole
-/// headers, keys included; `notify` reports every write next to the config, that of the log as well.
-fn is_ours_to_tell(metadata: &Metadata<'_>) -> bool {
-    metadata.level() <= log::Level::Info
-        || !["pingora", "notify"]
-            .iter()
-            .any(|library| metadata.target().starts_with(library))
 }
 
 fn build(level: LevelFilter, format: LogFormat) -> Logger {
@@ -154,17 +156,17 @@ struct Sink;
 
 impl Write for Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if OUT.is_served.load(Ordering::Acquire) {
-            let mut lines = OUT.lines.lock();
-            if lines.waiting.len() + line.len() <= WAITING {
-                if lines.waiting.is_empty() {
-                    OUT.changed.notify_all();
-                }
-                lines.waiting.extend_from_slice(line);
-                return Ok(line.len());
+        let mut waiting = LINES.waiting.lock();
+        if waiting.writer == Writer::None || waiting.bytes.len() + line.len() > QUEUE {
+            drop(waiting);
+            io::stderr().write_all(line)?;
+        } else {
+            // Who finds lines waiting knows that the writer is on its way.
+            if waiting.bytes.is_empty() {
+                LINES.added.notify_one();
             }
+            waiting.bytes.extend_from_slice(line);
         }
-        io::stderr().write_all(line)?;
         Ok(line.len())
     }
 
@@ -173,39 +175,38 @@ impl Write for Sink {
     }
 }
 
-/// Writes lines until the process ends. Takes a thread: call it in a blocking task, after the fork.
-pub fn serve() {
-    OUT.is_served.store(true, Ordering::Release);
+/// Writes lines from now on until the process ends. Blocks: for a thread of its own, after the fork.
+pub fn write_lines() {
     let mut batch = Vec::new();
+    let mut waiting = LINES.waiting.lock();
+    if waiting.writer != Writer::None {
+        return;
+    }
     loop {
-        let mut lines = OUT.lines.lock();
-        while lines.waiting.is_empty() {
-            OUT.changed.wait(&mut lines);
+        waiting.writer = Writer::Idle;
+        LINES.written.notify_all();
+        while waiting.bytes.is_empty() {
+            LINES.added.wait(&mut waiting);
         }
-        drop(lines);
+        drop(waiting);
         std::thread::sleep(GATHER);
-        let mut lines = OUT.lines.lock();
-        std::mem::swap(&mut batch, &mut lines.waiting);
-        lines.is_writing = true;
-        drop(lines);
+        waiting = LINES.waiting.lock();
+        std::mem::swap(&mut waiting.bytes, &mut batch);
+        waiting.writer = Writer::Busy;
+        drop(waiting);
         // Nobody is left to tell when standard error is closed.
         let _ = io::stderr().write_all(&batch);
         batch.clear();
-        OUT.lines.lock().is_writing = false;
-        OUT.changed.notify_all();
+        waiting = LINES.waiting.lock();
     }
 }
 
 /// Waits, briefly, until every line has been written. For just before the process ends.
 pub fn flush() {
-    let mut lines = OUT.lines.lock();
-    let is_served = OUT.is_served.load(Ordering::Acquire);
-    while is_served && (!lines.waiting.is_empty() || lines.is_writing) {
-        if OUT
-            .changed
-            .wait_for(&mut lines, Duration::from_secs(1))
-            .timed_out()
-        {
+    let deadline = Instant::now() + LAST_LINES;
+    let mut waiting = LINES.waiting.lock();
+    while waiting.writer == Writer::Busy || !waiting.bytes.is_empty() {
+        if LINES.written.wait_until(&mut waiting, deadline).timed_out() {
             return;
         }
     }

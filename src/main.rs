@@ -29,12 +29,7 @@ fn main() -> ExitCode {
             launch(&flags, source, environment, None)
         }
         Command::Demo { once } => match prepare_demo(once) {
-            Ok((file, demo)) => launch(
-                &flags,
-                Source::File(file.path().to_owned()),
-                environment,
-                Some(demo),
-            ),
+            Ok((source, demo)) => launch(&flags, source, environment, Some(demo)),
             Err(error) => failed(&format!("cannot prepare the demo: {error}")),
         },
     }
@@ -93,16 +88,12 @@ fn check(flags: &Flags, environment: &dyn Environment) -> ExitCode {
     }
 }
 
-/// The demo's config in a temporary file, and the socket of its provider.
-fn prepare_demo(once: bool) -> std::io::Result<(tempfile::NamedTempFile, Demo)> {
+/// The demo's config, and the socket of its provider.
+fn prepare_demo(once: bool) -> std::io::Result<(Source, Demo)> {
     let provider = TcpListener::bind("127.0.0.1:0")?;
     provider.set_nonblocking(true)?;
-    let file = tempfile::Builder::new()
-        .prefix("ai-proxy-demo-")
-        .suffix(".yaml")
-        .tempfile()?;
-    std::fs::write(file.path(), demo::config_yaml(provider.local_addr()?))?;
-    Ok((file, Demo { provider, once }))
+    let source = Source::Text(demo::config_yaml(provider.local_addr()?));
+    Ok((source, Demo { provider, once }))
 }
 
 fn bad_config(errors: &Errors) -> ExitCode {

@@ -15,7 +15,8 @@ use pingora_core::server::{
 use pingora_core::services::Service;
 use pingora_core::services::background::{BackgroundService, background_service};
 use pingora_core::services::listening::Service as Listening;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Barrier;
 
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::demo::provider::DemoProvider;
@@ -27,10 +28,22 @@ use crate::upstream::peer::Peers;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
 
+mod connections;
+
+use connections::Counted;
+
 /// How long a terminated process goes on accepting while its answers tell clients to go elsewhere.
 const NOTICE: Duration = Duration::from_secs(1);
-/// A process is idle when nothing has run for so long; lets the last bytes of an answer leave.
+/// …unless nobody has asked for anything for so long.
+const NOBODY: Duration = Duration::from_millis(500);
+/// A process that no longer accepts ends when nothing has run for so long; lets the last bytes of an
+/// answer leave.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long the last answers may take to leave for clients that read slowly.
+const LAST_BYTES: Duration = Duration::from_secs(5);
+/// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
+/// signal that nobody listens for kills.
+const SIGNAL_LISTENERS: usize = 2;
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
 
@@ -147,18 +160,27 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::new(Resolver::system()), Arc::clone(&roots.client)),
     };
-    let mut service =
-        pingora_proxy::http_proxy_service_with_name(&server.configuration, gateway, "gateway");
-    if let Some(app) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = http2;
-        app.server_options = Some(options);
-    }
+    let mut app = pingora_proxy::http_proxy(&server.configuration, gateway);
+    let mut options = HttpServerOptions::default();
+    options.h2c = http2;
+    app.server_options = Some(options);
+    let app = Counted::new(app, Arc::clone(&lifecycle));
+    let service = Listening::new("gateway".to_owned(), app);
+    // Pingora has read the bundle by now, and the process may end in many ways.
+    drop(roots);
     let bound = listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(address);
-    server.add_service(Bound::new(service, address, listener, "listening on"));
+    let services = 1 + usize::from(demo.is_some());
+    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
+    server.add_service(Bound::new(
+        service,
+        address,
+        listener,
+        "listening on",
+        Arc::clone(&ready),
+    ));
     let mut after = None;
     if let Some(Demo { provider, once }) = demo {
         let place = provider
@@ -170,6 +192,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             place,
             Some(provider),
             "demo provider on",
+            Arc::clone(&ready),
         ));
         after = Some((bound, once));
     }
@@ -183,13 +206,13 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             environment,
             overrides,
             demo: after,
+            ready: Arc::clone(&ready),
         },
     ));
     server.run(RunArgs {
-        shutdown_signal: Box::new(Signals(lifecycle)),
+        shutdown_signal: Box::new(Signals { lifecycle, ready }),
     });
     logging::flush();
-    drop(roots);
     Ok(())
 }
 
@@ -208,6 +231,7 @@ struct Bound<A> {
     address: SocketAddr,
     listener: Option<TcpListener>,
     word: &'static str,
+    ready: Arc<Barrier>,
 }
 
 impl<A> Bound<A> {
@@ -216,6 +240,7 @@ impl<A> Bound<A> {
         address: SocketAddr,
         listener: Option<TcpListener>,
         word: &'static str,
+        ready: Arc<Barrier>,
     ) -> Self {
         service.add_tcp(&address.to_string());
         Self {
@@ -223,6 +248,7 @@ impl<A> Bound<A> {
             address,
             listener,
             word,
+            ready,
         }
     }
 }
@@ -241,13 +267,22 @@ where
     ) {
         let key = self.address.to_string();
         let mut shown = self.address;
-        if let (Some(fds), Some(listener)) = (&fds, self.listener.take()) {
+        if let Some(fds) = &fds
+            && fds.lock().get(&key).is_none()
+        {
+            // A predecessor that listened elsewhere has no socket for us.
+            let listener = match self.listener.take().map_or_else(|| bind(self.address), Ok) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    log::error!("{error}");
+                    logging::flush();
+                    std::process::exit(1);
+                }
+            };
             shown = listener.local_addr().unwrap_or(shown);
-            let mut fds = fds.lock();
-            if fds.get(&key).is_none() {
-                fds.add(key, listener.into_raw_fd());
-            }
+            fds.lock().add(key, listener.into_raw_fd());
         }
+        self.ready.wait().await;
         log::info!("{} http://{shown}", self.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
     }
@@ -274,6 +309,7 @@ struct Housekeeping {
     environment: Arc<dyn Environment>,
     overrides: Overrides,
     demo: Option<(SocketAddr, bool)>,
+    ready: Arc<Barrier>,
 }
 
 #[async_trait]
@@ -285,7 +321,7 @@ impl BackgroundService for Housekeeping {
             let _ = stop.wait_for(|stop| *stop).await;
         };
         // Ends with the process.
-        tokio::task::spawn_blocking(logging::serve);
+        let _writer = tokio::task::spawn_blocking(logging::write_lines);
         tokio::join!(
             self.follow(stopped),
             self.reload_on_hangup(),
@@ -318,7 +354,9 @@ impl Housekeeping {
 
     /// SIGHUP reloads at once, for those who do not want to wait for the file to be noticed.
     async fn reload_on_hangup(&self) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        let hangups = signal(SignalKind::hangup());
+        self.ready.wait().await;
+        let Ok(mut hangups) = hangups else {
             return;
         };
         while hangups.recv().await.is_some() {
@@ -367,38 +405,17 @@ impl Housekeeping {
         }
     }
 
-    /// The listeners close; the process ends with the last request, or at once when told twice.
+    /// The listeners close; the process ends with the last request.
     async fn end(&self) {
-        let told_again = async {
-            match (
-                signal(SignalKind::terminate()),
-                signal(SignalKind::interrupt()),
-            ) {
-                (Ok(mut term), Ok(mut int)) => {
-                    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-                }
-                _ => std::future::pending().await,
-            }
-        };
         log::info!("finishing {} requests", self.lifecycle.running());
+        self.lifecycle.quiet(QUIET).await;
         tokio::select! {
-            () = quiet(&self.lifecycle) => {}
-            () = told_again => log::warn!("told to stop again: {} requests are dropped", self.lifecycle.running()),
+            () = self.lifecycle.disconnected() => {}
+            () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
         }
         log::info!("done");
         logging::flush();
         std::process::exit(0);
-    }
-}
-
-/// Waits until nothing has run for a moment.
-async fn quiet(lifecycle: &Lifecycle) {
-    loop {
-        lifecycle.idle().await;
-        tokio::time::sleep(QUIET).await;
-        if lifecycle.running() == 0 {
-            return;
-        }
     }
 }
 
@@ -415,40 +432,61 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// SIGQUIT hands the sockets to a successor, SIGTERM drains, SIGINT stops at once.
-struct Signals(Arc<Lifecycle>);
+struct Signals {
+    lifecycle: Arc<Lifecycle>,
+    ready: Arc<Barrier>,
+}
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut quit), Ok(mut term), Ok(mut int)) = (
+        let signals = (
             signal(SignalKind::quit()),
             signal(SignalKind::terminate()),
             signal(SignalKind::interrupt()),
-        ) else {
+        );
+        self.ready.wait().await;
+        let (Ok(mut quit), Ok(mut term), Ok(mut int)) = signals else {
             log::error!("cannot listen for signals");
             return std::future::pending().await;
         };
         tokio::select! {
             _ = quit.recv() => {
-                self.0.drain();
+                self.lifecycle.drain();
+                log::info!("SIGQUIT: handing the sockets over");
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.lifecycle)));
                 ShutdownSignal::GracefulUpgrade
             }
             _ = term.recv() => {
-                self.0.drain();
+                self.lifecycle.drain();
                 log::info!("SIGTERM: draining");
+                tokio::spawn(end_when_told_again(term, int, Arc::clone(&self.lifecycle)));
                 // Connections that are reused in this time hear that they should not be.
                 tokio::select! {
-                    () = quiet(&self.0) => {}
+                    () = self.lifecycle.quiet(NOBODY) => {}
                     () = tokio::time::sleep(NOTICE) => {}
                 }
                 ShutdownSignal::GracefulTerminate
             }
             _ = int.recv() => {
+                log::info!("SIGINT: stopping at once");
                 logging::flush();
                 ShutdownSignal::FastShutdown
             }
         }
     }
+}
+
+/// Ends the process when it is told to stop a second time. From the first time on: Pingora listens
+/// to no signal any more, not even in the seconds that it takes to hand sockets over.
+async fn end_when_told_again(mut term: Signal, mut int: Signal, lifecycle: Arc<Lifecycle>) {
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    log::warn!(
+        "told to stop again: {} requests are dropped",
+        lifecycle.running()
+    );
+    logging::flush();
+    std::process::exit(0);
 }
 
 #[cfg(test)]

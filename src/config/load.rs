@@ -20,6 +20,8 @@ pub enum Source {
     File(PathBuf),
     /// No file: the providers whose usual variables are set.
     Variables,
+    /// This text, for ever.
+    Text(String),
 }
 
 impl Source {
@@ -50,6 +52,12 @@ pub fn load(
             let bytes = bytes.map_err(|error| unreadable(path, &error))?;
             from_bytes(&bytes, path, environment, overrides)
         }
+        Source::Text(text) => from_bytes(
+            text.as_bytes(),
+            Path::new("built-in config"),
+            environment,
+            overrides,
+        ),
     }
 }
 

@@ -118,11 +118,11 @@ impl Downstream {
         let draining = self.lifecycle.is_draining();
         let request = Box::new(session.req_header().clone());
         let progress = Box::pin(async move {
-            if draining {
-                session.set_keepalive(None);
-            }
             let result = async {
                 if let Some(header) = header {
+                    if draining {
+                        session.set_keepalive(None);
+                    }
                     session.write_response_header(header).await?;
                 }
                 session.write_response_body(bytes, false).await
@@ -142,10 +142,13 @@ impl Downstream {
     /// past its time.
     async fn forward(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         let draining = self.lifecycle.is_draining();
+        let begins = matches!(tasks.first(), Some(HttpTask::Header(..)));
         let gate = Arc::clone(&self.gate);
         let write = async {
             let session = self.settled().await?;
-            if draining {
+            // Only a header can tell the client. A connection that was not told goes on: its next
+            // answer will.
+            if draining && begins {
                 session.set_keepalive(None);
             }
             session.response_duplex_vec(tasks).await

@@ -72,6 +72,7 @@ impl ProxyHttp for Gateway {
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);
         if self.lifecycle.is_draining() {
+            // Also for what is answered here, without a provider.
             session.set_keepalive(None);
         }
         Ok(())

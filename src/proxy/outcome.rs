@@ -249,7 +249,11 @@ pub(super) fn not_connected(
     if let Some(attempt) = ctx.attempt.as_deref() {
         log::warn!("account {}: {}", attempt.account.name, described(&error));
     }
-    let retry = settle(ctx, Outcome::Unreachable);
+    let outcome = match error.etype() {
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Outcome::Silent,
+        _ => Outcome::Unreachable,
+    };
+    let retry = settle(ctx, outcome);
     error.set_retry(retry);
     error
 }
@@ -338,11 +342,27 @@ fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
 
 /// What went wrong on the way, without the peer's whole description.
 fn described(error: &Error) -> String {
-    let root: String = match error.root_cause().downcast_ref::<Error>() {
-        Some(inner) => inner.etype().as_str().to_owned(),
-        None => error.root_cause().to_string(),
+    let mut inner = error;
+    while let Some(cause) = inner
+        .cause
+        .as_deref()
+        .and_then(|cause| cause.downcast_ref())
+    {
+        inner = cause;
+    }
+    let kind = error.etype().as_str();
+    // What our own tunnels say names the proxy.
+    let tunnel = match inner.etype() {
+        ErrorType::ConnectProxyFailure => inner.context.as_ref().map(|text| text.as_str()),
+        _ => None,
     };
-    format!("{}: {root}", error.etype().as_str())
+    let cause = inner.cause.as_ref().map(ToString::to_string);
+    match (tunnel, cause) {
+        (Some(said), Some(cause)) => format!("{kind}: {said}: {cause}"),
+        (Some(said), None) => format!("{kind}: {said}"),
+        (None, Some(cause)) => format!("{kind}: {cause}"),
+        (None, None) => format!("{kind}: {}", inner.etype().as_str()),
+    }
 }
 
 pub(super) fn broken() -> Box<Error> {

@@ -6,10 +6,7 @@
 //! connection; `peer.rs` keys the pool by proxy and target for that reason.
 
 use std::fmt;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,10 +15,9 @@ use base64::prelude::BASE64_STANDARD;
 use pingora_core::connectors::L4Connect;
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use pingora_core::{Error, ErrorType, OrErr, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
@@ -90,7 +86,7 @@ impl Tunnel {
             ProxyScheme::Http => Ok(self.connect_method(tcp).await?.into()),
             ProxyScheme::Https => {
                 let stream = self.connect_method(self.encrypt(tcp).await?).await?;
-                Ok(VirtualSocketStream::new(Box::new(InTls(stream))).into())
+                behind_a_socket(stream)
             }
             ProxyScheme::Socks5 | ProxyScheme::Socks5h => Ok(self.socks(tcp).await?.into()),
         }
@@ -192,43 +188,21 @@ async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<u16> {
         })
 }
 
-/// A connection inside TLS to the proxy, as Pingora takes foreign streams.
-#[derive(Debug)]
-struct InTls(TlsStream<TcpStream>);
-
-impl VirtualSocket for InTls {
-    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
-        match option {
-            VirtualSockOpt::NoDelay => self.0.get_ref().0.set_nodelay(true),
-            _ => Ok(()),
+/// A connection inside TLS to the proxy, as Pingora takes foreign streams: one end of a pair of
+/// sockets, with a task that copies between the other end and the proxy until one of them closes.
+///
+/// Why not a [`VirtualSocket`](pingora_core::protocols::l4::virt::VirtualSocket)? Pingora's pool knows
+/// connections by their file descriptors, and those have none: they would all be the same one to it.
+fn behind_a_socket(stream: TlsStream<TcpStream>) -> Result<Stream> {
+    let (near, far) = UnixStream::pair().or_err(ErrorType::SocketError, "making a socket pair")?;
+    let (mut from_proxy, mut to_proxy) = tokio::io::split(stream);
+    let (mut from_us, mut to_us) = far.into_split();
+    // Ends when Pingora drops its end, or the proxy closes.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::io::copy(&mut from_us, &mut to_proxy) => {}
+            _ = tokio::io::copy(&mut from_proxy, &mut to_us) => {}
         }
-    }
-}
-
-impl AsyncRead for InTls {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for InTls {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+    });
+    Ok(near.into())
 }

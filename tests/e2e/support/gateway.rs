@@ -39,6 +39,14 @@ impl Gateway {
         }
     }
 
+    /// One without a `config.yaml`.
+    pub fn without_config() -> Builder {
+        Builder {
+            invocation: Invocation::new(["run", "--conf", PINGORA]),
+            pingora: String::new(),
+        }
+    }
+
     /// Runs with this `config.yaml`, as it is, which is expected to fail; its exit code and its stderr.
     pub async fn expect_failure(yaml: &str) -> (i32, String) {
         let args = ["run", "--config", CONFIG, "--conf", PINGORA];
@@ -102,6 +110,11 @@ impl Gateway {
         let find = |line: &str| is(line).then(|| line.to_owned());
         let found = self.process.find_line("to log a line", find).await;
         found.expect("the gateway exited without logging the line")
+    }
+
+    /// Resolves when `count` lines have been logged that `is` accepts.
+    pub async fn wait_lines(&self, count: usize, is: impl Fn(&str) -> bool) {
+        self.process.wait_lines(count, is).await;
     }
 
     /// Sends it a signal.

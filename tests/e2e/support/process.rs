@@ -207,6 +207,17 @@ impl Process {
         .await
     }
 
+    pub(super) async fn wait_lines(&self, count: usize, is: impl Fn(&str) -> bool) {
+        let enough = self.when("to log enough lines", |output| {
+            let found = output.lines.iter().filter(|(_, line)| is(line)).count() >= count;
+            (found || output.end().is_some()).then_some(found)
+        });
+        assert!(
+            enough.await,
+            "the child exited before it had logged {count} lines"
+        );
+    }
+
     pub(super) async fn finished(&self) -> Finished {
         let status = self.wait_exit().await;
         let output = self.output.borrow();
