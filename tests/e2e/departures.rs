@@ -187,8 +187,13 @@ async fn a_client_that_does_not_read_cannot_hold_a_request_past_its_time() {
         let begun = Instant::now();
         let stream = request.stream().await;
         upstream.cancelled(0).await;
-        assert!(begun.elapsed() < Duration::from_secs(4), "h2: {h2}");
-        // What it reads now is no whole answer.
-        assert!(!stream.rest().await.complete, "h2: {h2}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "h2: {h2}");
+        // What it reads now breaks off where the gateway gave up writing, or ends in an error when
+        // time was up before the way to the client was full.
+        let response = stream.rest().await;
+        if response.complete {
+            let (_, class, code) = DIALECT.timed_out("request_timeout_total");
+            DIALECT.before_error(response.text(), class, code);
+        }
     }
 }

@@ -122,7 +122,7 @@ async fn recorded_gemini_streams_pass_byte_for_byte() {
 /// One account, no second round.
 async fn single(dialect: Dialect, upstream: &Upstream, settings: &str) -> Gateway {
     let only = account("a", UPSTREAM_KEY_A, &upstream.url(), "");
-    let settings = format!("request-retry: 0\n{settings}");
+    let settings = format!("request-retry: 0\ncooldown: {{min: 60}}\n{settings}");
     Gateway::start(&dialect.config(&settings, &[only])).await
 }
 

@@ -41,7 +41,7 @@ async fn a_provider_that_does_not_begin_to_answer_in_time_is_a_504() {
                 let (response, took) = asked(dialect, mode, &upstream, settings, entry).await;
                 let (status, class, code) = dialect.timed_out("upstream_timeout");
                 dialect.assert_told(&response, status, class, code);
-                assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(3));
+                assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(10));
                 upstream.cancelled(0).await;
             }
         }
@@ -108,7 +108,7 @@ async fn a_request_that_takes_too_long_altogether_is_a_504() {
                 let response = request.send().await;
                 let (status, class, code) = dialect.timed_out("request_timeout_total");
                 dialect.assert_told(&response, status, class, code);
-                assert!(begun.elapsed() < Duration::from_secs(3));
+                assert!(begun.elapsed() < Duration::from_secs(10));
             }
         }
         silent.cancelled(1).await;
@@ -129,7 +129,7 @@ async fn a_stream_that_takes_too_long_altogether_ends_in_an_error_event() {
         let settings = "timeouts: {total: 0.6, idle: 0.3}";
         let (response, took) = asked(dialect, Mode::Stream, &upstream, settings, "").await;
         assert!(response.status == 200 && response.complete, "{response:?}");
-        assert!(took < Duration::from_secs(3));
+        assert!(took < Duration::from_secs(10));
         let (_, class, code) = dialect.timed_out("request_timeout_total");
         let before = dialect.before_error(response.text(), class, code);
         let more = before.strip_prefix(&begun).expect("the first events");
@@ -173,7 +173,7 @@ async fn a_provider_that_cannot_be_connected_to_in_time_is_passed_over() {
     assert_eq!(request.send().await.status, 200);
     let took = begun.elapsed();
     assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_secs(3),
+        took >= Duration::from_millis(300) && took < Duration::from_secs(10),
         "{took:?}"
     );
 }
