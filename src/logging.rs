@@ -1,7 +1,7 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
 //! `env_logger` chooses and formats; a `Sink` takes its lines. Once the process serves requests a
-//! line is a copy into a buffer, which a thread of its own empties a few dozen times a second:
+//! line is a copy into a buffer, which a thread of its own empties up to a hundred times a second:
 //! waking a writer for every line would cost more than all the rest of a small request. A reload may
 //! change level and format.
 //!
@@ -25,7 +25,7 @@ use crate::proxy::ACCESS_TARGET;
 /// lost.
 const QUEUE: usize = 16 * 1024 * 1024;
 /// How long lines are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for standard error to take the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -78,14 +78,25 @@ struct Switch(ArcSwap<Logger>);
 
 impl Log for Switch {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.load().enabled(metadata)
+        is_ours_to_tell(metadata) && self.0.load().enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.0.load().log(record);
+        if is_ours_to_tell(record.metadata()) {
+            self.0.load().log(record);
+        }
     }
 
     fn flush(&self) {}
+}
+
+/// Whether a record may be written at all, whatever is asked for. Below info, Pingora prints whole
+/// headers, keys included; `notify` reports every write next to the config, that of the log as well.
+fn is_ours_to_tell(metadata: &Metadata<'_>) -> bool {
+    metadata.level() <= log::Level::Info
+        || !["pingora", "notify"]
+            .iter()
+            .any(|library| metadata.target().starts_with(library))
 }
 
 fn build(level: LevelFilter, format: LogFormat) -> Logger {

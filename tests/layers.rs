@@ -50,8 +50,13 @@ const SPAWN: &[(&str, &str)] = &[
         "refreshes a name behind the requests' backs; ends with the lookup, which has a time limit",
     ),
     (
-        "src/logging.rs",
-        "a batch of lines is written where blocking is allowed; awaited",
+        "src/server.rs",
+        "housekeeping: the thread that writes log lines and the task that waits for a second signal; \
+         both end with the process",
+    ),
+    (
+        "src/upstream/tunnel.rs",
+        "copies between a socket pair and a proxy inside TLS; ends when either side closes",
     ),
     (
         "src/proxy/body.rs",

@@ -186,7 +186,9 @@ async fn a_thousand_reloads_lose_no_request_and_no_byte_of_running_streams() {
         ("slow", &slow.url(), "models: [gpt-5-slow]"),
         ("quick", &quick.url(), "models: [gpt-5]"),
     ]);
-    let configs = [1, 2].map(|retries| format!("request-retry: {retries}\n{accounts}"));
+    // The streams may last longer than a silence that asks for a keep-alive.
+    let quiet = "streaming: {keepalive-seconds: 0}";
+    let configs = [1, 2].map(|retries| format!("request-retry: {retries}\n{quiet}\n{accounts}"));
     let builder = Gateway::builder(&configs[0]).env("RUST_LOG", "info,access=off");
     let gateway = builder.start().await;
     let addr = gateway.addr();
