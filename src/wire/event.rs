@@ -2,6 +2,7 @@
 //! the members of an object.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -12,9 +13,26 @@ use super::sse::Event;
 /// Deeper objects count as something we do not understand.
 const MAX_DEPTH: usize = 128;
 
-/// Whether one of the words stands anywhere in `bytes`.
-pub(super) fn holds_any(bytes: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|word| memmem::find(bytes, word).is_some())
+/// Words to look for, prepared once: preparing takes longer than looking through one event.
+pub(super) struct Words(LazyLock<Vec<memmem::Finder<'static>>>);
+
+impl Words {
+    pub(super) const fn new(prepare: fn() -> Vec<memmem::Finder<'static>>) -> Self {
+        Self(LazyLock::new(prepare))
+    }
+
+    /// Whether one of them stands anywhere in `bytes`.
+    pub(super) fn any_in(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|word| word.find(bytes).is_some())
+    }
+}
+
+/// Prepares `words`.
+pub(super) fn finders<const N: usize>(words: [&'static str; N]) -> Vec<memmem::Finder<'static>> {
+    words
+        .into_iter()
+        .map(|word: &'static str| memmem::Finder::new(word))
+        .collect()
 }
 
 /// An event without its framing. `None` if it carries no data: a comment, a blank line.

@@ -23,7 +23,7 @@ pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 
 use crate::chat::Fault;
-use event::{event_type, has_member, holds_any, unframe};
+use event::{Words, event_type, finders, has_member, unframe};
 
 /// The codec of a format.
 pub fn codec(format: Format) -> &'static dyn Codec {

@@ -110,7 +110,7 @@ impl Events {
         let (codec, shape) = (self.codec, self.shape);
         match (&mut self.framing, &mut self.splicer) {
             (Framing::Sse(blocks), None) if self.open => {
-                let ready = blocks.push(piece, |_| ())?;
+                let ready = blocks.pass(piece)?;
                 if codec.may_end(&ready) {
                     let mut again = Blocks::new(EVENT);
                     again.push(ready.clone(), |block| seen.weigh(codec, block, shape))?;

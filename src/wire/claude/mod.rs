@@ -6,7 +6,10 @@ use crate::chat::{Fault, FaultKind};
 
 use super::fault::{self, Dialect, phrase};
 use super::json::{is_blank, pick, quote, unquote};
-use super::{Codec, ErrorReply, Shape, Weight, event_type, has_member, holds_any, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, Words, event_type, finders, has_member, unframe};
+
+/// What an end or an error has.
+static ENDS: Words = Words::new(|| finders(["message_", "error", "stop_reason"]));
 
 /// The Messages format.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +63,7 @@ impl Codec for Claude {
     }
 
     fn may_end(&self, events: &[u8]) -> bool {
-        holds_any(events, &[b"message_", b"error", b"stop_reason"])
+        ENDS.any_in(events)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {

@@ -6,7 +6,10 @@ use crate::chat::{Fault, FaultKind};
 
 use super::fault::{self, Dialect, phrase, proto_duration};
 use super::json::{elements, is_blank, pick, quote, unquote};
-use super::{Codec, ErrorReply, Shape, Weight, has_member, holds_any, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, Words, finders, has_member, unframe};
+
+/// What an end or an error has.
+static ENDS: Words = Words::new(|| finders(["Reason\"", "error"]));
 
 /// The generateContent format.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,7 @@ impl Codec for Gemini {
     }
 
     fn may_end(&self, events: &[u8]) -> bool {
-        holds_any(events, &[b"Reason\"", b"error"])
+        ENDS.any_in(events)
     }
 
     /// The Python client fails on comments, so silence stays silence.

@@ -1,5 +1,7 @@
 //! OpenAI Chat Completions, and the many servers that speak it.
 
+use std::sync::LazyLock;
+
 use memchr::memmem;
 
 use crate::chat::Fault;
@@ -7,7 +9,13 @@ use crate::chat::Fault;
 use super::fault;
 use super::json::{elements, is_blank, pick, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, holds_any, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, Words, finders, unframe};
+
+/// What an end or an error has, besides a finish reason.
+static ENDS: Words = Words::new(|| finders(["[DONE]", "error"]));
+/// The member that every chunk has and only the last one fills.
+static REASON: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new("\"finish_reason\""));
 
 /// The Chat Completions format.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +66,7 @@ impl Codec for OpenAiChat {
     }
 
     fn may_end(&self, events: &[u8]) -> bool {
-        holds_any(events, &[b"[DONE]", b"error"]) || !has_no_reason(events)
+        ENDS.any_in(events) || !has_no_reason(events)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {
@@ -80,7 +88,9 @@ fn is_plain_content(data: &[u8]) -> bool {
 
 /// Whether every `finish_reason` is null.
 fn has_no_reason(data: &[u8]) -> bool {
-    memmem::find_iter(data, b"\"finish_reason\"").all(|at| data[at + 15..].starts_with(b":null"))
+    REASON
+        .find_iter(data)
+        .all(|at| data[at + 15..].starts_with(b":null"))
 }
 
 /// `None` for what is no chunk we know.

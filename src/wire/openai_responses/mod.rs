@@ -9,7 +9,17 @@ use crate::chat::{Fault, FaultKind};
 use super::fault;
 use super::json::{is_blank, pick, quote, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, event_type, holds_any, unframe};
+use super::{Codec, ErrorReply, Shape, Weight, Words, event_type, finders, unframe};
+
+/// What an end or an error has.
+static ENDS: Words = Words::new(|| {
+    finders([
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "error",
+    ])
+});
 
 /// The Responses format.
 #[derive(Debug, Clone, Copy)]
@@ -85,15 +95,7 @@ impl Codec for OpenAiResponses {
     }
 
     fn may_end(&self, events: &[u8]) -> bool {
-        holds_any(
-            events,
-            &[
-                b"response.completed",
-                b"response.incomplete",
-                b"response.failed",
-                b"error",
-            ],
-        )
+        ENDS.any_in(events)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {

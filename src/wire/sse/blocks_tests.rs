@@ -8,6 +8,7 @@ use proptest::prelude::*;
 /// What a relay sees of a stream: its blocks and the bytes it may pass on, tail last.
 fn relay<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
     let mut blocks = Blocks::new(usize::MAX);
+    let mut unseen = Blocks::new(usize::MAX);
     let mut seen: Vec<Vec<u8>> = Vec::new();
     let mut passed = Vec::new();
     for part in parts {
@@ -16,6 +17,8 @@ fn relay<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec<u8
                 seen.push(block.to_vec())
             })
             .unwrap();
+        let also = unseen.pass(Bytes::copy_from_slice(part)).unwrap();
+        assert_eq!(out, also, "seeing the blocks changes nothing");
         passed.extend_from_slice(&out);
         assert_eq!(seen.concat(), passed, "what is passed on is whole blocks");
     }

@@ -36,6 +36,10 @@ impl Carry {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(super) fn take(&mut self) -> Bytes {
         self.held.split().freeze()
     }
