@@ -350,27 +350,34 @@ fn as_written(raw_key: &[u8]) -> Cow<'_, str> {
 }
 
 /// How many bytes of `text` come before the first that means something in a string: a quote, a
-/// backslash, a control character. Chat texts are full of escapes, so runs are short; one pass over
-/// blocks that compile to vector code beats a search for each of the three.
+/// backslash, a control character. Chat texts are full of escapes, so runs are short: eight bytes at
+/// a time in one register beat a vector search for each of the three.
 fn plain_run(text: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    let means = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
     let mut at = 0;
-    while let Some(block) = text.get(at..at + BLOCK) {
-        if block
-            .iter()
-            .fold(0, |found, byte| found | u8::from(means(*byte)))
-            != 0
-        {
-            break;
+    while let Some(word) = text[at..].first_chunk::<8>() {
+        let found = meaningful(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
         }
-        at += BLOCK;
+        at += 8;
     }
+    let means = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
     let rest = &text[at..];
-    at + rest
-        .iter()
-        .position(|byte| means(*byte))
-        .unwrap_or(rest.len())
+    at + rest.iter().position(means).unwrap_or(rest.len())
+}
+
+/// The top bit of each byte of `word` that means something in a string. Bytes above the lowest one
+/// found may be marked in error, by its borrow; the lowest never is.
+/// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
+const fn meaningful(word: u64) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const TOP: u64 = EACH << 7;
+    let quote = word ^ (EACH * b'"' as u64);
+    let backslash = word ^ (EACH * b'\\' as u64);
+    ((quote.wrapping_sub(EACH) & !quote)
+        | (backslash.wrapping_sub(EACH) & !backslash)
+        | (word.wrapping_sub(EACH * 0x20) & !word))
+        & TOP
 }
 
 #[cfg(test)]
