@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::account::pool::{Book, Candidate, Route, Strategy, Target, Tier};
+use crate::account::book::Book;
+use crate::account::pool::{Candidate, Route, Strategy, Target, Tier};
 use crate::account::{Account, Glob};
 
 /// One entry of `routes`.
@@ -109,6 +110,12 @@ impl Router {
     /// The names that `x-provider` may have.
     pub fn providers(&self) -> &[Box<str>] {
         &self.providers
+    }
+
+    /// Whether a client may name `provider`.
+    pub fn has_provider(&self, provider: &str) -> bool {
+        let provider = canonical(provider);
+        self.providers.iter().any(|known| **known == *provider)
     }
 
     /// The accounts for `model`, restricted to `provider` when the client chose one. `None`: nobody
@@ -300,11 +307,7 @@ impl Builder<'_> {
         let mut by_alias: HashMap<&str, Vec<Seed>> = HashMap::new();
         for account in accounts {
             for model in &account.models {
-                if account
-                    .excluded
-                    .iter()
-                    .any(|glob| glob.matches(&model.alias))
-                {
+                if account.excludes(&model.alias) {
                     continue;
                 }
                 by_alias
@@ -359,11 +362,7 @@ fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
     let mut listed = Vec::new();
     for account in accounts {
         for model in &account.models {
-            if account
-                .excluded
-                .iter()
-                .any(|glob| glob.matches(&model.alias))
-            {
+            if account.excludes(&model.alias) {
                 continue;
             }
             let name: Arc<str> = [account.prefix.as_deref().unwrap_or(""), &model.alias]
