@@ -50,9 +50,12 @@ const SPAWN: &[(&str, &str)] = &[
         "refreshes a name behind the requests' backs; ends with the lookup, which has a time limit",
     ),
     (
-        "src/server.rs",
-        "housekeeping: the thread that writes log lines and the task that waits for a second signal; \
-         both end with the process",
+        "src/server/housekeeping.rs",
+        "the thread that writes log lines; ends with the process",
+    ),
+    (
+        "src/server/signals.rs",
+        "the task that waits for a second signal; ends with the process",
     ),
     (
         "src/upstream/tunnel.rs",
@@ -90,11 +93,6 @@ const LONG: &[(&str, usize, &str)] = &[
         "src/proxy/intake.rs",
         540,
         "the steps of taking a request in, in their order; who may come in is the next part to stand alone",
-    ),
-    (
-        "src/server.rs",
-        500,
-        "composition: a sequence of constructions; the socket that is bound early is the next part to stand alone",
     ),
 ];
 
@@ -165,7 +163,7 @@ fn check_spawn(file: &Source, broken: &mut Vec<String>) {
     for line in file.lines_with(|word| word == "spawn" || word.starts_with("spawn_")) {
         broken.push(format!(
             "{}:{line}: a task needs an owner that ends it, and none may start before the daemon forks: \
-             run it inside Housekeeping in src/server.rs, or add the file to SPAWN and say who ends it",
+             run it inside src/server/housekeeping.rs, or add the file to SPAWN and say who ends it",
             file.path
         ));
     }
