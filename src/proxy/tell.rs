@@ -8,7 +8,6 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::context::Context;
 use super::gate::Limit;
-use super::outcome::broken;
 use super::relay::Relay;
 use super::respond;
 use crate::chat::{Fault, FaultKind};
@@ -66,7 +65,7 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
 /// error is broken off, so that it cannot be taken for a whole one.
 async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> Result<()> {
     ctx.fault = Some(fault.clone());
-    let call = ctx.call.as_deref().ok_or_else(broken)?;
+    let call = ctx.call()?;
     let begun = call.gate.has_begun();
     let relay = ctx.attempt.as_deref().map(|attempt| &attempt.relay);
     let shape = match begun {
