@@ -272,6 +272,7 @@ impl Route {
                                     Arc::clone(&candidate.health),
                                     Arc::clone(model),
                                     probe,
+                                    now,
                                 ),
                             });
                         }
