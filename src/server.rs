@@ -119,8 +119,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .as_ref()
         .map(|file| file.path().display().to_string())
         .or(conf.ca_file);
-    let tries = (config.retry.rounds as usize + 2) * (config.accounts.len() + 2);
-    conf.max_retries = conf.max_retries.max(tries);
+    // A request ends its search for an account itself. A number here would be that of one config, and
+    // a reload brings others.
+    conf.max_retries = usize::MAX;
     // The process ends itself as soon as nothing runs; this only bounds how long that may take.
     let patience = config.timeouts.total.as_secs() + 5;
     conf.grace_period_seconds = conf.grace_period_seconds.or(Some(patience));
