@@ -8,7 +8,7 @@ use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, verdict};
 use super::{Gateway, answer};
-use crate::account::health::{Bounds, Failure};
+use crate::account::health::{Bounds, Failure, Scope};
 use crate::config::Config;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
@@ -102,10 +102,29 @@ fn charge(
     };
     let rest = lease.failed(failure, bounds, Instant::now());
     log::info!(
-        "account {} model {} rests {rest:?}: {outcome:?} (request {request_id})",
+        "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,
         attempt.model,
+        reason(outcome, failure.scope),
     );
+}
+
+/// Why an account rests, in words that quote nobody: a provider's message may repeat a prompt.
+fn reason(outcome: &Outcome, scope: Scope) -> String {
+    let scope = match scope {
+        Scope::Key => "key",
+        Scope::Model => "model",
+    };
+    match outcome {
+        Outcome::Refused { status, fault, .. } => {
+            format!("{scope}: {:?}, status {status}", fault.kind)
+        }
+        Outcome::BrokeOff(fault) => format!("{scope}: {:?} in the answer", fault.kind),
+        Outcome::Unreachable => format!("{scope}: unreachable"),
+        Outcome::Silent => format!("{scope}: silent"),
+        // Neither rests an account.
+        Outcome::Stale | Outcome::OutOfTime => scope.to_owned(),
+    }
 }
 
 /// Connecting failed.
@@ -226,5 +245,31 @@ fn described(error: &Error) -> String {
         (Some(said), None) => format!("{kind}: {said}"),
         (None, Some(cause)) => format!("{kind}: {cause}"),
         (None, None) => format!("{kind}: {}", inner.etype().as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Fault, FaultKind};
+
+    #[test]
+    fn a_rest_is_explained_without_the_providers_words() {
+        let fault = Fault::new(
+            FaultKind::RateLimit,
+            "secret code",
+            "you said: secret prompt",
+        );
+        let refused = Outcome::Refused {
+            status: 429,
+            fault: fault.clone(),
+            hint: None,
+        };
+        assert_eq!(
+            reason(&refused, Scope::Model),
+            "model: RateLimit, status 429"
+        );
+        let broke_off = reason(&Outcome::BrokeOff(fault), Scope::Key);
+        assert_eq!(broke_off, "key: RateLimit in the answer");
     }
 }
