@@ -102,13 +102,17 @@ impl Downstream {
 
     /// Begins to write a keep-alive, and before the first one the header of the stream.
     fn begin_keep_alive(&mut self) -> Result<()> {
-        let (Some(keep_alive), Some(mut session)) = (&self.keep_alive, self.real.take()) else {
+        let Some(keep_alive) = &self.keep_alive else {
             return Ok(());
         };
-        let header = match self.gate.commit() {
-            true => Some(keep_alive.header()?),
-            false => None,
+        let header = match self.gate.is_committed() {
+            true => None,
+            false => Some(keep_alive.header()?),
         };
+        let Some(mut session) = self.real.take() else {
+            return Ok(());
+        };
+        self.gate.commit();
         self.held.clear();
         let bytes = Bytes::from_static(keep_alive.bytes);
         let draining = self.lifecycle.is_draining();
@@ -149,16 +153,17 @@ impl Downstream {
             }
             session.response_duplex_vec(tasks).await
         };
-        match gate.end() {
+        let torn = Torn(&gate);
+        let written = match gate.end() {
             None => write.await,
             Some(end) => match tokio::time::timeout_at(end, write).await {
                 Ok(written) => written,
-                Err(_) => {
-                    gate.set_torn();
-                    Err(Limit::Total.error())
-                }
+                Err(_) => return Err(Limit::Total.error()),
             },
-        }
+        };
+        std::mem::forget(torn);
+        gate.taken();
+        written
     }
 
     /// Takes the next pieces of the running attempt's answer: holds them back, or sends them.
@@ -234,7 +239,10 @@ impl Downstream {
             };
             tokio::select! {
                 biased;
-                read = session.read_body_or_idle(idle) => return read,
+                read = session.read_body_or_idle(idle) => {
+                    self.gate.uploaded();
+                    return read;
+                }
                 () = self.alarm.ring_at(wake) => {}
             }
         }
@@ -244,6 +252,16 @@ impl Downstream {
     fn ends_unjudged(&self, tasks: &[HttpTask]) -> bool {
         let ends = |task: &HttpTask| task.is_end() && !matches!(task, HttpTask::Failed(_));
         tasks.iter().any(ends) && self.gate.is_undecided()
+    }
+}
+
+/// A write that is under way. Dropped before it is done, by a time limit or by Pingora, it leaves half
+/// of something behind.
+struct Torn<'a>(&'a Gate);
+
+impl Drop for Torn<'_> {
+    fn drop(&mut self) {
+        self.0.set_torn();
     }
 }
 
