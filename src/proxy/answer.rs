@@ -8,9 +8,9 @@ use pingora_http::ResponseHeader;
 use super::context::Context;
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{outcome, respond};
+use super::{hint, outcome, respond};
 use crate::chat::{Fault, FaultKind};
-use crate::wire::Shape;
+use crate::wire::{Shape, codec};
 
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
@@ -21,8 +21,9 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         .headers
         .get(CONTENT_LENGTH)
         .is_some_and(|length| length == "0");
+    let status = header.status.as_u16();
     let attempt = ctx.attempt_mut()?;
-    attempt.status = Some(header.status.as_u16());
+    attempt.status = Some(status);
     let kind = attempt.relay.header(header);
     let is_stream = kind == Kind::Events && attempt.relay.shape() == Some(Shape::Sse);
     let gate = &ctx.call()?.gate;
@@ -38,6 +39,17 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
             "the provider did not stream its answer",
         )));
         return Err(failed());
+    }
+    if kind == Kind::Opaque && status >= 400 {
+        // It passes unread, because a streamed body cannot be sent again; the account takes what its
+        // status says, and a success it is not.
+        let outcome = Outcome::Refused {
+            status,
+            fault: codec(ctx.dialect).decode_fault(status, b""),
+            hint: hint::of(&header.headers),
+        };
+        outcome::note(ctx, &outcome);
+        ctx.attempt_mut()?.lease = None;
     }
     if is_empty {
         // Pingora ends such an answer with its header and shows nobody a body.
