@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use tokio::time::Instant;
 
 use super::context::{Call, Context, Payload};
+use super::gate::Limit;
 use super::not_found::model_not_found;
 use super::verdict::{Outcome, exhausted, limited, unavailable};
 use crate::account::health::Cause;
@@ -115,7 +116,13 @@ async fn pause(session: &mut Session, call: &Call, until: Instant) -> Result<()>
     let watch = async {
         match call.body {
             Payload::Read { .. } => session.downstream_session.read_body_or_idle(true).await,
-            Payload::Streamed => std::future::pending().await,
+            Payload::Streamed => match call.gate.end() {
+                None => std::future::pending().await,
+                Some(end) => {
+                    tokio::time::sleep_until(end).await;
+                    Err(Limit::Total.error())
+                }
+            },
         }
     };
     tokio::select! {
