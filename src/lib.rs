@@ -27,7 +27,8 @@
 //!    format ([`wire::Codec`]) weighs each.
 //! 10. `proxy/verdict.rs` judges how the try ended and `proxy/outcome.rs` performs it: the account rests
 //!     or not, and the request goes back to 6, ends with the provider's own answer, or with a
-//!     [`Fault`](chat::Fault) in the client's format, inside the stream if that has begun.
+//!     [`Fault`](chat::Fault) that `proxy/tell.rs` writes in the client's format, inside the stream if
+//!     that has begun.
 //! 11. `proxy/mod.rs` settles the account, writes the access line (`proxy/access.rs`) and hands the real
 //!     session back to Pingora for the client's next request. [`lifecycle`] counts the request out.
 //!

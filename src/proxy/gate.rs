@@ -290,22 +290,22 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: SECOND,
+        first_byte: Duration::from_secs(9),
+        idle: Duration::from_secs(5),
+        total: Duration::from_secs(50),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn the_next_limit_is_the_first_byte_then_idleness_and_always_the_total() {
         let now = Instant::now();
         let gate = Gate::new(now, now + 100 * SECOND);
-        let timeouts = Timeouts {
-            connect: SECOND,
-            first_byte: 9 * SECOND,
-            idle: 5 * SECOND,
-            total: 50 * SECOND,
-        };
         assert_eq!(
             gate.due(None),
             (Some((now + 100 * SECOND, Limit::Total)), None)
         );
-        gate.begin_attempt(now, timeouts);
+        gate.begin_attempt(now, TIMEOUTS);
         assert_eq!(
             gate.due(None).0,
             Some((now + 10 * SECOND, Limit::FirstByte))
@@ -346,13 +346,7 @@ mod tests {
     async fn a_client_that_is_slow_does_not_count_against_the_provider() {
         let now = Instant::now();
         let gate = Gate::new(now, now + 100 * SECOND);
-        let timeouts = Timeouts {
-            connect: SECOND,
-            first_byte: 9 * SECOND,
-            idle: 5 * SECOND,
-            total: 50 * SECOND,
-        };
-        gate.begin_attempt(now, timeouts);
+        gate.begin_attempt(now, TIMEOUTS);
         tokio::time::advance(8 * SECOND).await;
         gate.uploaded();
         let first_byte = Some((now + 17 * SECOND, Limit::FirstByte));

@@ -9,7 +9,7 @@ use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, verdict};
 use super::{Gateway, answer};
 use crate::account::health::{Bounds, Failure, Scope};
-use crate::config::Config;
+use crate::config::Retry;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
 /// accepts is down.
@@ -40,7 +40,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             attempt,
             failure,
             &outcome,
-            &ctx.live.config,
+            &ctx.live.config.retry,
             &ctx.request_id,
         );
     }
@@ -82,7 +82,13 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
 /// The account takes what an attempt came to that goes on: an error inside the answer.
 pub(super) fn note(ctx: &mut Context, outcome: &Outcome) {
     if let (Some(attempt), Some(failure)) = (ctx.attempt.as_deref_mut(), failure(outcome)) {
-        charge(attempt, failure, outcome, &ctx.live.config, &ctx.request_id);
+        charge(
+            attempt,
+            failure,
+            outcome,
+            &ctx.live.config.retry,
+            &ctx.request_id,
+        );
     }
 }
 
@@ -90,15 +96,15 @@ fn charge(
     attempt: &mut Attempt,
     failure: Failure,
     outcome: &Outcome,
-    config: &Config,
+    retry: &Retry,
     request_id: &str,
 ) {
     let Some(lease) = attempt.lease.take() else {
         return;
     };
     let bounds = Bounds {
-        min: config.retry.cooldown_min,
-        max: config.retry.cooldown_max,
+        min: retry.cooldown_min,
+        max: retry.cooldown_max,
     };
     let rest = lease.failed(failure, bounds, Instant::now());
     log::info!(
