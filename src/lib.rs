@@ -6,27 +6,29 @@
 //!    clock and takes the [config in force](live::Live), which stays its own until it ends.
 //!    `proxy/paths.rs` reads off the path which format the client speaks (`/v1/messages` is Claude's);
 //!    from here on every error is written in that format.
-//! 2. `proxy/intake.rs` checks limits and the client's key. `/health` and `/v1/models` are answered in
-//!    `proxy/local.rs`, and the trip ends.
-//! 3. `proxy/body.rs` reads the body to its limit and decompresses it; `wire/json/head.rs` looks one
-//!    level deep for the model and the stream flag. Nothing else is parsed.
+//! 2. `proxy/intake.rs` takes it in, step by step: `proxy/admission.rs` checks limits and the client's
+//!    key. `/health` and `/v1/models` are answered in `proxy/local.rs`, and the trip ends.
+//! 3. `proxy/body.rs` reads the body to its limit and decompresses it; `proxy/asked.rs` and
+//!    `wire/json/head.rs` look one level deep for the model and the stream flag. Nothing else is parsed.
 //! 4. `routing.rs` turns the model's name into a route: the accounts that may serve it, in order, with
 //!    the provider's name for it.
 //! 5. `proxy/downstream.rs` wraps the client's session: from now on the body can be sent any number of
 //!    times, and nothing reaches the client before there is something worth sending.
-//! 6. `proxy/attempt.rs` begins a try. `account/pool.rs` picks the next account that was not tried and
-//!    does not rest (`account/health.rs`) and leases it. When all of them rest or were tried, the request
-//!    waits for the next round, as long as the config allows, while keep-alives go to the client.
+//! 6. `proxy/attempt.rs` begins a try and `proxy/search.rs` looks for an account: `account/pool.rs` picks
+//!    the next that was not tried and does not rest (`account/health.rs`) and leases it. When all of them
+//!    rest or were tried, the request waits for the next round, as long as the config allows, while
+//!    keep-alives go to the client.
 //! 7. `upstream/peer.rs` finds the address (`upstream/resolve.rs`), goes through the account's outbound
 //!    proxy if it has one (`upstream/tunnel.rs`), and Pingora connects or takes a pooled connection.
 //! 8. `proxy/attempt.rs` writes the upstream request: path, the headers that may cross
 //!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name.
-//! 9. `proxy/relay.rs` reads the answer. An error status is kept until `wire/fault` has understood its
+//! 9. `proxy/answer.rs` hands what comes to `proxy/relay.rs`, which reads it. An error status is kept until `wire/fault` has understood its
 //!    body. A stream passes event by event, untouched, once the first one has content; the codec of the
 //!    format ([`wire::Codec`]) weighs each.
 //! 10. `proxy/verdict.rs` judges how the try ended and `proxy/outcome.rs` performs it: the account rests
 //!     or not, and the request goes back to 6, ends with the provider's own answer, or with a
-//!     [`Fault`](chat::Fault) in the client's format, inside the stream if that has begun.
+//!     [`Fault`](chat::Fault) that `proxy/tell.rs` writes in the client's format, inside the stream if
+//!     that has begun.
 //! 11. `proxy/mod.rs` settles the account, writes the access line (`proxy/access.rs`) and hands the real
 //!     session back to Pingora for the client's next request. [`lifecycle`] counts the request out.
 //!

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::account::pool::Book;
+use crate::account::book::Book;
 use crate::config::{ClientKey, Config};
 use crate::routing::Router;
 use crate::secret::KeyHash;

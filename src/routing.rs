@@ -8,13 +8,17 @@
 //! All of it is prepared when a config is loaded: finding a route costs a few hash look-ups, with one
 //! account as with ten thousand.
 
+mod prepare;
+
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::account::pool::{Book, Candidate, Route, Strategy, Target, Tier};
+use prepare::{Builder, by_provider, listed_models, open_candidates};
+
+use crate::account::book::Book;
+use crate::account::pool::{Route, Strategy, Target, Tier};
 use crate::account::{Account, Glob};
 
 /// One entry of `routes`.
@@ -43,6 +47,8 @@ pub struct Router {
     rules: Vec<RouteRule>,
     /// By prefix; `""` is the accounts without one.
     scopes: HashMap<Box<str>, Scope>,
+    /// By provider: all its accounts, whatever their prefix.
+    of_provider: HashMap<Box<str>, Tiers>,
     listed: Vec<Listed>,
     providers: Vec<Box<str>>,
 }
@@ -65,7 +71,6 @@ struct Scope {
 struct ProviderScope {
     listed: HashMap<Box<str>, Tiers>,
     open: Option<Tiers>,
-    all: Tiers,
 }
 
 impl Router {
@@ -96,6 +101,13 @@ impl Router {
                 .iter()
                 .map(|(prefix, accounts)| ((*prefix).into(), builder.scope(prefix, accounts)))
                 .collect(),
+            of_provider: by_provider(accounts.iter())
+                .into_iter()
+                .map(|(provider, accounts)| {
+                    let tiers = builder.tiers(("/", provider, ""), open_candidates(&accounts));
+                    (provider.into(), tiers)
+                })
+                .collect(),
             listed: listed_models(accounts),
             providers,
         }
@@ -109,6 +121,12 @@ impl Router {
     /// The names that `x-provider` may have.
     pub fn providers(&self) -> &[Box<str>] {
         &self.providers
+    }
+
+    /// Whether a client may name `provider`.
+    pub fn has_provider(&self, provider: &str) -> bool {
+        let provider = canonical(provider);
+        self.providers.iter().any(|known| **known == *provider)
     }
 
     /// The accounts for `model`, restricted to `provider` when the client chose one. `None`: nobody
@@ -144,16 +162,10 @@ impl Router {
 
     /// Every account of `provider`, for requests that name no model.
     pub fn of_provider(&self, provider: &str) -> Option<Route> {
-        let provider = canonical(provider);
-        let tiers: Vec<Arc<Tier>> = self
-            .scopes
-            .values()
-            .filter_map(|scope| scope.of_provider.get(provider))
-            .flat_map(|of_provider| of_provider.all.iter().cloned())
-            .collect();
-        (!tiers.is_empty()).then(|| Route {
+        let tiers = Arc::clone(self.of_provider.get(canonical(provider))?);
+        Some(Route {
             targets: SmallVec::from_iter([Target {
-                tiers: tiers.into(),
+                tiers,
                 model: "".into(),
             }]),
         })
@@ -217,165 +229,6 @@ fn admits(tiers: &Tiers, model: &str) -> bool {
         .iter()
         .flat_map(|tier| tier.candidates())
         .any(|candidate| !candidate.excludes(model))
-}
-
-struct Builder<'a> {
-    strategy: Strategy,
-    book: &'a Book,
-}
-
-impl Builder<'_> {
-    fn scope(&self, prefix: &str, accounts: &[&Arc<Account>]) -> Scope {
-        let mut scope = Scope {
-            listed: self.listed(prefix, "", accounts, &[]),
-            ..Scope::default()
-        };
-        let open: Vec<&Arc<Account>> = accounts
-            .iter()
-            .copied()
-            .filter(|account| account.models.is_empty())
-            .collect();
-        let mut presets: Vec<&'static str> = Vec::new();
-        for account in &open {
-            let name = account.preset.name;
-            if !account.preset.models.is_empty() && !presets.contains(&name) {
-                presets.push(name);
-            }
-        }
-        for preset in presets {
-            let members: Vec<_> = open
-                .iter()
-                .copied()
-                .filter(|one| one.preset.name == preset)
-                .collect();
-            let globs = members[0]
-                .preset
-                .models
-                .iter()
-                .filter_map(|glob| Glob::try_new(glob).ok());
-            scope.fitting.push((
-                globs.collect(),
-                self.tiers((prefix, "", preset), open_candidates(&members)),
-            ));
-        }
-        let anything: Vec<_> = open
-            .iter()
-            .copied()
-            .filter(|one| one.preset.models.is_empty())
-            .collect();
-        if !anything.is_empty() {
-            scope.open = Some(self.tiers((prefix, "", ""), open_candidates(&anything)));
-        }
-        let mut by_provider: HashMap<&str, Vec<&Arc<Account>>> = HashMap::new();
-        for account in accounts {
-            for provider in &account.providers {
-                by_provider.entry(provider).or_default().push(account);
-            }
-        }
-        for (provider, accounts) in by_provider {
-            let open: Vec<_> = accounts
-                .iter()
-                .copied()
-                .filter(|one| one.models.is_empty())
-                .collect();
-            let of_provider = ProviderScope {
-                listed: self.listed(prefix, provider, &accounts, &open),
-                open: (!open.is_empty())
-                    .then(|| self.tiers((prefix, provider, ""), open_candidates(&open))),
-                all: self.tiers((prefix, provider, "/"), open_candidates(&accounts)),
-            };
-            scope.of_provider.insert(provider.into(), of_provider);
-        }
-        scope
-    }
-
-    /// By alias: the accounts that list it, and `besides`.
-    fn listed(
-        &self,
-        prefix: &str,
-        provider: &str,
-        accounts: &[&Arc<Account>],
-        besides: &[&Arc<Account>],
-    ) -> HashMap<Box<str>, Tiers> {
-        let mut by_alias: HashMap<&str, Vec<Seed>> = HashMap::new();
-        for account in accounts {
-            for model in &account.models {
-                if account
-                    .excluded
-                    .iter()
-                    .any(|glob| glob.matches(&model.alias))
-                {
-                    continue;
-                }
-                by_alias
-                    .entry(&model.alias)
-                    .or_default()
-                    .push((Arc::clone(account), Some(Arc::from(&*model.id))));
-            }
-        }
-        by_alias
-            .into_iter()
-            .map(|(alias, mut seeds)| {
-                seeds.extend(open_candidates(besides));
-                (alias.into(), self.tiers((prefix, provider, alias), seeds))
-            })
-            .collect()
-    }
-
-    /// One tier per priority, the highest first.
-    fn tiers(&self, key: (&str, &str, &str), mut seeds: Vec<Seed>) -> Tiers {
-        seeds.sort_by_key(|(account, _)| std::cmp::Reverse(account.priority));
-        seeds
-            .chunk_by(|(a, _), (b, _)| a.priority == b.priority)
-            .map(|seeds| {
-                let mut hasher = DefaultHasher::new();
-                (key, seeds[0].0.priority).hash(&mut hasher);
-                let candidates = seeds.iter().map(|(account, model)| {
-                    Candidate::new(
-                        Arc::clone(account),
-                        self.book.health(account.id),
-                        model.clone(),
-                    )
-                });
-                let cursor = self.book.cursor(hasher.finish());
-                Arc::new(Tier::new(candidates.collect(), self.strategy, cursor))
-            })
-            .collect()
-    }
-}
-
-/// An account and the provider's name for the model, when a list gives it.
-type Seed = (Arc<Account>, Option<Arc<str>>);
-
-fn open_candidates(accounts: &[&Arc<Account>]) -> Vec<Seed> {
-    accounts
-        .iter()
-        .map(|account| (Arc::clone(account), None))
-        .collect()
-}
-
-fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
-    let mut seen = std::collections::HashSet::new();
-    let mut listed = Vec::new();
-    for account in accounts {
-        for model in &account.models {
-            if account
-                .excluded
-                .iter()
-                .any(|glob| glob.matches(&model.alias))
-            {
-                continue;
-            }
-            let name: Arc<str> = [account.prefix.as_deref().unwrap_or(""), &model.alias]
-                .concat()
-                .into();
-            if seen.insert(Arc::clone(&name)) {
-                let provider = account.providers.first().cloned().unwrap_or_default();
-                listed.push(Listed { name, provider });
-            }
-        }
-    }
-    listed
 }
 
 #[cfg(test)]
@@ -556,6 +409,36 @@ mod tests {
         assert!(router.route("x", Some("nobody")).is_none());
         assert_eq!(router.providers(), ["anthropic".into(), "openai".into()]);
         assert!(router.of_provider("openai").is_some());
+    }
+
+    #[test]
+    fn a_providers_accounts_are_in_order_of_priority_whatever_their_prefix() {
+        let with = |name: &str, prefix: Option<&str>, priority| {
+            let mut account = at(name, "openai");
+            account.prefix = prefix.map(Into::into);
+            account.priority = priority;
+            account
+        };
+        // Often enough that no lucky order of a hash map hides a wrong one.
+        for _ in 0..10 {
+            let router = router(
+                vec![
+                    with("low", None, -1),
+                    with("first", Some("a/"), 5),
+                    with("third", Some("b/"), 1),
+                    with("second", None, 2),
+                ],
+                vec![],
+            );
+            let route = router.of_provider("openai").unwrap();
+            let (mut tried, mut order) = (Tried::default(), Vec::new());
+            while let Pick::Chosen(choice) =
+                route.pick(&mut tried, None, Seat::Fixed(0), Instant::now())
+            {
+                order.push(choice.account.name.to_string());
+            }
+            assert_eq!(order, ["first", "second", "third", "low"]);
+        }
     }
 
     #[test]

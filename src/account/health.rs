@@ -225,13 +225,18 @@ impl Health {
         rest
     }
 
-    fn succeed(&self, model: &str) {
+    /// A request that began at `began` succeeded. It says nothing about a failure that came after:
+    /// a long stream must not wake an account that has reached its limit meanwhile.
+    fn succeed(&self, model: &str, began: Instant) {
         if self.marked.load(Ordering::Acquire) == 0 {
             return;
         }
         let mut cells = self.cells.lock();
-        cells.key = None;
-        cells.models.remove(model);
+        let is_over = |cell: &mut Cell| cell.until <= began;
+        cells.key.take_if(is_over);
+        if cells.models.get_mut(model).is_some_and(is_over) {
+            cells.models.remove(model);
+        }
         self.count(&cells);
     }
 
@@ -299,31 +304,37 @@ impl Rest {
 pub struct Lease {
     health: Arc<Health>,
     model: Arc<str>,
+    began: Instant,
     probe: bool,
+    proven: bool,
     settled: bool,
 }
 
 impl Lease {
-    /// For a model that [`Health::admit`] let through.
-    pub fn new(health: Arc<Health>, model: Arc<str>, probe: bool) -> Self {
+    /// For a model that [`Health::admit`] let through at `began`.
+    pub fn new(health: Arc<Health>, model: Arc<str>, probe: bool, began: Instant) -> Self {
         Self {
             health,
             model,
+            began,
             probe,
+            proven: false,
             settled: false,
         }
     }
 
     /// The account has begun to do its work: it is spotless again. It may still fail before the end.
     pub fn prove(&mut self) {
-        self.probe = false;
-        self.health.succeed(&self.model);
+        if !std::mem::replace(&mut self.proven, true) {
+            self.probe = false;
+            self.health.succeed(&self.model, self.began);
+        }
     }
 
     /// The account did its work: it is spotless again.
     pub fn succeeded(mut self) {
+        self.prove();
         self.settled = true;
-        self.health.succeed(&self.model);
     }
 
     /// The account failed: it rests for what is returned.
@@ -364,7 +375,7 @@ mod tests {
         let Admission::Ready { probe } = health.admit(model, now) else {
             panic!("{model} rests");
         };
-        Lease::new(Arc::clone(health), model.into(), probe)
+        Lease::new(Arc::clone(health), model.into(), probe, now)
     }
 
     fn rests_for(health: &Health, model: &str, now: Instant) -> Option<Duration> {
@@ -468,6 +479,24 @@ mod tests {
             one.failed(failure(Scope::Model, Rest::Backoff), BOUNDS, now);
         }
         assert_eq!(rests_for(&health, "m", now), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn an_answer_that_began_before_a_failure_does_not_end_the_rest() {
+        let health = Arc::new(Health::default());
+        let now = Instant::now();
+        for scope in [Scope::Model, Scope::Key] {
+            let (mut stream, limited) = (lease(&health, "m", now), lease(&health, "m", now));
+            let later = now + Duration::from_secs(1);
+            limited.failed(failure(scope, Rest::Backoff), BOUNDS, later);
+            stream.prove();
+            stream.succeeded();
+            let rest = Some(Duration::from_secs(1));
+            assert_eq!(rests_for(&health, "m", later), rest, "{scope:?}");
+            let over = later + Duration::from_secs(1);
+            lease(&health, "m", over).succeeded();
+            assert_eq!(health.admit("m", now), READY, "{scope:?}");
+        }
     }
 
     #[test]

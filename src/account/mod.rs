@@ -10,6 +10,7 @@ use crate::upstream::presets::{KeyHeader, Preset};
 use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
 use crate::wire::Format;
 
+pub mod book;
 mod glob;
 pub mod health;
 pub mod pool;
@@ -68,6 +69,11 @@ impl Account {
     /// own names do not count.
     pub fn is_at_provider_of(&self, other: &Self) -> bool {
         self.preset == other.preset && self.base == other.base
+    }
+
+    /// Whether it never serves `model`, a name without the prefix.
+    pub fn excludes(&self, model: &str) -> bool {
+        self.excluded.iter().any(|glob| glob.matches(model))
     }
 }
 

@@ -4,16 +4,14 @@
 //! usable account wins; inside it accounts take turns by weight, or the first is used until it
 //! rests. With all accounts well, a pick looks at one of them, however many there are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::Account;
 use super::health::{Admission, Cause, Health, Lease};
-use super::{Account, AccountId};
 use crate::wire::Format;
 
 /// How one of several equal accounts is chosen.
@@ -47,7 +45,7 @@ impl Candidate {
     /// Whether the account's `excluded-models` rule out `model`. Listed models were checked when the
     /// routes were made.
     pub fn excludes(&self, model: &str) -> bool {
-        self.model.is_none() && self.account.excluded.iter().any(|glob| glob.matches(model))
+        self.model.is_none() && self.account.excludes(model)
     }
 }
 
@@ -274,6 +272,7 @@ impl Route {
                                     Arc::clone(&candidate.health),
                                     Arc::clone(model),
                                     probe,
+                                    now,
                                 ),
                             });
                         }
@@ -352,38 +351,9 @@ impl Resting {
     }
 }
 
-/// What outlives a config: the health of accounts and whose turn it is. An account or a tier that a
-/// new config still has finds its own again.
-#[derive(Debug, Default)]
-pub struct Book {
-    healths: Mutex<HashMap<AccountId, Arc<Health>>>,
-    cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
-}
-
-impl Book {
-    /// The health of an account.
-    pub fn health(&self, id: AccountId) -> Arc<Health> {
-        Arc::clone(self.healths.lock().entry(id).or_default())
-    }
-
-    /// The cursor of the tier that `key` identifies.
-    pub fn cursor(&self, key: u64) -> Arc<Cursor> {
-        Arc::clone(self.cursors.lock().entry(key).or_default())
-    }
-
-    /// Forgets what no live config uses. Call it after the old config is gone.
-    pub fn sweep(&self) {
-        self.healths
-            .lock()
-            .retain(|_, health| Arc::strong_count(health) > 1);
-        self.cursors
-            .lock()
-            .retain(|_, cursor| Arc::strong_count(cursor) > 1);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use super::super::health::{Bounds, Failure, Rest, Scope};
@@ -572,15 +542,5 @@ mod tests {
             pick(&route, &mut tried).is_none(),
             "the other account is at the same provider"
         );
-    }
-
-    #[test]
-    fn a_swept_book_keeps_what_is_in_use() {
-        let book = Book::default();
-        let used = book.health(AccountId(1));
-        book.health(AccountId(2));
-        book.sweep();
-        assert_eq!(book.healths.lock().len(), 1);
-        assert!(Arc::ptr_eq(&used, &book.health(AccountId(1))));
     }
 }

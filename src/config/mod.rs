@@ -105,6 +105,13 @@ pub struct ClientKey {
     pub tags: BTreeMap<String, String>,
 }
 
+impl ClientKey {
+    /// Whether its holder may use `model`.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|glob| glob.matches(model))
+    }
+}
+
 /// What a request may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -1,7 +1,6 @@
 //! One try: an account is picked, the request is made ready for it, the way there is found.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
@@ -13,12 +12,11 @@ use tokio::time::Instant;
 
 use super::context::{Attempt, Call, CallTarget, Context, Payload};
 use super::relay::{Relay, Wanted};
-use super::verdict::{Outcome, exhausted, limited, unavailable};
+use super::search::{choose, refused};
+use super::verdict::Outcome;
 use super::{Gateway, headers, outcome, paths};
-use crate::account::health::Cause;
-use crate::account::pool::{Choice, Pick};
-use crate::chat::{Fault, FaultKind};
-use crate::config::{Config, Retry};
+use crate::account::pool::Choice;
+use crate::config::Config;
 use crate::wire::json::{self, Splicer};
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
@@ -35,9 +33,8 @@ pub(super) async fn peer(
         } else {
             ctx.call_mut()?.gate.end_attempt();
             let choice = choose(session, ctx).await?;
-            let config = &ctx.live.config;
-            let call = ctx.call.as_deref().ok_or_else(no_call)?;
-            ctx.attempt = Some(Box::new(prepare(call, choice, config)));
+            let attempt = prepare(ctx.call()?, choice, &ctx.live.config);
+            ctx.attempt = Some(Box::new(attempt));
         }
         let account = Arc::clone(&ctx.attempt()?.account);
         let call = ctx.call_mut()?;
@@ -63,112 +60,6 @@ pub(super) async fn peer(
         if !outcome::settle(ctx, Outcome::Unreachable) {
             return Err(refused());
         }
-    }
-}
-
-/// The next account, after a wait when all of them rest.
-async fn choose(session: &mut Session, ctx: &mut Context) -> Result<Choice> {
-    loop {
-        let live = Arc::clone(&ctx.live);
-        let retry = &live.config.retry;
-        let call = ctx.call_mut()?;
-        let now = Instant::now();
-        let wait = match call.pick(now) {
-            Pick::Chosen(choice) => return Ok(choice),
-            Pick::Foreign => Err(foreign(call)),
-            Pick::Unknown => Err(unknown(call)),
-            Pick::Spent if call.rounds < retry.rounds => {
-                call.rounds += 1;
-                call.may_wait = true;
-                call.tried.next_round();
-                Ok(backoff(retry.cooldown_min, retry.max_interval, call.rounds))
-            }
-            Pick::Spent => Err(call.last.as_ref().map_or_else(unavailable, exhausted)),
-            Pick::Resting {
-                until,
-                cause,
-                probing,
-            } => {
-                let wait = until.saturating_duration_since(now);
-                match call.waits_for(wait, probing, retry) {
-                    Some(wait) => Ok(wait),
-                    None => Err(resting(call, cause).with_retry_after(wait)),
-                }
-            }
-        };
-        match wait {
-            Ok(wait) => pause(session, call, now + wait).await?,
-            Err(fault) => {
-                ctx.fault = Some(fault);
-                return Err(refused());
-            }
-        }
-    }
-}
-
-impl Call {
-    fn pick(&mut self, now: Instant) -> Pick {
-        self.route
-            .pick(&mut self.tried, self.format, self.seat, now)
-    }
-
-    /// How long the request waits for an account that rests, if it does. A round may wait once; while
-    /// another request probes the account, nothing is lost by looking again.
-    fn waits_for(&mut self, wait: Duration, probing: bool, retry: &Retry) -> Option<Duration> {
-        if wait > retry.max_interval || retry.rounds == 0 {
-            return None;
-        }
-        if probing && self.waited + wait <= retry.max_interval {
-            self.waited += wait;
-            return Some(wait);
-        }
-        if std::mem::take(&mut self.may_wait) {
-            return Some(wait);
-        }
-        if self.rounds == retry.rounds {
-            return None;
-        }
-        let backoff = backoff(retry.cooldown_min, retry.max_interval, self.rounds);
-        self.rounds += 1;
-        self.tried.next_round();
-        Some(wait.max(backoff))
-    }
-}
-
-fn resting(call: &Call, cause: Cause) -> Fault {
-    match (&call.last, cause) {
-        (Some(last @ (Outcome::Silent | Outcome::OutOfTime)), _) => exhausted(last),
-        (_, Cause::Limit) => limited(),
-        (_, Cause::Trouble) => unavailable(),
-    }
-}
-
-fn unknown(call: &mut Call) -> Fault {
-    let said = call.unknown_model.take();
-    said.unwrap_or_else(|| super::intake::model_not_found(&call.model))
-}
-
-/// Exponential with full jitter: any time up to `first` × 2ⁿ, never above `cap`. Nothing before the
-/// first request has failed.
-fn backoff(first: Duration, cap: Duration, round: u32) -> Duration {
-    let most = first
-        .saturating_mul(1_u32.checked_shl(round.min(20)).unwrap_or(u32::MAX))
-        .min(cap);
-    most.mul_f64(rand::random::<f64>())
-}
-
-/// Waits, sending keep-alives and watching for a client that leaves. A body that was not read yet
-/// is left alone: its next bytes belong to the upstream.
-async fn pause(session: &mut Session, call: &Call, until: Instant) -> Result<()> {
-    let watch = async {
-        match call.body {
-            Payload::Read { .. } => session.downstream_session.read_body_or_idle(true).await,
-            Payload::Streamed => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        ended = watch => ended.map(|_| ()).map_err(|error| error.into_down()),
-        () = tokio::time::sleep_until(until) => Ok(()),
     }
 }
 
@@ -304,42 +195,4 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
         }
     }
     Ok(())
-}
-
-/// The error that ends the search for an account; what the client is told is in the context.
-pub(super) fn refused() -> Box<Error> {
-    Error::new(ErrorType::Custom("Refused"))
-}
-
-fn no_call() -> Box<Error> {
-    Error::explain(ErrorType::InternalError, "an attempt without a call")
-}
-
-fn foreign(call: &Call) -> Fault {
-    Fault::new(
-        FaultKind::NotImplemented,
-        "format_not_supported",
-        format!(
-            "the accounts that serve '{}' do not speak the format of this request, and this version does not translate",
-            call.model
-        ),
-    )
-    .with_param("model")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_grows_and_is_capped() {
-        let (first, cap) = (Duration::from_secs(1), Duration::from_secs(30));
-        for round in 0..40 {
-            let most = first * 2_u32.pow(round.min(5));
-            assert!(
-                (0..50).all(|_| backoff(first, cap, round) <= most.min(cap)),
-                "round {round}"
-            );
-        }
-    }
 }

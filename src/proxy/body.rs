@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::header::{self, HeaderMap};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
@@ -15,17 +15,23 @@ use crate::config::Limits;
 /// A body longer than this is decompressed off the worker threads.
 const BLOCKING: usize = 256 * 1024;
 
-/// Why there is no body.
-pub(super) enum BodyError {
+/// Why a request is not taken in.
+pub(super) enum Rejection {
     /// The client is told.
     Fault(Fault),
     /// There is no client left to tell.
     Lost(Box<Error>),
 }
 
-impl From<Fault> for BodyError {
+impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<Box<Error>> for Rejection {
+    fn from(error: Box<Error>) -> Self {
+        Self::Lost(error)
     }
 }
 
@@ -38,7 +44,7 @@ enum Coding {
 }
 
 /// The body, decompressed.
-pub(super) async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
+pub(super) async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes, Rejection> {
     let coding = coding(session)?;
     let body = read_raw(session, limits).await?;
     let Some(coding) = coding else {
@@ -54,18 +60,16 @@ pub(super) async fn read(session: &mut Session, limits: &Limits) -> Result<Bytes
     } else {
         decode(&body, coding, limit)
     };
-    decoded.map_err(BodyError::Fault)
+    Ok(decoded?)
 }
 
 /// The body as it was sent.
-pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, BodyError> {
-    let headers = &session.req_header().headers;
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<Bytes, Rejection> {
+    let length = announced(&session.req_header().headers);
     if length.is_some_and(|length| length > limits.body) {
         return Err(too_large(limits.body).into());
     }
-    invite(session).await.map_err(BodyError::Lost)?;
+    invite(session).await?;
     let session = &mut session.downstream_session;
     let collect = async {
         let mut body: Option<BytesMut> = None;
@@ -105,6 +109,12 @@ pub(super) async fn read_raw(session: &mut Session, limits: &Limits) -> Result<B
     }
 }
 
+/// The length that a request's header says its body has.
+pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// Sends `100 Continue` to a client that waits for it, which Pingora leaves to the upstream. What
 /// was expected is taken out of the header, so that it is done once and it shows that the client sends.
 pub(super) async fn invite(session: &mut Session) -> pingora_core::Result<()> {
@@ -118,13 +128,13 @@ pub(super) async fn invite(session: &mut Session) -> pingora_core::Result<()> {
     Ok(())
 }
 
-fn lost(error: Box<Error>) -> BodyError {
+fn lost(error: Box<Error>) -> Rejection {
     match error.etype() {
-        ErrorType::ReadTimedout => BodyError::Fault(too_slow()),
+        ErrorType::ReadTimedout => Rejection::Fault(too_slow()),
         ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::H2Error => {
-            BodyError::Lost(error.into_down())
+            Rejection::Lost(error.into_down())
         }
-        _ => BodyError::Fault(Fault::new(
+        _ => Rejection::Fault(Fault::new(
             FaultKind::InvalidRequest,
             "invalid_body_framing",
             "the request's body is not framed as HTTP wants it",

@@ -11,29 +11,25 @@
 //! upstream event arrives; a keep-alive that was cut half-way would break the framing. The future
 //! that writes it keeps the session and is finished by whoever comes next.
 //!
-//! The trait is `#[doc(hidden)]` in Pingora, hence the exact version in `Cargo.toml`.
+//! What Pingora calls is in [`session`]; here is what happens then.
+
+mod alarm;
+mod session;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::Stream;
 use futures::future::BoxFuture;
-use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use parking_lot::Mutex;
-use pingora_core::protocols::Digest;
-use pingora_core::protocols::http::custom::CustomMessageWrite;
-use pingora_core::protocols::http::custom::server::Session as Custom;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
-use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::{Error, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
 use super::gate::{Gate, KeepAlive, Limit};
 use crate::lifecycle::Lifecycle;
+use alarm::Alarm;
 
 /// How the request's body reaches the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +53,7 @@ pub(super) struct Downstream {
     held: Vec<HttpTask>,
     /// The attempt that `held` belongs to.
     attempt: u32,
-    alarm: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+    alarm: Alarm,
 }
 
 /// A write that owns the session, and what others may want to know meanwhile.
@@ -86,7 +82,7 @@ impl Downstream {
             keep_alive,
             held: Vec::new(),
             attempt: 0,
-            alarm: None,
+            alarm: Alarm::default(),
         }));
     }
 
@@ -106,13 +102,17 @@ impl Downstream {
 
     /// Begins to write a keep-alive, and before the first one the header of the stream.
     fn begin_keep_alive(&mut self) -> Result<()> {
-        let (Some(keep_alive), Some(mut session)) = (&self.keep_alive, self.real.take()) else {
+        let Some(keep_alive) = &self.keep_alive else {
             return Ok(());
         };
-        let header = match self.gate.commit() {
-            true => Some(keep_alive.header()?),
-            false => None,
+        let header = match self.gate.is_committed() {
+            true => None,
+            false => Some(keep_alive.header()?),
         };
+        let Some(mut session) = self.real.take() else {
+            return Ok(());
+        };
+        self.gate.commit();
         self.held.clear();
         let bytes = Bytes::from_static(keep_alive.bytes);
         let draining = self.lifecycle.is_draining();
@@ -153,15 +153,98 @@ impl Downstream {
             }
             session.response_duplex_vec(tasks).await
         };
-        match gate.end() {
+        let torn = Torn(&gate);
+        let written = match gate.end() {
             None => write.await,
             Some(end) => match tokio::time::timeout_at(end, write).await {
                 Ok(written) => written,
-                Err(_) => {
-                    gate.set_torn();
-                    Err(Limit::Total.error())
-                }
+                Err(_) => return Err(Limit::Total.error()),
             },
+        };
+        std::mem::forget(torn);
+        gate.taken();
+        written
+    }
+
+    /// Takes the next pieces of the running attempt's answer: holds them back, or sends them.
+    async fn relay(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        let (attempt, committed) = self.gate.heard();
+        if attempt != self.attempt {
+            self.attempt = attempt;
+            self.held.clear();
+        }
+        if committed {
+            // A header that left once (with a keep-alive, or for an earlier attempt) stays.
+            tasks.retain(|task| !matches!(task, HttpTask::Header(_, false)));
+            if tasks.is_empty() {
+                return Ok(false);
+            }
+            if self.ends_unjudged(&tasks) {
+                return Err(unjudged());
+            }
+            self.gate.sent(&tasks);
+            return self.forward(tasks).await;
+        }
+        for task in tasks {
+            match task {
+                HttpTask::Failed(error) => return Err(error),
+                HttpTask::Header(header, false) if header.status.is_informational() => {}
+                other => self.held.push(other),
+            }
+        }
+        if !is_worth_sending(&self.held) {
+            return Ok(false);
+        }
+        if self.ends_unjudged(&self.held) {
+            return Err(unjudged());
+        }
+        self.gate.commit();
+        let mut tasks = std::mem::take(&mut self.held);
+        announce_length(&mut tasks);
+        self.gate.sent(&tasks);
+        self.forward(tasks).await
+    }
+
+    /// Waits for the client: for its body if that is not read yet, else for its leaving. Meanwhile
+    /// keep-alives go out and the attempt's limits are watched.
+    async fn watch(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        loop {
+            let now = Instant::now();
+            let (limit, ping) = self.gate.due(self.keep_alive.as_ref().map(|one| one.every));
+            if let Some((at, limit)) = limit
+                && now >= at
+            {
+                return Err(limit.error());
+            }
+            if ping.is_some_and(|at| now >= at) && self.write.is_none() {
+                self.begin_keep_alive()?;
+                continue;
+            }
+            let wake = [limit.map(|(at, _)| at), ping].into_iter().flatten().min();
+            let upload = self.upload;
+            if self.real.is_none() {
+                let mut alarm = Alarm::default();
+                tokio::select! {
+                    biased;
+                    settled = self.settled() => settled.map(|_| ())?,
+                    () = alarm.ring_at(limit.map(|(at, _)| at)) => {}
+                }
+            }
+            let Some(session) = &mut self.real else {
+                continue;
+            };
+            let idle = match upload {
+                Upload::Replayed(_) => true,
+                Upload::Streamed => no_body_expected,
+            };
+            tokio::select! {
+                biased;
+                read = session.read_body_or_idle(idle) => {
+                    self.gate.uploaded();
+                    return read;
+                }
+                () = self.alarm.ring_at(wake) => {}
+            }
         }
     }
 
@@ -169,6 +252,16 @@ impl Downstream {
     fn ends_unjudged(&self, tasks: &[HttpTask]) -> bool {
         let ends = |task: &HttpTask| task.is_end() && !matches!(task, HttpTask::Failed(_));
         tasks.iter().any(ends) && self.gate.is_undecided()
+    }
+}
+
+/// A write that is under way. Dropped before it is done, by a time limit or by Pingora, it leaves half
+/// of something behind.
+struct Torn<'a>(&'a Gate);
+
+impl Drop for Torn<'_> {
+    fn drop(&mut self) {
+        self.0.set_torn();
     }
 }
 
@@ -230,337 +323,5 @@ fn announce_length(tasks: &mut [HttpTask]) {
         header.remove_header(&TRANSFER_ENCODING);
         // Writing a number as a header value cannot fail.
         let _ = header.insert_header(CONTENT_LENGTH, length);
-    }
-}
-
-#[async_trait]
-impl Custom for Downstream {
-    fn req_header(&self) -> &RequestHeader {
-        match (&self.real, &self.write) {
-            (Some(session), _) => session.req_header(),
-            (None, Some(write)) => &write.request,
-            (None, None) => unreachable!("the session is here or in a write"),
-        }
-    }
-
-    fn req_header_mut(&mut self) -> &mut RequestHeader {
-        match (&mut self.real, &mut self.write) {
-            (Some(session), _) => session.req_header_mut(),
-            (None, Some(write)) => &mut write.request,
-            (None, None) => unreachable!("the session is here or in a write"),
-        }
-    }
-
-    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        match self.upload {
-            Upload::Replayed(_) => Ok(None),
-            Upload::Streamed => self.settled().await?.read_request_body().await,
-        }
-    }
-
-    async fn drain_request_body(&mut self) -> Result<()> {
-        match self.upload {
-            Upload::Replayed(_) => Ok(()),
-            Upload::Streamed => self.settled().await?.drain_request_body().await,
-        }
-    }
-
-    async fn write_response_header(
-        &mut self,
-        header: Box<ResponseHeader>,
-        _end: bool,
-    ) -> Result<()> {
-        self.gate.commit();
-        let session = self.settled().await?;
-        // Only an error comes this way, and Pingora drops the connection after it: say so.
-        session.set_keepalive(None);
-        session.write_response_header(header).await
-    }
-
-    async fn write_response_header_ref(
-        &mut self,
-        header: &ResponseHeader,
-        end: bool,
-    ) -> Result<()> {
-        self.write_response_header(Box::new(header.clone()), end)
-            .await
-    }
-
-    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.settled().await?.write_response_body(data, end).await
-    }
-
-    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.settled()
-            .await?
-            .write_response_trailers(trailers)
-            .await
-    }
-
-    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
-        let (attempt, committed) = self.gate.heard();
-        if attempt != self.attempt {
-            self.attempt = attempt;
-            self.held.clear();
-        }
-        if committed {
-            // A header that left once (with a keep-alive, or for an earlier attempt) stays.
-            tasks.retain(|task| !matches!(task, HttpTask::Header(_, false)));
-            if tasks.is_empty() {
-                return Ok(false);
-            }
-            if self.ends_unjudged(&tasks) {
-                return Err(unjudged());
-            }
-            self.gate.sent(&tasks);
-            return self.forward(tasks).await;
-        }
-        for task in tasks {
-            match task {
-                HttpTask::Failed(error) => return Err(error),
-                HttpTask::Header(header, false) if header.status.is_informational() => {}
-                other => self.held.push(other),
-            }
-        }
-        if !is_worth_sending(&self.held) {
-            return Ok(false);
-        }
-        if self.ends_unjudged(&self.held) {
-            return Err(unjudged());
-        }
-        self.gate.commit();
-        let mut tasks = std::mem::take(&mut self.held);
-        announce_length(&mut tasks);
-        self.gate.sent(&tasks);
-        self.forward(tasks).await
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        if let Some(session) = self.real.as_deref_mut() {
-            session.set_read_timeout(timeout);
-        }
-    }
-
-    fn get_read_timeout(&self) -> Option<Duration> {
-        self.real
-            .as_deref()
-            .and_then(ServerSession::get_read_timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        if let Some(session) = self.real.as_deref_mut() {
-            session.set_write_timeout(timeout);
-        }
-    }
-
-    fn get_write_timeout(&self) -> Option<Duration> {
-        self.real
-            .as_deref()
-            .and_then(ServerSession::get_write_timeout)
-    }
-
-    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
-        if let Some(session) = self.real.as_deref_mut() {
-            session.set_total_drain_timeout(timeout);
-        }
-    }
-
-    fn get_total_drain_timeout(&self) -> Option<Duration> {
-        self.real
-            .as_deref()
-            .and_then(ServerSession::get_total_drain_timeout)
-    }
-
-    fn request_summary(&self) -> String {
-        let request = self.req_header();
-        format!("{} {}", request.method, request.uri.path())
-    }
-
-    fn response_written(&self) -> Option<&ResponseHeader> {
-        self.real
-            .as_deref()
-            .and_then(ServerSession::response_written)
-    }
-
-    async fn shutdown(&mut self, _code: u32, _context: &str) {
-        if let Ok(session) = self.settled().await {
-            session.shutdown().await;
-        }
-    }
-
-    fn is_body_done(&mut self) -> bool {
-        match self.upload {
-            Upload::Replayed(_) => true,
-            Upload::Streamed => self
-                .real
-                .as_deref_mut()
-                .is_none_or(ServerSession::is_body_done),
-        }
-    }
-
-    async fn finish(&mut self) -> Result<()> {
-        self.settled().await?.finish_body().await
-    }
-
-    fn is_body_empty(&mut self) -> bool {
-        match self.upload {
-            Upload::Replayed(present) => !present,
-            Upload::Streamed => self
-                .real
-                .as_deref_mut()
-                .is_none_or(ServerSession::is_body_empty),
-        }
-    }
-
-    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
-        loop {
-            let now = Instant::now();
-            let (limit, ping) = self.gate.due(self.keep_alive.as_ref().map(|one| one.every));
-            if let Some((at, limit)) = limit
-                && now >= at
-            {
-                return Err(limit.error());
-            }
-            if ping.is_some_and(|at| now >= at) && self.write.is_none() {
-                self.begin_keep_alive()?;
-                continue;
-            }
-            let wake = [limit.map(|(at, _)| at), ping].into_iter().flatten().min();
-            let upload = self.upload;
-            if self.real.is_none() {
-                let (mut alarm, at) = (None, limit.map(|(at, _)| at));
-                tokio::select! {
-                    biased;
-                    settled = self.settled() => settled.map(|_| ())?,
-                    () = ring_at(&mut alarm, at) => {}
-                }
-            }
-            let Some(session) = &mut self.real else {
-                continue;
-            };
-            let idle = match upload {
-                Upload::Replayed(_) => true,
-                Upload::Streamed => no_body_expected,
-            };
-            tokio::select! {
-                biased;
-                read = session.read_body_or_idle(idle) => return read,
-                () = ring_at(&mut self.alarm, wake) => {}
-            }
-        }
-    }
-
-    fn body_bytes_sent(&self) -> usize {
-        self.real
-            .as_deref()
-            .map_or(0, ServerSession::body_bytes_sent)
-    }
-
-    fn body_bytes_read(&self) -> usize {
-        self.real
-            .as_deref()
-            .map_or(0, ServerSession::body_bytes_read)
-    }
-
-    fn digest(&self) -> Option<&Digest> {
-        self.real.as_deref().and_then(ServerSession::digest)
-    }
-
-    fn digest_mut(&mut self) -> Option<&mut Digest> {
-        self.real.as_deref_mut().and_then(ServerSession::digest_mut)
-    }
-
-    fn client_addr(&self) -> Option<&SocketAddr> {
-        self.real.as_deref().and_then(ServerSession::client_addr)
-    }
-
-    fn server_addr(&self) -> Option<&SocketAddr> {
-        self.real.as_deref().and_then(ServerSession::server_addr)
-    }
-
-    fn pseudo_raw_h1_request_header(&self) -> Bytes {
-        self.real
-            .as_deref()
-            .map_or_else(Bytes::new, ServerSession::to_h1_raw)
-    }
-
-    fn enable_retry_buffering(&mut self) {
-        if let (Upload::Streamed, Some(session)) = (self.upload, self.real.as_deref_mut()) {
-            session.enable_retry_buffering();
-        }
-    }
-
-    fn retry_buffer_truncated(&self) -> bool {
-        match self.upload {
-            Upload::Replayed(_) => false,
-            Upload::Streamed => self
-                .real
-                .as_deref()
-                .is_some_and(ServerSession::retry_buffer_truncated),
-        }
-    }
-
-    fn get_retry_buffer(&self) -> Option<Bytes> {
-        match self.upload {
-            // Any non-empty value makes Pingora ask `request_body_filter` for the body.
-            Upload::Replayed(true) => Some(Bytes::from_static(b" ")),
-            Upload::Replayed(false) => None,
-            Upload::Streamed => self
-                .real
-                .as_deref()
-                .and_then(ServerSession::get_retry_buffer),
-        }
-    }
-
-    async fn finish_custom(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_reader(
-        &mut self,
-    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
-        None
-    }
-
-    fn restore_custom_message_reader(
-        &mut self,
-        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
-        None
-    }
-
-    fn restore_custom_message_writer(
-        &mut self,
-        _writer: Box<dyn CustomMessageWrite>,
-    ) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Waits for `wake`, reusing the timer of the last wait while it is due no later: a timer is
-/// registered once in a while instead of once an event.
-async fn ring_at(
-    alarm: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
-    wake: Option<Instant>,
-) {
-    let Some(wake) = wake else {
-        return std::future::pending().await;
-    };
-    match alarm {
-        Some(sleep) if !sleep.is_elapsed() && sleep.deadline() <= wake => sleep.as_mut().await,
-        Some(sleep) => {
-            sleep.as_mut().reset(wake);
-            sleep.as_mut().await;
-        }
-        None => {
-            alarm
-                .insert(Box::pin(tokio::time::sleep_until(wake)))
-                .as_mut()
-                .await
-        }
     }
 }

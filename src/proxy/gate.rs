@@ -96,6 +96,8 @@ struct State {
     /// When the client was last sent something.
     sent: Option<Instant>,
     first_byte: Option<Instant>,
+    /// How long the first byte may take.
+    patience: Duration,
     idle: Option<Duration>,
     /// When the attempt must have ended, or between attempts the request.
     end: Option<Instant>,
@@ -128,6 +130,7 @@ impl Gate {
         state.answered = false;
         state.mute = false;
         state.first_byte = Some(now + timeouts.connect + timeouts.first_byte);
+        state.patience = timeouts.first_byte;
         state.idle = Some(timeouts.idle);
         state.end = Some(state.total.map_or(end, |total| total.min(end)));
         state.heard = None;
@@ -210,6 +213,25 @@ impl Gate {
         (state.attempt, state.committed)
     }
 
+    /// The client has sent a piece of a body that the upstream waits for: the upstream's time to answer
+    /// begins anew.
+    pub(super) fn uploaded(&self) {
+        let mut state = self.0.lock();
+        let at = Instant::now() + state.patience;
+        state.first_byte = state.first_byte.map(|first| first.max(at));
+    }
+
+    /// The client has taken what it was sent. However long that took, the upstream was not silent, it
+    /// was not listened to.
+    pub(super) fn taken(&self) {
+        let mut state = self.0.lock();
+        let now = Some(Instant::now());
+        if state.sent == state.heard {
+            state.sent = now;
+        }
+        state.heard = now;
+    }
+
     pub(super) fn sent(&self, tasks: &[HttpTask]) {
         let bytes: usize = tasks
             .iter()
@@ -268,22 +290,22 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: SECOND,
+        first_byte: Duration::from_secs(9),
+        idle: Duration::from_secs(5),
+        total: Duration::from_secs(50),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn the_next_limit_is_the_first_byte_then_idleness_and_always_the_total() {
         let now = Instant::now();
         let gate = Gate::new(now, now + 100 * SECOND);
-        let timeouts = Timeouts {
-            connect: SECOND,
-            first_byte: 9 * SECOND,
-            idle: 5 * SECOND,
-            total: 50 * SECOND,
-        };
         assert_eq!(
             gate.due(None),
             (Some((now + 100 * SECOND, Limit::Total)), None)
         );
-        gate.begin_attempt(now, timeouts);
+        gate.begin_attempt(now, TIMEOUTS);
         assert_eq!(
             gate.due(None).0,
             Some((now + 10 * SECOND, Limit::FirstByte))
@@ -318,6 +340,24 @@ mod tests {
         assert_eq!(gate.due(every).1, Some(now + 19 * SECOND));
         gate.mute();
         assert_eq!(gate.due(every).1, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_slow_does_not_count_against_the_provider() {
+        let now = Instant::now();
+        let gate = Gate::new(now, now + 100 * SECOND);
+        gate.begin_attempt(now, TIMEOUTS);
+        tokio::time::advance(8 * SECOND).await;
+        gate.uploaded();
+        let first_byte = Some((now + 17 * SECOND, Limit::FirstByte));
+        assert_eq!(gate.due(None).0, first_byte, "it was still sending");
+        gate.heard();
+        gate.sent(&[HttpTask::Body(Some("x".into()), false)]);
+        tokio::time::advance(20 * SECOND).await;
+        gate.taken();
+        let (limit, ping) = gate.due(Some(15 * SECOND));
+        assert_eq!(limit, Some((now + 33 * SECOND, Limit::Idle)));
+        assert_eq!(ping, Some(now + 43 * SECOND));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use pingora_proxy::Session;
 use serde::Serialize;
 
 use super::context::Context;
-use super::intake::model_not_found;
+use super::not_found::model_not_found;
 use super::paths::{Health, ModelList};
 use super::{Gateway, respond};
 use crate::routing::Listed;
@@ -40,9 +40,8 @@ pub(super) async fn models(
 ) -> Result<()> {
     let live = ctx.live.clone();
     let may_use = |model: &Listed| {
-        ctx.client.as_ref().is_none_or(|client| {
-            client.models.is_empty() || client.models.iter().any(|glob| glob.matches(&model.name))
-        })
+        let client = ctx.client.as_deref();
+        client.is_none_or(|client| client.may_use(&model.name))
     };
     let models: Vec<&Listed> = live
         .router

@@ -16,7 +16,10 @@ use crate::upstream::peer::Peers;
 use crate::wire::Format;
 
 mod access;
+mod admission;
 mod affinity;
+mod answer;
+mod asked;
 mod attempt;
 mod body;
 mod context;
@@ -26,10 +29,12 @@ mod headers;
 mod hint;
 mod intake;
 mod local;
+mod not_found;
 mod outcome;
 mod paths;
 mod relay;
 mod respond;
+mod search;
 mod tell;
 mod verdict;
 
@@ -125,7 +130,7 @@ impl ProxyHttp for Gateway {
         header: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        outcome::header(ctx, header)
+        answer::header(ctx, header)
     }
 
     fn response_body_filter(
@@ -135,7 +140,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<std::time::Duration>> {
-        outcome::body(ctx, body, end).map(|()| None)
+        answer::body(ctx, body, end).map(|()| None)
     }
 
     fn error_while_proxy(

@@ -1,21 +1,15 @@
 //! Performs what [`verdict`] decides: settles the account, lets Pingora try again, or leaves in the
 //! context what the client is to be told.
 
-use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
-use pingora_http::ResponseHeader;
+use pingora_core::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
-use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, failure, verdict};
-use super::{Gateway, respond};
-use crate::account::health::{Bounds, Failure};
-use crate::chat::{Fault, FaultKind};
-use crate::config::Config;
-use crate::wire::Shape;
+use super::{Gateway, answer};
+use crate::account::health::{Bounds, Failure, Scope};
+use crate::config::Retry;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
 /// accepts is down.
@@ -46,7 +40,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             attempt,
             failure,
             &outcome,
-            &ctx.live.config,
+            &ctx.live.config.retry,
             &ctx.request_id,
         );
     }
@@ -85,150 +79,57 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     retry
 }
 
-/// The account takes what its attempt came to.
+/// The account takes what an attempt came to that goes on: an error inside the answer.
+pub(super) fn note(ctx: &mut Context, outcome: &Outcome) {
+    if let (Some(attempt), Some(failure)) = (ctx.attempt.as_deref_mut(), failure(outcome)) {
+        charge(
+            attempt,
+            failure,
+            outcome,
+            &ctx.live.config.retry,
+            &ctx.request_id,
+        );
+    }
+}
+
 fn charge(
     attempt: &mut Attempt,
     failure: Failure,
     outcome: &Outcome,
-    config: &Config,
+    retry: &Retry,
     request_id: &str,
 ) {
     let Some(lease) = attempt.lease.take() else {
         return;
     };
     let bounds = Bounds {
-        min: config.retry.cooldown_min,
-        max: config.retry.cooldown_max,
+        min: retry.cooldown_min,
+        max: retry.cooldown_max,
     };
     let rest = lease.failed(failure, bounds, Instant::now());
     log::info!(
-        "account {} model {} rests {rest:?}: {outcome:?} (request {request_id})",
+        "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,
         attempt.model,
+        reason(outcome, failure.scope),
     );
 }
 
-/// The provider's header came.
-pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
-    if header.status.is_informational() {
-        return Ok(());
-    }
-    let (dialect, request_id) = (ctx.dialect, ctx.request_id.clone());
-    let call = ctx.call.as_deref().ok_or_else(broken)?;
-    let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
-    attempt.status = Some(header.status.as_u16());
-    let is_empty = header
-        .headers
-        .get(CONTENT_LENGTH)
-        .is_some_and(|length| length == "0");
-    let kind = attempt.relay.header(header);
-    call.gate
-        .set_undecided(matches!(kind, Kind::Refusal | Kind::Events));
-    if kind != Kind::Events || attempt.relay.shape() != Some(Shape::Sse) {
-        call.gate.mute();
-    }
-    if call.gate.is_committed() && matches!(kind, Kind::Whole | Kind::Opaque) {
-        // Keep-alives have opened an event stream, and this is none.
-        attempt.outcome = Some(Outcome::BrokeOff(Fault::new(
-            FaultKind::BadUpstream,
-            "not_a_stream",
-            "the provider did not stream its answer",
-        )));
-        return Err(broken());
-    }
-    if is_empty {
-        // Pingora ends such an answer with its header and shows nobody a body.
-        body(ctx, &mut None, true)?;
-    }
-    respond::identify(header, &request_id, dialect)
-}
-
-/// A piece of the provider's answer came.
-pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
-    let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
-    let ending = match attempt.relay.body(data, end) {
-        Ok(()) => {
-            if data.as_ref().is_some_and(|data| !data.is_empty()) {
-                attempt.prove();
-                let call = ctx.call.as_deref().ok_or_else(broken)?;
-                call.gate.set_undecided(false);
-            }
-            // The client gets the error as it is; the account takes it before the client can ask
-            // again.
-            if let Some(fault) = attempt.relay.fault().cloned() {
-                let outcome = Outcome::BrokeOff(fault);
-                if let Some(failure) = failure(&outcome) {
-                    charge(
-                        attempt,
-                        failure,
-                        &outcome,
-                        &ctx.live.config,
-                        &ctx.request_id,
-                    );
-                }
-            }
-            return Ok(());
-        }
-        Err(ending) => ending,
+/// Why an account rests, in words that quote nobody: a provider's message may repeat a prompt.
+fn reason(outcome: &Outcome, scope: Scope) -> String {
+    let scope = match scope {
+        Scope::Key => "key",
+        Scope::Model => "model",
     };
-    let (outcome, rest) = judged(ending);
-    if let Some(body) = rest {
-        let call = ctx.call.as_deref().ok_or_else(broken)?;
-        if is_clients(&outcome, ctx) && !call.gate.is_committed() {
-            // The provider's own words, as they are.
-            call.gate.set_undecided(false);
-            let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
-            attempt.relay.accept();
-            attempt.succeed();
-            *data = Some(body);
-            return Ok(());
+    match outcome {
+        Outcome::Refused { status, fault, .. } => {
+            format!("{scope}: {:?}, status {status}", fault.kind)
         }
-    }
-    ctx.attempt_mut()?.outcome = Some(outcome);
-    Err(broken())
-}
-
-/// What the relay's ending means, and the error answer that it had read.
-fn judged(ending: Ending) -> (Outcome, Option<Bytes>) {
-    match ending {
-        Ending::Refused {
-            status,
-            fault,
-            hint,
-            body,
-        } => (
-            Outcome::Refused {
-                status,
-                fault: *fault,
-                hint,
-            },
-            Some(body),
-        ),
-        Ending::BrokeOff(fault) => (Outcome::BrokeOff(*fault), None),
-        Ending::CutShort => (Outcome::Unreachable, None),
-    }
-}
-
-/// Whether the provider's answer goes to the client as it is.
-fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
-    let fresh = Means {
-        begun: false,
-        replayable: true,
-        bootstrap: 1,
-        answered: false,
-    };
-    match verdict(outcome, fresh).next {
-        Next::Relay => true,
-        // The last provider that could have known the model has spoken for all.
-        Next::RetryElsewhere => ctx.call.as_deref().is_some_and(|call| {
-            let attempt = ctx.attempt.as_deref();
-            attempt.is_some_and(|attempt| {
-                !call
-                    .route
-                    .has_other_provider(&call.tried, call.format, &attempt.account)
-            })
-        }),
-        _ => false,
+        Outcome::BrokeOff(fault) => format!("{scope}: {:?} in the answer", fault.kind),
+        Outcome::Unreachable => format!("{scope}: unreachable"),
+        Outcome::Silent => format!("{scope}: silent"),
+        // Neither rests an account.
+        Outcome::Stale | Outcome::OutOfTime => scope.to_owned(),
     }
 }
 
@@ -272,7 +173,7 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
             error.set_retry(false);
             return error;
         }
-        (None, None) => match judge_empty(ctx) {
+        (None, None) => match answer::judge_empty(ctx) {
             Some(outcome) => outcome,
             None if reused
                 && ctx
@@ -328,18 +229,6 @@ fn is_clients_doing(error: &Error) -> bool {
         && !matches!(error.etype(), ErrorType::HTTPStatus(_))
 }
 
-/// An answer that ended before the relay could judge it is judged by what there is of it.
-fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
-    if !ctx.call.as_deref()?.gate.is_undecided() {
-        return None;
-    }
-    let relay = &mut ctx.attempt.as_deref_mut()?.relay;
-    relay
-        .body(&mut None, true)
-        .err()
-        .map(|ending| judged(ending).0)
-}
-
 /// What went wrong on the way, without the peer's whole description.
 fn described(error: &Error) -> String {
     let mut inner = error;
@@ -365,6 +254,28 @@ fn described(error: &Error) -> String {
     }
 }
 
-pub(super) fn broken() -> Box<Error> {
-    Error::new(ErrorType::Custom("AttemptFailed"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Fault, FaultKind};
+
+    #[test]
+    fn a_rest_is_explained_without_the_providers_words() {
+        let fault = Fault::new(
+            FaultKind::RateLimit,
+            "secret code",
+            "you said: secret prompt",
+        );
+        let refused = Outcome::Refused {
+            status: 429,
+            fault: fault.clone(),
+            hint: None,
+        };
+        assert_eq!(
+            reason(&refused, Scope::Model),
+            "model: RateLimit, status 429"
+        );
+        let broke_off = reason(&Outcome::BrokeOff(fault), Scope::Key);
+        assert_eq!(broke_off, "key: RateLimit in the answer");
+    }
 }

@@ -8,6 +8,7 @@ use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::body;
 use super::context::Context;
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Format, codec};
@@ -99,9 +100,8 @@ async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Res
 
 /// Whether a body is so short that it has come with its header, or will in a moment.
 fn is_short(headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    length.is_some_and(|length| length <= SHORT) && !headers.contains_key(header::EXPECT)
+    body::announced(headers).is_some_and(|length| length <= SHORT)
+        && !headers.contains_key(header::EXPECT)
 }
 
 /// Reads the rest of a body that nobody wants, for some time and up to some length.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::context::Context;
 use super::gate::Limit;
-use super::outcome::broken;
 use super::relay::Relay;
 use super::respond;
 use crate::chat::{Fault, FaultKind};
@@ -33,6 +33,13 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
         ctx.status.get_or_insert(499);
         return FailToProxy {
             error_code: 0,
+            can_reuse_downstream: false,
+        };
+    }
+    if has_whole_answer(ctx) {
+        end_well(session, ctx).await;
+        return FailToProxy {
+            error_code: 200,
             can_reuse_downstream: false,
         };
     }
@@ -62,11 +69,32 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
     }
 }
 
+/// Whether the provider's end marker has gone out: what failed after it is nothing to the client.
+fn has_whole_answer(ctx: &Context) -> bool {
+    let (Some(call), Some(attempt)) = (ctx.call.as_deref(), ctx.attempt.as_deref()) else {
+        return false;
+    };
+    call.gate.has_begun() && !call.gate.is_torn() && attempt.relay.has_ended()
+}
+
+async fn end_well(session: &mut Session, ctx: &Context) {
+    let closing = ctx
+        .attempt
+        .as_deref()
+        .map(|attempt| attempt.relay.closing());
+    let ending = async {
+        write_rest(session, Bytes::from_static(closing.unwrap_or_default())).await?;
+        session.downstream_session.finish_body().await
+    };
+    // A client that does not read it has left.
+    let _ = tokio::time::timeout(PARTING, ending).await;
+}
+
 /// Writes the error into an answer that has begun, and ends it; an answer that has no place for an
 /// error is broken off, so that it cannot be taken for a whole one.
 async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> Result<()> {
     ctx.fault = Some(fault.clone());
-    let call = ctx.call.as_deref().ok_or_else(broken)?;
+    let call = ctx.call()?;
     let begun = call.gate.has_begun();
     let relay = ctx.attempt.as_deref().map(|attempt| &attempt.relay);
     let shape = match begun {
@@ -74,15 +102,9 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
         false => Some(call.shape),
     };
     let mut out = Vec::new();
-    match (shape, call.format, relay) {
+    match (shape, call.format) {
         _ if call.gate.is_torn() => {}
-        (Some(_), _, Some(relay)) if begun && relay.has_ended() => {
-            // The client has the whole answer. Let it end well.
-            out.extend_from_slice(relay.closing());
-            write_rest(session, out).await?;
-            return session.downstream_session.finish_body().await;
-        }
-        (Some(shape), Some(format), _) => {
+        (Some(shape), Some(format)) => {
             codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
         }
         _ => {}
@@ -91,17 +113,17 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
         session.downstream_session.shutdown().await;
         return Ok(());
     }
-    write_rest(session, out).await?;
+    write_rest(session, out.into()).await?;
     session.downstream_session.finish_body().await
 }
 
-async fn write_rest(session: &mut Session, rest: Vec<u8>) -> Result<()> {
+async fn write_rest(session: &mut Session, rest: Bytes) -> Result<()> {
     if rest.is_empty() {
         return Ok(());
     }
     session
         .downstream_session
-        .write_response_body(rest.into(), false)
+        .write_response_body(rest, false)
         .await
 }
 

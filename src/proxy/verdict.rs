@@ -98,7 +98,7 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
     match outcome {
         Outcome::Stale | Outcome::OutOfTime => None,
         Outcome::Unreachable | Outcome::Silent => Some(trouble),
-        Outcome::BrokeOff(fault) => by_kind(fault, None),
+        Outcome::BrokeOff(fault) => by_kind(fault),
         Outcome::Refused {
             status,
             fault,
@@ -108,7 +108,7 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
             let hinted = hint.map_or(Rest::Backoff, Rest::Hint);
             match (*status, fault.kind) {
                 (_, FaultKind::Billing) | (402, _) => {
-                    by_kind(&Fault::new(FaultKind::Billing, "", ""), None)
+                    by_kind(&Fault::new(FaultKind::Billing, "", ""))
                 }
                 (401 | 403, _) | (400, FaultKind::Auth) => Some(Failure {
                     scope: Scope::Key,
@@ -132,8 +132,8 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
 }
 
 /// For errors inside a 200 stream, which have no status.
-fn by_kind(fault: &Fault, hint: Option<Duration>) -> Option<Failure> {
-    let rest = hint.or(fault.retry_after).map_or(Rest::Backoff, Rest::Hint);
+fn by_kind(fault: &Fault) -> Option<Failure> {
+    let rest = fault.retry_after.map_or(Rest::Backoff, Rest::Hint);
     match fault.kind {
         FaultKind::Billing => Some(Failure {
             scope: Scope::Key,

@@ -144,11 +144,16 @@ fn resident(gateway: &Gateway) -> usize {
 
 /// A stream of 200 MB behind `settings`; the gate is at its end.
 async fn flood(settings: &str) -> (Upstream, Gateway, Gate) {
+    flood_of(200, settings).await
+}
+
+/// The same with so many megabytes.
+async fn flood_of(megabytes: usize, settings: &str) -> (Upstream, Gateway, Gate) {
     let event = DIALECT.says(&"x".repeat(10_000));
     let megabyte = Bytes::from(event.repeat(100));
     let gate = Gate::new();
     let mut steps = vec![Step::from(DIALECT.prelude())];
-    steps.extend((0..200).map(|_| Step::Send(megabyte.clone())));
+    steps.extend((0..megabytes).map(|_| Step::Send(megabyte.clone())));
     let reply = Reply::sse(steps).then(&gate).then(DIALECT.finale());
     let upstream = Upstream::always(reply).await;
     let only = account("a", UPSTREAM_KEY_A, &upstream.url(), "");
@@ -175,6 +180,24 @@ async fn a_client_that_does_not_read_does_not_fill_the_gateways_memory() {
         drop(stream);
         drop(client);
         upstream.cancelled(0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_gets_all_of_it() {
+    for h2 in [false, true] {
+        let (upstream, gateway, gate) = flood_of(30, "timeouts: {idle: 0.3}").await;
+        let mut client = connect(&gateway, h2).await;
+        let request = DIALECT.request(&mut client, DIALECT.model(), Mode::Stream);
+        let stream = request.stream().await;
+        // Long enough for the provider to seem silent, if what waits here were counted as its silence.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.open();
+        let response = stream.rest().await;
+        assert!(response.complete, "h2: {h2}");
+        let rests = |line: &String| line.contains("rests");
+        assert!(!gateway.log().iter().any(rests), "h2: {h2}");
+        assert_eq!(upstream.requests().len(), 1, "h2: {h2}");
     }
 }
 

@@ -157,6 +157,23 @@ async fn what_one_account_refuses_another_may_serve() {
 }
 
 #[tokio::test]
+async fn an_account_that_refuses_a_streamed_upload_rests_too() {
+    let refused = Reply::json(429, json!({"error": {"message": "no"}}));
+    let ok = || Reply::json(200, json!({"ok": true}));
+    let upstream = Upstream::script([refused, ok(), ok()]).await;
+    let gateway = two_keys(&upstream).await;
+    let mut client = Client::connect(gateway.addr()).await;
+    assert_eq!(embed(&mut client, true).await.status, 429);
+    let refused = upstream.request(0).await;
+    for n in [1, 2] {
+        assert_eq!(embed(&mut client, false).await.status, 200);
+        let served = upstream.request(n).await;
+        let key = served.header("authorization");
+        assert_ne!(key, refused.header("authorization"), "it rests");
+    }
+}
+
+#[tokio::test]
 async fn the_clients_own_errors_come_back_as_the_provider_wrote_them() {
     for (status, body) in [
         (400, "no such field"),

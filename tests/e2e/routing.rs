@@ -154,6 +154,22 @@ async fn a_route_tries_its_providers_and_models_in_order() {
 }
 
 #[tokio::test]
+async fn a_route_may_be_longer_than_any_number_of_tries() {
+    let models: Vec<_> = (0..40).map(|n| format!("m{n}")).collect();
+    let refusals = (1..models.len()).map(|_| Reply::json(500, json!({})));
+    let answer = Reply::json(200, json!({"by": "last", "asked": "m39"}));
+    let upstream = Upstream::script(refusals.chain([answer])).await;
+    let settings = format!(
+        "request-retry: 0\nroutes:\n- {{model: any, models: [{}]}}\n\
+         openai-compatibility:\n- {{name: only, base-url: URL}}\n",
+        models.join(", ")
+    );
+    let gateway = start(&upstream, &settings).await;
+    let mut client = Client::connect(gateway.addr()).await;
+    assert_eq!(served(&mut client, "any").await, "last:m39");
+}
+
+#[tokio::test]
 async fn a_base_url_is_taken_with_or_without_version_and_slash() {
     let upstream = Upstream::always(Reply::json(200, json!({}))).await;
     for (base, chat, embeddings) in [

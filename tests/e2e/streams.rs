@@ -265,6 +265,8 @@ async fn a_whole_stream_stays_whole_when_its_connection_does_not() {
             let mut client = Client::connect(gateway.addr()).await;
             let request = dialect.request(&mut client, dialect.model(), Mode::Whole);
             assert_eq!(request.send().await.status, 200, "the account is well");
+            let wrong = |line: &String| line.contains("internal");
+            assert!(!gateway.log().iter().any(wrong), "{dialect:?}");
         }
     }
 }

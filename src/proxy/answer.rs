@@ -1,0 +1,158 @@
+//! The provider's answer as it comes: what the relay finds in it becomes an [`Outcome`], or passes.
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
+
+use super::context::Context;
+use super::relay::{Ending, Kind};
+use super::verdict::{Means, Next, Outcome, verdict};
+use super::{hint, outcome, respond};
+use crate::chat::{Fault, FaultKind};
+use crate::wire::{Shape, codec};
+
+/// The provider's header came.
+pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
+    if header.status.is_informational() {
+        return Ok(());
+    }
+    let is_empty = header
+        .headers
+        .get(CONTENT_LENGTH)
+        .is_some_and(|length| length == "0");
+    let status = header.status.as_u16();
+    let attempt = ctx.attempt_mut()?;
+    attempt.status = Some(status);
+    let kind = attempt.relay.header(header);
+    let is_stream = kind == Kind::Events && attempt.relay.shape() == Some(Shape::Sse);
+    let gate = &ctx.call()?.gate;
+    gate.set_undecided(matches!(kind, Kind::Refusal | Kind::Events));
+    if !is_stream {
+        gate.mute();
+    }
+    if gate.is_committed() && matches!(kind, Kind::Whole | Kind::Opaque) {
+        // Keep-alives have opened an event stream, and this is none.
+        ctx.attempt_mut()?.outcome = Some(Outcome::BrokeOff(Fault::new(
+            FaultKind::BadUpstream,
+            "not_a_stream",
+            "the provider did not stream its answer",
+        )));
+        return Err(failed());
+    }
+    if kind == Kind::Opaque && status >= 400 {
+        // It passes unread, because a streamed body cannot be sent again; the account takes what its
+        // status says, and a success it is not.
+        let outcome = Outcome::Refused {
+            status,
+            fault: codec(ctx.dialect).decode_fault(status, b""),
+            hint: hint::of(&header.headers),
+        };
+        outcome::note(ctx, &outcome);
+        ctx.attempt_mut()?.lease = None;
+    }
+    if is_empty {
+        // Pingora ends such an answer with its header and shows nobody a body.
+        body(ctx, &mut None, true)?;
+    }
+    respond::identify(header, &ctx.request_id, ctx.dialect)
+}
+
+/// A piece of the provider's answer came.
+pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
+    let attempt = ctx.attempt_mut()?;
+    let ending = match attempt.relay.body(data, end) {
+        Ok(()) => return passed(ctx, data.as_ref()),
+        Err(ending) => ending,
+    };
+    let (outcome, rest) = judged(ending);
+    if let Some(body) = rest
+        && is_clients(&outcome, ctx)
+        && !ctx.call()?.gate.is_committed()
+    {
+        // The provider's own words, as they are.
+        ctx.call()?.gate.set_undecided(false);
+        let attempt = ctx.attempt_mut()?;
+        attempt.relay.accept();
+        attempt.succeed();
+        *data = Some(body);
+        return Ok(());
+    }
+    ctx.attempt_mut()?.outcome = Some(outcome);
+    Err(failed())
+}
+
+/// The relay let `data` through.
+fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
+    if data.is_some_and(|data| !data.is_empty()) {
+        ctx.attempt_mut()?.prove();
+        ctx.call()?.gate.set_undecided(false);
+    }
+    // The client gets the error as it is; the account takes it before the client can ask again.
+    if let Some(fault) = ctx.attempt()?.relay.fault() {
+        let outcome = Outcome::BrokeOff(fault.clone());
+        outcome::note(ctx, &outcome);
+    }
+    Ok(())
+}
+
+/// What the relay's ending means, and the error answer that it had read.
+fn judged(ending: Ending) -> (Outcome, Option<Bytes>) {
+    match ending {
+        Ending::Refused {
+            status,
+            fault,
+            hint,
+            body,
+        } => (
+            Outcome::Refused {
+                status,
+                fault: *fault,
+                hint,
+            },
+            Some(body),
+        ),
+        Ending::BrokeOff(fault) => (Outcome::BrokeOff(*fault), None),
+        Ending::CutShort => (Outcome::Unreachable, None),
+    }
+}
+
+/// Whether the provider's answer goes to the client as it is.
+fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
+    let fresh = Means {
+        begun: false,
+        replayable: true,
+        bootstrap: 1,
+        answered: false,
+    };
+    match verdict(outcome, fresh).next {
+        Next::Relay => true,
+        // The last provider that could have known the model has spoken for all.
+        Next::RetryElsewhere => ctx.call.as_deref().is_some_and(|call| {
+            let attempt = ctx.attempt.as_deref();
+            attempt.is_some_and(|attempt| {
+                !call
+                    .route
+                    .has_other_provider(&call.tried, call.format, &attempt.account)
+            })
+        }),
+        _ => false,
+    }
+}
+
+/// An answer that ended before the relay could judge it is judged by what there is of it.
+pub(super) fn judge_empty(ctx: &mut Context) -> Option<Outcome> {
+    if !ctx.call.as_deref()?.gate.is_undecided() {
+        return None;
+    }
+    let relay = &mut ctx.attempt.as_deref_mut()?.relay;
+    relay
+        .body(&mut None, true)
+        .err()
+        .map(|ending| judged(ending).0)
+}
+
+/// The error that ends the attempt; how it ended is in it.
+fn failed() -> Box<Error> {
+    Error::new(ErrorType::Custom("AttemptFailed"))
+}

@@ -1,0 +1,153 @@
+//! What runs beside the requests: log lines, reloads, the end of the process.
+//!
+//! It is a service, because services start after the daemon has forked and nothing may start before.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Barrier;
+
+use crate::config::{self, Config, Environment, Errors, Overrides, Source};
+use crate::lifecycle::Lifecycle;
+use crate::live::Current;
+use crate::{demo, logging};
+
+/// A process that no longer accepts ends when nothing has run for so long; lets the last bytes of an
+/// answer leave.
+const QUIET: Duration = Duration::from_millis(100);
+/// How long the last answers may take to leave for clients that read slowly.
+const LAST_BYTES: Duration = Duration::from_secs(5);
+
+/// What runs beside the requests: log lines, reloads, the end.
+pub(super) struct Housekeeping {
+    pub(super) current: Arc<Current>,
+    pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) in_force: Config,
+    pub(super) source: Source,
+    pub(super) environment: Arc<dyn Environment>,
+    pub(super) overrides: Overrides,
+    pub(super) demo: Option<(SocketAddr, bool)>,
+    pub(super) ready: Arc<Barrier>,
+}
+
+#[async_trait]
+impl BackgroundService for Housekeeping {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut stop = shutdown.clone();
+        let stopped = async move {
+            // An error means that the sender is gone, which is an end too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        // Ends with the process.
+        let _writer = tokio::task::spawn_blocking(logging::write_lines);
+        tokio::join!(
+            self.follow(stopped),
+            self.reload_on_hangup(),
+            self.show_demo(),
+            async {
+                let _ = shutdown.wait_for(|stop| *stop).await;
+                self.end().await;
+            }
+        );
+    }
+}
+
+impl Housekeeping {
+    async fn follow(&self, stopped: impl Future<Output = ()> + Send) {
+        let Source::File(path) = &self.source else {
+            return;
+        };
+        let digest = self.in_force.digest;
+        let on_change = |changed| self.apply(changed);
+        config::watch(
+            path,
+            digest,
+            &*self.environment,
+            &self.overrides,
+            on_change,
+            stopped,
+        )
+        .await;
+    }
+
+    /// SIGHUP reloads at once, for those who do not want to wait for the file to be noticed.
+    async fn reload_on_hangup(&self) {
+        let hangups = signal(SignalKind::hangup());
+        self.ready.wait().await;
+        let Ok(mut hangups) = hangups else {
+            return;
+        };
+        while hangups.recv().await.is_some() {
+            self.apply(config::load(
+                &self.source,
+                &*self.environment,
+                &self.overrides,
+            ));
+        }
+    }
+
+    fn apply(&self, changed: Result<Config, Errors>) {
+        match changed {
+            Ok(config) => {
+                logging::configure(config.log.level, config.log.format);
+                for name in needs_restart(&self.in_force, &config) {
+                    log::warn!(
+                        "config reloaded, but {name} changes only with a restart or an upgrade"
+                    );
+                }
+                let accounts = config.accounts.len();
+                self.current.replace(config);
+                log::info!("config reloaded: {accounts} accounts");
+            }
+            Err(errors) => {
+                for error in &errors.0 {
+                    log::error!("config not reloaded, the old one stays: {error}");
+                }
+            }
+        }
+    }
+
+    async fn show_demo(&self) {
+        let Some((address, once)) = self.demo else {
+            return;
+        };
+        let shown = demo::transcript::run(address, demo::CLIENT_KEY, &mut std::io::stdout()).await;
+        if let Err(error) = &shown {
+            log::error!("the demo failed: {error}");
+        }
+        if once {
+            logging::flush();
+            std::process::exit(i32::from(shown.is_err()));
+        }
+    }
+
+    /// The listeners close; the process ends with the last request.
+    async fn end(&self) {
+        log::info!("finishing {} requests", self.lifecycle.running());
+        self.lifecycle.quiet(QUIET).await;
+        tokio::select! {
+            () = self.lifecycle.disconnected() => {}
+            () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
+        }
+        log::info!("done");
+        logging::flush();
+        std::process::exit(0);
+    }
+}
+
+/// Settings that a running process cannot change.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if old.listen != new.listen {
+        names.push("host, port or allow-http2");
+    }
+    if old.upstream_ca != new.upstream_ca {
+        names.push("upstream-ca");
+    }
+    names
+}

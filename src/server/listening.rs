@@ -1,0 +1,99 @@
+//! Sockets that are bound before their service starts, so that a port that is taken is an error message
+//! and an exit code, not a panic in a thread, and port 0 is known when it is bound.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service;
+use pingora::services::listening::Service as Listening;
+use tokio::sync::Barrier;
+
+use super::StartError;
+use crate::logging;
+
+/// A socket on `address`, not yet accepting.
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Bind(address, error);
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// A listening service on such a socket. One that a predecessor handed over goes first.
+pub(super) struct Bound<A> {
+    service: Listening<A>,
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+    word: &'static str,
+    ready: Arc<Barrier>,
+}
+
+impl<A> Bound<A> {
+    /// Adds `address` to `service`; says `word` and the address once all that wait for `ready` are.
+    pub(super) fn new(
+        mut service: Listening<A>,
+        address: SocketAddr,
+        listener: Option<TcpListener>,
+        word: &'static str,
+        ready: Arc<Barrier>,
+    ) -> Self {
+        service.add_tcp(&address.to_string());
+        Self {
+            service,
+            address,
+            listener,
+            word,
+            ready,
+        }
+    }
+}
+
+#[async_trait]
+impl<A> Service for Bound<A>
+where
+    Listening<A>: Service,
+    A: Send + Sync,
+{
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        listeners_per_fd: usize,
+    ) {
+        let key = self.address.to_string();
+        let mut shown = self.address;
+        if let Some(fds) = &fds
+            && fds.lock().get(&key).is_none()
+        {
+            // A predecessor that listened elsewhere has no socket for us.
+            let listener = match self.listener.take().map_or_else(|| bind(self.address), Ok) {
+                Ok(listener) => listener,
+                Err(error) => {
+                    log::error!("{error}");
+                    logging::flush();
+                    std::process::exit(1);
+                }
+            };
+            shown = listener.local_addr().unwrap_or(shown);
+            fds.lock().add(key, listener.into_raw_fd());
+        }
+        self.ready.wait().await;
+        log::info!("{} http://{shown}", self.word);
+        Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
+    }
+
+    fn name(&self) -> &str {
+        Service::name(&self.service)
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Service::threads(&self.service)
+    }
+
+    fn listen_addresses(&self) -> Option<Vec<String>> {
+        Service::listen_addresses(&self.service)
+    }
+}
