@@ -203,6 +203,11 @@ fn unjudged() -> Box<Error> {
     )
 }
 
+/// Whether `task` is a header that another one follows.
+fn is_interim(task: &HttpTask) -> bool {
+    matches!(task, HttpTask::Header(header, false) if header.status.is_informational())
+}
+
 /// Whether `tasks` hold something that ends the wait: a byte of the answer, or its end.
 fn is_worth_sending(tasks: &[HttpTask]) -> bool {
     tasks.iter().any(|task| match task {
@@ -298,6 +303,11 @@ impl Custom for Downstream {
     }
 
     async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        // A provider that only says that it will answer has not been heard: its time runs on.
+        tasks.retain(|task| !is_interim(task));
+        if tasks.is_empty() {
+            return Ok(false);
+        }
         let (attempt, committed) = self.gate.heard();
         if attempt != self.attempt {
             self.attempt = attempt;
@@ -318,7 +328,6 @@ impl Custom for Downstream {
         for task in tasks {
             match task {
                 HttpTask::Failed(error) => return Err(error),
-                HttpTask::Header(header, false) if header.status.is_informational() => {}
                 other => self.held.push(other),
             }
         }
