@@ -110,6 +110,11 @@ fn charge(
 
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
+    if header.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for another protocol; what follows is no answer.
+        ctx.attempt_mut()?.outcome = Some(Outcome::Unreachable);
+        return Err(broken());
+    }
     if header.status.is_informational() {
         return Ok(());
     }
@@ -117,10 +122,11 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     let call = ctx.call.as_deref().ok_or_else(broken)?;
     let attempt = ctx.attempt.as_deref_mut().ok_or_else(broken)?;
     attempt.status = Some(header.status.as_u16());
-    let is_empty = header
-        .headers
-        .get(CONTENT_LENGTH)
-        .is_some_and(|length| length == "0");
+    let is_empty = matches!(header.status.as_u16(), 204 | 304)
+        || header
+            .headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length == "0");
     let kind = attempt.relay.header(header);
     call.gate
         .set_undecided(matches!(kind, Kind::Refusal | Kind::Events));
