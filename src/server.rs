@@ -29,6 +29,7 @@ use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
 
 mod connections;
+mod successor;
 
 use connections::Counted;
 
@@ -84,6 +85,9 @@ pub enum StartError {
     /// Pingora's config file is wrong.
     #[error("{0}: {1}")]
     Conf(PathBuf, String),
+    /// Two processes want to take over from the same one.
+    #[error(transparent)]
+    Successor(#[from] successor::Second),
     /// The roots cannot be loaded.
     #[error(transparent)]
     Roots(#[from] RootsError),
@@ -150,7 +154,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             address.ip()
         );
     }
-    server.bootstrap();
+    successor::bootstrap(&mut server, upgrade)?;
 
     let lifecycle = Arc::new(Lifecycle::default());
     let http2 = config.listen.http2;
