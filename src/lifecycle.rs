@@ -93,6 +93,31 @@ impl Lifecycle {
     }
 }
 
+tokio::task_local! {
+    static FIRST_REQUEST: Arc<AtomicBool>;
+}
+
+/// Whether the first request has come on the connection that a task serves.
+#[derive(Debug, Default)]
+pub struct FirstRequest(Arc<AtomicBool>);
+
+impl FirstRequest {
+    /// Watches the task that serves the connection for [`request_came`].
+    pub fn watch<F: Future>(&self, served: F) -> impl Future<Output = F::Output> + use<F> {
+        FIRST_REQUEST.scope(Arc::clone(&self.0), served)
+    }
+
+    /// Whether it has.
+    pub fn has_come(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The header of a request has come. Does nothing where requests have tasks of their own.
+pub fn request_came() {
+    let _ = FIRST_REQUEST.try_with(|first| first.store(true, Ordering::Release));
+}
+
 /// One running request.
 #[derive(Debug)]
 pub struct Running(Arc<Lifecycle>);

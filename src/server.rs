@@ -26,6 +26,7 @@ mod connections;
 mod housekeeping;
 mod listening;
 mod signals;
+mod successor;
 
 use connections::Counted;
 use housekeeping::Housekeeping;
@@ -75,6 +76,9 @@ pub enum StartError {
     /// Pingora's config file is wrong.
     #[error("{0}: {1}")]
     Conf(PathBuf, String),
+    /// Two processes want to take over from the same one.
+    #[error(transparent)]
+    Successor(#[from] successor::Second),
     /// The roots cannot be loaded.
     #[error(transparent)]
     Roots(#[from] RootsError),
@@ -142,7 +146,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             address.ip()
         );
     }
-    server.bootstrap();
+    successor::bootstrap(&mut server, upgrade)?;
 
     let lifecycle = Arc::new(Lifecycle::default());
     let http2 = config.listen.http2;

@@ -1,6 +1,7 @@
 //! The provider's answer as it comes: what the relay finds in it becomes an [`Outcome`], or passes.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
@@ -14,13 +15,19 @@ use crate::wire::{Shape, codec};
 
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
+    if header.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for another protocol; what follows is no answer.
+        ctx.attempt_mut()?.outcome = Some(Outcome::Unreachable);
+        return Err(failed());
+    }
     if header.status.is_informational() {
         return Ok(());
     }
-    let is_empty = header
-        .headers
-        .get(CONTENT_LENGTH)
-        .is_some_and(|length| length == "0");
+    let is_empty = matches!(header.status.as_u16(), 204 | 304)
+        || header
+            .headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length == "0");
     let status = header.status.as_u16();
     let attempt = ctx.attempt_mut()?;
     attempt.status = Some(status);

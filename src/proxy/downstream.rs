@@ -168,6 +168,11 @@ impl Downstream {
 
     /// Takes the next pieces of the running attempt's answer: holds them back, or sends them.
     async fn relay(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        // A provider that only says that it will answer has not been heard: its time runs on.
+        tasks.retain(|task| !is_interim(task));
+        if tasks.is_empty() {
+            return Ok(false);
+        }
         let (attempt, committed) = self.gate.heard();
         if attempt != self.attempt {
             self.attempt = attempt;
@@ -188,7 +193,6 @@ impl Downstream {
         for task in tasks {
             match task {
                 HttpTask::Failed(error) => return Err(error),
-                HttpTask::Header(header, false) if header.status.is_informational() => {}
                 other => self.held.push(other),
             }
         }
@@ -294,6 +298,11 @@ fn unjudged() -> Box<Error> {
         ErrorType::HTTPStatus(0),
         "an answer that ended with its header",
     )
+}
+
+/// Whether `task` is a header that another one follows.
+fn is_interim(task: &HttpTask) -> bool {
+    matches!(task, HttpTask::Header(header, false) if header.status.is_informational())
 }
 
 /// Whether `tasks` hold something that ends the wait: a byte of the answer, or its end.

@@ -10,7 +10,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::time::Instant;
 
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, request_came};
 use crate::live::Current;
 use crate::upstream::peer::Peers;
 use crate::wire::Format;
@@ -71,6 +71,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        request_came();
         // A client that sends its next request early is not an error; Pingora keeps what came.
         session.downstream_session.set_pipelining_enabled(true);
         let request = session.req_header();

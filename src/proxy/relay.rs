@@ -122,7 +122,8 @@ impl Relay {
             .get(CONTENT_ENCODING)
             .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
         let (state, kind) = match (self.wanted.errors, self.wanted.format) {
-            (Some(format), _) if status >= 400 => {
+            // A client that followed a redirect would show its key to whoever it leads to.
+            (Some(format), called) if status >= 400 || (status >= 300 && called.is_some()) => {
                 let hint = hint::of(&header.headers);
                 (
                     State::Refusal {

@@ -120,8 +120,9 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
                     cause: Cause::Limit,
                     rest: hinted,
                 }),
-                // 501: the provider will never do this, whichever account asks.
-                (408 | 500 | 502..=599, _) => Some(Failure {
+                // 501: the provider will never do this, whichever account asks. A redirect is no
+                // answer to a call: the base URL is wrong, or something stands before the provider.
+                (300..=399 | 408 | 500 | 502.., _) => Some(Failure {
                     rest: hinted,
                     ..trouble
                 }),

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::dialect::{Dialect, Mode, account};
 use crate::support::certs::Authority;
 use crate::support::client::Client;
+use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
 use crate::support::keys::{UPSTREAM_KEY_A, UPSTREAM_KEY_B};
 use crate::support::reply::{Reply, Step};
@@ -19,7 +20,8 @@ enum Told {
 }
 
 /// What HTTP/2 has no way to do.
-const ONLY_HTTP1: [&str; 4] = [
+const ONLY_HTTP1: [&str; 5] = [
+    "another protocol",
     "a document cut where only the connection ends it",
     "no HTTP",
     "broken chunks",
@@ -119,6 +121,14 @@ fn faults(dialect: Dialect) -> Vec<Fault> {
     let hints = "HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n\
                  HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
     add("hints before a 503", Stream, Reply::raw(hints), Unavailable);
+    let upgrade = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nxx";
+    let upgraded = Reply::raw(upgrade).then(&Gate::new());
+    add("another protocol", Whole, upgraded, Unavailable);
+    for (mode, status) in [(Whole, 302), (Stream, 308)] {
+        let moved = Reply::status(status).header("location", "http://elsewhere.example/");
+        add("a redirect", mode, moved, Unavailable);
+    }
+    add("204", Stream, Reply::status(204), Unavailable);
 
     let none: [&str; 0] = [];
     add(

@@ -50,6 +50,23 @@ async fn a_provider_that_does_not_begin_to_answer_in_time_is_a_504() {
 }
 
 #[tokio::test]
+async fn a_provider_that_only_announces_an_answer_is_a_504() {
+    let cases = Dialect::ALL.map(|dialect| async move {
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n";
+        let reply = (0..600).fold(Reply::raw(hint), |reply, _| {
+            reply.then(Duration::from_millis(50)).then(hint)
+        });
+        let upstream = Upstream::always(reply).await;
+        let (response, took) = asked(dialect, Mode::Stream, &upstream, SHORT, "").await;
+        let (status, class, code) = dialect.timed_out("upstream_timeout");
+        dialect.assert_told(&response, status, class, code);
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        upstream.cancelled(0).await;
+    });
+    join_all(cases).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_stops_before_its_content_is_a_504() {
     let cases = Dialect::ALL.map(|dialect| async move {
         let document = dialect.document("a whole answer").to_string();

@@ -120,6 +120,24 @@ async fn a_successor_that_nobody_hands_sockets_to_gives_up() {
 }
 
 #[tokio::test]
+async fn a_second_successor_leaves_the_first_one_alone() {
+    let upstream = Upstream::always(answer("x")).await;
+    let gateway = Gateway::start(&config(&[("a", &upstream.url(), "")])).await;
+    let first = gateway.start_upgrade();
+    first
+        .wait_log(|line| line.contains("No incoming socket transfer"))
+        .await;
+    let second = gateway.start_upgrade();
+    second
+        .wait_log(|line| line.contains("waits at") && line.contains("to take over already"))
+        .await;
+    assert_eq!(second.wait_exit().await.code(), Some(1));
+    gateway.signal(Signal::SIGQUIT);
+    first.ready().await;
+    assert_eq!(crate::chat::text(&crate::chat::answered(&first).await), "x");
+}
+
+#[tokio::test]
 async fn a_successor_may_listen_elsewhere_unless_that_is_taken() {
     let upstream = Upstream::always(answer("x")).await;
     let yaml = config(&[("a", &upstream.url(), "")]);
