@@ -93,6 +93,11 @@ impl Housekeeping {
 
     fn apply(&self, changed: Result<Config, Errors>) {
         match changed {
+            Ok(config) if would_open(&self.in_force, &config) => log::error!(
+                "config not reloaded, the old one stays: api-keys: removing all of them takes a restart, because \
+                 this process listens on {} (or set allow-anonymous: true)",
+                self.in_force.listen.address.ip()
+            ),
             Ok(config) => {
                 logging::configure(config.log.level, config.log.format);
                 for name in needs_restart(&self.in_force, &config) {
@@ -138,6 +143,14 @@ impl Housekeeping {
         logging::flush();
         std::process::exit(0);
     }
+}
+
+/// Whether `new` relies on listening on loopback only, which this process does not: it has no client
+/// keys, and its operator did not say that anyone may come.
+fn would_open(running: &Config, new: &Config) -> bool {
+    new.clients.is_empty()
+        && new.listen.address.ip().is_loopback()
+        && !running.listen.address.ip().is_loopback()
 }
 
 /// Settings that a running process cannot change.

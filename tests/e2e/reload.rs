@@ -116,6 +116,31 @@ async fn a_hangup_reloads_also_what_the_file_only_refers_to() {
 }
 
 #[tokio::test]
+async fn a_gateway_on_all_addresses_does_not_lose_its_keys() {
+    let upstream = Upstream::always(answer("yes")).await;
+    let yaml = format!("host: 0.0.0.0\n{}", config(&[("a", &upstream.url(), "")]));
+    let gateway = Gateway::start(&yaml).await;
+    let keyless = yaml.replace(&format!("api-keys: [{CLIENT_KEY}]"), "api-keys: []");
+    let refusal = |line: &str| line.contains("api-keys: removing all of them");
+    for (n, open) in [keyless.clone(), keyless.replace("0.0.0.0", "127.0.0.1")]
+        .into_iter()
+        .enumerate()
+    {
+        gateway.write_config(&open);
+        gateway.signal(Signal::SIGHUP);
+        gateway.wait_lines(n + 1, refusal).await;
+        let mut stranger = Client::connect(gateway.addr()).await;
+        let request = stranger.request("POST", "/v1/chat/completions");
+        let refused = request.json(&crate::chat::question()).send().await;
+        assert_eq!(refused.status, 401);
+        assert_eq!(answered(&gateway).await.status, 200);
+    }
+    gateway.write_config(&format!("allow-anonymous: true\n{keyless}"));
+    gateway.signal(Signal::SIGHUP);
+    gateway.wait_log(reloaded).await;
+}
+
+#[tokio::test]
 async fn cooldowns_and_turns_of_unchanged_accounts_survive() {
     let limited = Reply::status(429).header("retry-after", "100");
     let resting = Upstream::script([limited, answer("rested")]).await;
