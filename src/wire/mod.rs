@@ -1,18 +1,25 @@
 //! The wire formats: what each provider's bytes mean. No I/O, nothing of Pingora.
 //!
-//! A format is a folder and one arm in [`codec`]. Until a request has to change format, a codec only
-//! has to know what relaying untouched bytes needs: errors both ways, what an event weighs, where
-//! the model's name stands, what keeps a silent stream alive.
+//! A format is a folder and one arm in [`codec`]. Where client and provider speak the same, a codec only
+//! has to know what relaying untouched bytes needs: errors both ways, what an event weighs, where the
+//! model's name stands, what keeps a silent stream alive. Where they do not, a request is decoded into
+//! the neutral [`Request`], [`fit`] for its target and encoded; the answer comes back the same way as
+//! [`Event`]s. [`translate`] puts the steps together.
 
+pub mod carrier;
 mod claude;
 mod event;
 pub mod fault;
+pub mod fit;
 mod gemini;
 pub mod json;
 mod openai;
 mod openai_chat;
 mod openai_responses;
+mod profile;
+mod reply;
 pub mod sse;
+pub mod translate;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -22,8 +29,18 @@ pub use gemini::Gemini;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 
-use crate::chat::Fault;
+pub use crate::chat::Format;
+pub use profile::{
+    ChatProfile, ClaudeProfile, EmitReasoning, GeminiProfile, Profile, ReasoningField,
+    ResponsesProfile, StateInToolId, ThinkingTypes, TrailingAssistant,
+};
+pub use reply::Reply;
+
+use std::sync::Arc;
+
+use crate::chat::{Event, Extra, Fault, Losses, Request};
 use event::{Words, event_type, finders, has_member, unframe};
+use json::Node;
 
 /// The codec of a format.
 pub fn codec(format: Format) -> &'static dyn Codec {
@@ -32,39 +49,6 @@ pub fn codec(format: Format) -> &'static dyn Codec {
         Format::OpenAiResponses => &OpenAiResponses,
         Format::Claude => &Claude,
         Format::Gemini => &Gemini,
-    }
-}
-
-/// The four formats that clients and providers speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// OpenAI Chat Completions.
-    OpenAiChat,
-    /// OpenAI Responses.
-    OpenAiResponses,
-    /// Anthropic Messages.
-    Claude,
-    /// Gemini generateContent.
-    Gemini,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::OpenAiChat,
-        Self::OpenAiResponses,
-        Self::Claude,
-        Self::Gemini,
-    ];
-
-    /// The name used in logs, headers and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OpenAiChat => "openai-chat",
-            Self::OpenAiResponses => "openai-responses",
-            Self::Claude => "claude",
-            Self::Gemini => "gemini",
-        }
     }
 }
 
@@ -133,6 +117,47 @@ pub trait Codec: Sync {
     /// Where the model's name stands in an answer, or in one event of it: object keys from the root,
     /// arrays not counted.
     fn answer_model_path(&self, shape: Shape) -> &'static [&'static str];
+
+    /// Reads a request. What cannot be understood at all is an error that names its path.
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault>;
+
+    /// Writes a request that was [`fit`] for this format.
+    fn encode_request(
+        &self,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault>;
+
+    /// What of a request this format's answers repeat.
+    fn echo(&self, _body: Node<'_>) -> Extra<'static> {
+        Extra::default()
+    }
+
+    /// Reads an answer that comes as `shape`.
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode>;
+
+    /// Writes an answer as `shape`.
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode>;
+}
+
+/// Reads one answer.
+pub trait Decode: Send + Sync {
+    /// Takes one whole event of a stream (its `event:` name, if it has one, and its data), one element
+    /// of Gemini's array, or the whole document.
+    fn event(&mut self, name: Option<&[u8]>, data: &[u8], emit: &mut dyn FnMut(Event<'_>));
+
+    /// Nothing more comes. Emits what is missing: the end, or the fault that there is none. Does
+    /// nothing after either.
+    fn end(&mut self, emit: &mut dyn FnMut(Event<'_>));
+}
+
+/// Writes one answer.
+pub trait Encode: Send + Sync {
+    /// Takes the next event. What can be written is appended to `out`, framing included; after
+    /// [`Event::End`] or [`Event::Fault`] the answer is complete.
+    fn event(&mut self, event: Event<'_>, losses: &mut Losses, out: &mut Vec<u8>);
 }
 
 #[cfg(test)]

@@ -2,7 +2,12 @@
 
 use memchr::memmem;
 
+use std::sync::Arc;
+
+use super::json::Node;
+use super::{Decode, Encode, Profile, Reply};
 use crate::chat::{Fault, FaultKind};
+use crate::chat::{Losses, Request};
 
 use super::fault::{self, Dialect, phrase};
 use super::json::{is_blank, pick, quote, unquote};
@@ -75,6 +80,28 @@ impl Codec for Claude {
             Shape::Whole => &["model"],
             Shape::Sse | Shape::JsonArray => &["message", "model"],
         }
+    }
+
+    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
+        todo!()
+    }
+
+    fn encode_request(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+        _losses: &mut Losses,
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        todo!()
+    }
+
+    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
+        todo!()
+    }
+
+    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
+        todo!()
     }
 }
 

@@ -2,7 +2,12 @@
 
 use memchr::memmem;
 
+use std::sync::Arc;
+
+use super::json::Node;
+use super::{Decode, Encode, Profile, Reply};
 use crate::chat::{Fault, FaultKind};
+use crate::chat::{Losses, Request};
 
 use super::fault::{self, Dialect, phrase, proto_duration};
 use super::json::{elements, is_blank, pick, quote, unquote};
@@ -71,6 +76,28 @@ impl Codec for Gemini {
 
     fn answer_model_path(&self, _shape: Shape) -> &'static [&'static str] {
         &["modelVersion"]
+    }
+
+    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
+        todo!()
+    }
+
+    fn encode_request(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+        _losses: &mut Losses,
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        todo!()
+    }
+
+    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
+        todo!()
+    }
+
+    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
+        todo!()
     }
 }
 

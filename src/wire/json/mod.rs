@@ -10,14 +10,20 @@
 #[cfg(test)]
 mod alias_tests;
 mod head;
+mod node;
 mod scan;
 mod splice;
 mod text;
+mod tree;
+mod write;
 
 pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
+pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
 pub use splice::Splicer;
-pub use text::{quote, quote_or_null, string_end, unquote};
+pub use text::{escape_into, quote, quote_into, quote_or_null, string_end, unquote};
+pub use tree::Tree;
+pub use write::{ArrayWriter, ObjectWriter, array, object};
 
 use serde_json::value::RawValue;
 

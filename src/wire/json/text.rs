@@ -1,34 +1,49 @@
 //! JSON strings: writing, reading, and finding where one ends.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use memchr::memchr2;
 
 /// Writes text as a JSON string, quotes included.
 pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
+    let mut out = Vec::with_capacity(text.len() + 2);
+    quote_into(&mut out, text);
+    // Text and ASCII escapes make text.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Appends text as a JSON string, quotes included.
+pub fn quote_into(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    escape_into(out, text);
+    out.push(b'"');
+}
+
+/// Appends text as the inside of a JSON string.
+pub fn escape_into(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
     let mut copied = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[copied..at]);
+    for (at, byte) in bytes.iter().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0..0x20 => b"",
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[copied..at]);
         copied = at + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            // Writing into a String cannot fail.
-            control => drop(write!(out, "\\u{control:04x}")),
+        if escape.is_empty() {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[high], HEX[low]]);
+        } else {
+            out.extend_from_slice(escape);
         }
     }
-    out.push_str(&text[copied..]);
-    out.push('"');
-    out
+    out.extend_from_slice(&bytes[copied..]);
 }
 
 /// [`quote`], or `null` when there is no text.
@@ -94,6 +109,29 @@ fn unescape(inner: &str) -> Option<Cow<'_, str>> {
     }
     out.push_str(rest);
     Some(Cow::Owned(out))
+}
+
+/// The text of a string token, with U+FFFD for every escape that is no character.
+pub(super) fn decode_lossy(raw: &str) -> String {
+    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    let mut rest = inner.unwrap_or(raw);
+    let mut out = String::with_capacity(rest.len());
+    while let Some(backslash) = rest.find('\\') {
+        let (plain, escape) = rest.split_at(backslash);
+        out.push_str(plain);
+        let (character, used) = decode_escape(escape.as_bytes()).unwrap_or_else(|| {
+            let length = if escape.as_bytes().get(1) == Some(&b'u') {
+                6
+            } else {
+                2
+            };
+            ('\u{fffd}', length)
+        });
+        out.push(character);
+        rest = escape.get(used..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The character of the escape that `text` starts with, and how many bytes it takes.

@@ -4,7 +4,12 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
+use std::sync::Arc;
+
+use super::json::Node;
+use super::{Decode, Encode, Profile, Reply};
 use crate::chat::Fault;
+use crate::chat::{Losses, Request};
 
 use super::fault;
 use super::json::{elements, is_blank, pick, unquote};
@@ -75,6 +80,28 @@ impl Codec for OpenAiChat {
 
     fn answer_model_path(&self, _shape: Shape) -> &'static [&'static str] {
         &["model"]
+    }
+
+    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
+        todo!()
+    }
+
+    fn encode_request(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+        _losses: &mut Losses,
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        todo!()
+    }
+
+    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
+        todo!()
+    }
+
+    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
+        todo!()
     }
 }
 

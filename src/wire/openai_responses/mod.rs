@@ -4,7 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 
+use std::sync::Arc;
+
+use super::json::Node;
+use super::{Decode, Encode, Profile, Reply};
 use crate::chat::{Fault, FaultKind};
+use crate::chat::{Losses, Request};
 
 use super::fault;
 use super::json::{is_blank, pick, quote, unquote};
@@ -107,6 +112,28 @@ impl Codec for OpenAiResponses {
             Shape::Whole => &["model"],
             Shape::Sse | Shape::JsonArray => &["response", "model"],
         }
+    }
+
+    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
+        todo!()
+    }
+
+    fn encode_request(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+        _losses: &mut Losses,
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        todo!()
+    }
+
+    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
+        todo!()
+    }
+
+    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
+        todo!()
     }
 }
 

@@ -1,0 +1,431 @@
+//! Reading a document that is known to be JSON, value by value, without building it.
+//!
+//! [`Node::parse`] checks the text once, strictly; after that a [`Node`] is a piece of text that is
+//! one value, and looking into it only skips. Numbers, key order and spelling stay what they were.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+use smallvec::SmallVec;
+
+use super::text::{decode_lossy, string_end};
+use super::{JsonError, shallow, unquote};
+use crate::chat::{Extra, Json};
+
+/// One JSON value inside a document that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node<'a>(&'a str);
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true`, `false`
+    Bool,
+    /// A number of any size.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl<'a> Node<'a> {
+    /// Checks that `text` is one JSON object, nested no deeper than `max_depth`.
+    pub fn parse(text: &'a [u8], max_depth: usize) -> Result<Self, JsonError> {
+        shallow(text, max_depth, |_| {})?;
+        let text = std::str::from_utf8(text).map_err(|error| JsonError::NotJson {
+            offset: error.valid_up_to(),
+            problem: "invalid UTF-8",
+        })?;
+        Ok(Self(text.trim_matches(is_space)))
+    }
+
+    /// A value that another check vouches for: a member of a checked document, text of our own.
+    pub fn trusted(text: &'a str) -> Self {
+        Self(text.trim_matches(is_space))
+    }
+
+    /// The value of any kind, if `text` is one.
+    pub fn parse_any(text: &'a str, max_depth: usize) -> Option<Self> {
+        // As the one member of an object, so that one checker serves for all kinds.
+        let wrapped = ["{\"v\":", text, "}"].concat();
+        let mut members = 0;
+        shallow(wrapped.as_bytes(), max_depth + 1, |_| members += 1).ok()?;
+        (members == 1).then(|| Self::trusted(text))
+    }
+
+    /// The text of the value.
+    pub const fn raw(self) -> &'a str {
+        self.0
+    }
+
+    /// The text of the value, to keep.
+    pub fn json(self) -> Json<'a> {
+        Json::trusted(self.0)
+    }
+
+    /// What it is.
+    pub fn kind(self) -> Kind {
+        match self.0.as_bytes().first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'-' | b'0'..=b'9') => Kind::Number,
+            _ => Kind::Null,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The text of a string. An escaped surrogate without its other half, which is JSON but no
+    /// character, is read as U+FFFD.
+    pub fn str(self) -> Option<Cow<'a, str>> {
+        let bytes = self.0.as_bytes();
+        if self.kind() != Kind::String {
+            return None;
+        }
+        Some(unquote(bytes).unwrap_or_else(|| Cow::Owned(decode_lossy(self.0))))
+    }
+
+    /// `true` or `false`.
+    pub fn bool(self) -> Option<bool> {
+        match self.0 {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A number that is whole and not negative; `3.0` is 3.
+    pub fn u64(self) -> Option<u64> {
+        self.0.parse().ok().or_else(|| {
+            let number = self.f64()?;
+            // Beyond 2⁵³ a float no longer says which whole number it is.
+            let is_exact = number.fract() == 0.0 && (0.0..9e15).contains(&number);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked above"
+            )]
+            is_exact.then_some(number as u64)
+        })
+    }
+
+    /// A whole number.
+    pub fn i64(self) -> Option<i64> {
+        self.0
+            .parse()
+            .ok()
+            .or_else(|| i64::try_from(self.u64()?).ok())
+    }
+
+    /// A number.
+    pub fn f64(self) -> Option<f64> {
+        (self.kind() == Kind::Number).then(|| self.0.parse().ok())?
+    }
+
+    /// The members of an object in order; of anything else, none.
+    pub fn members(self) -> Members<'a> {
+        Members(Walk::into(self, b'{'))
+    }
+
+    /// The elements of an array in order; of anything else, none.
+    pub fn items(self) -> Items<'a> {
+        Items(Walk::into(self, b'['))
+    }
+
+    /// A member of an object that is there and not `null`. Of a repeated key the last one counts.
+    pub fn get(self, key: &str) -> Option<Self> {
+        let mut found = None;
+        for (name, value) in self.members() {
+            if name == key {
+                found = Some(value);
+            }
+        }
+        found.filter(|value| !value.is_null())
+    }
+
+    /// The text of a string member.
+    pub fn get_str(self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key)?.str()
+    }
+
+    /// The object, to take members from.
+    pub fn object(self) -> Object<'a> {
+        Object::of(self)
+    }
+}
+
+/// The members of one object, to be taken one by one; what nobody takes is the rest.
+#[derive(Debug, Clone)]
+pub struct Object<'a> {
+    members: SmallVec<[(Cow<'a, str>, Node<'a>); 12]>,
+}
+
+impl<'a> Object<'a> {
+    /// The members of `node`; none if it is no object.
+    pub fn of(node: Node<'a>) -> Self {
+        Self {
+            members: node.members().collect(),
+        }
+    }
+
+    /// Takes a member out. `null` counts as not there. Of a repeated key the last one counts.
+    pub fn take(&mut self, key: &str) -> Option<Node<'a>> {
+        let mut found = None;
+        self.members.retain(|(name, value)| {
+            let is_it = name == key;
+            if is_it {
+                found = Some(*value);
+            }
+            !is_it
+        });
+        found.filter(|value| !value.is_null())
+    }
+
+    /// Takes a member that may be spelled in two ways (`maxTokens`, `max_tokens`).
+    pub fn take_either(&mut self, key: &str, other: &str) -> Option<Node<'a>> {
+        let (first, second) = (self.take(key), self.take(other));
+        first.or(second)
+    }
+
+    /// Takes the text of a string member. A member of another kind is taken and lost.
+    pub fn take_str(&mut self, key: &str) -> Option<Cow<'a, str>> {
+        self.take(key)?.str()
+    }
+
+    /// Takes a boolean member.
+    pub fn take_bool(&mut self, key: &str) -> Option<bool> {
+        self.take(key)?.bool()
+    }
+
+    /// Takes a whole number.
+    pub fn take_u64(&mut self, key: &str) -> Option<u64> {
+        self.take(key)?.u64()
+    }
+
+    /// Takes a member as it is written.
+    pub fn take_json(&mut self, key: &str) -> Option<Json<'a>> {
+        Some(self.take(key)?.json())
+    }
+
+    /// What nobody took, in order.
+    pub fn rest(self) -> Extra<'a> {
+        Extra(
+            self.members
+                .into_iter()
+                .map(|(key, value)| (key, value.json()))
+                .collect(),
+        )
+    }
+}
+
+/// See [`Node::members`].
+#[derive(Debug, Clone)]
+pub struct Members<'a>(Walk<'a>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.0.value()?;
+        self.0.expect(b':')?;
+        let value = self.0.value()?;
+        self.0.skip_comma();
+        let key = key.str()?;
+        Some((key, value))
+    }
+}
+
+/// See [`Node::items`].
+#[derive(Debug, Clone)]
+pub struct Items<'a>(Walk<'a>);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.0.value()?;
+        self.0.skip_comma();
+        Some(value)
+    }
+}
+
+/// Goes over what stands between the brackets of a container. Where the text turns out to be no
+/// JSON after all, it stops.
+#[derive(Debug, Clone)]
+struct Walk<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn into(node: Node<'a>, open: u8) -> Self {
+        let inner = match node.0.as_bytes() {
+            [first, .., _] if *first == open => &node.0[1..node.0.len() - 1],
+            _ => "",
+        };
+        Self { text: inner, at: 0 }
+    }
+
+    fn skip_space(&mut self) {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, wanted: u8) -> Option<()> {
+        self.skip_space();
+        (self.text.as_bytes().get(self.at) == Some(&wanted)).then(|| self.at += 1)
+    }
+
+    fn skip_comma(&mut self) {
+        // Nothing but the end may follow otherwise.
+        if self.expect(b',').is_none() {
+            self.skip_space();
+        }
+    }
+
+    fn value(&mut self) -> Option<Node<'a>> {
+        self.skip_space();
+        let start = self.at;
+        self.at = value_end(self.text.as_bytes(), start)?;
+        Some(Node(self.text.get(start..self.at)?))
+    }
+}
+
+/// Where the value ends that begins at `start`.
+fn value_end(text: &[u8], start: usize) -> Option<usize> {
+    match text.get(start)? {
+        b'"' => string_end(text, start + 1, &mut false),
+        b'{' | b'[' => container_end(text, start),
+        _ => Some(
+            text[start..]
+                .iter()
+                .position(|byte| {
+                    matches!(
+                        byte,
+                        b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\n' | b'\r'
+                    )
+                })
+                .map_or(text.len(), |length| start + length),
+        ),
+    }
+}
+
+fn container_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                // Keys and short strings first: a search has its price.
+                at = match memchr2(b'"', b'\\', &text[at + 1..]) {
+                    Some(end) if text[at + 1 + end] == b'"' => at + end + 2,
+                    _ => string_end(text, at + 1, &mut false)?,
+                };
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+const fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn values_are_read_where_they_stand() {
+        let text = br#" { "a" : [ 1 , "x,]" , {"b":null} ] , "n":-1.50, "s":"q\"\u0041", "t":true,"a2":{} } "#;
+        let node = Node::parse(text, 8).unwrap();
+        let items: Vec<&str> = node.get("a").unwrap().items().map(Node::raw).collect();
+        assert_eq!(items, ["1", "\"x,]\"", "{\"b\":null}"]);
+        assert_eq!(node.get("n").unwrap().raw(), "-1.50");
+        assert_eq!(node.get_str("s").as_deref(), Some("q\"A"));
+        assert_eq!(node.get("t").unwrap().bool(), Some(true));
+        assert_eq!(node.get("a2").unwrap().members().count(), 0);
+        assert_eq!(
+            node.get("a").unwrap().items().nth(2).unwrap().get("b"),
+            None
+        );
+        assert_eq!(node.get("nope"), None);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_the_rest() {
+        let node = Node::parse(br#"{"z":1,"model":"m","y":null,"z":2}"#, 8).unwrap();
+        let mut object = node.object();
+        assert_eq!(object.take_str("model").as_deref(), Some("m"));
+        let rest = object.clone().rest();
+        let keys: Vec<&str> = rest.0.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["z", "y", "z"]);
+        assert_eq!(object.take("z").unwrap().raw(), "2");
+        assert_eq!(object.take("y"), None);
+    }
+
+    #[test]
+    fn numbers() {
+        let number = |text| Node::trusted(text);
+        assert_eq!(number("3.0").u64(), Some(3));
+        assert_eq!(number("1e3").u64(), Some(1000));
+        assert_eq!(number("-3").u64(), None);
+        assert_eq!(number("-3").i64(), Some(-3));
+        assert_eq!(number("0.5").u64(), None);
+        assert_eq!(number("18446744073709551615").u64(), Some(u64::MAX));
+        assert_eq!(number("\"3\"").f64(), None);
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_a_replacement_character() {
+        assert_eq!(
+            Node::trusted(r#""a\ud83d\n\ude00b""#).str().as_deref(),
+            Some("a\u{fffd}\n\u{fffd}b")
+        );
+    }
+
+    #[test]
+    fn any_kind_can_be_checked() {
+        for text in ["1", "\"x\"", "[1]", "null", " {} "] {
+            assert_eq!(Node::parse_any(text, 4).unwrap().raw(), text.trim());
+        }
+        for text in ["", "1,\"b\":2", "{", "x", "1 2"] {
+            assert_eq!(Node::parse_any(text, 4), None, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the text is, looking into it ends and does not panic.
+        #[test]
+        fn garbage_is_harmless(text in r#"[\[\]{}",:\\a1 é]{0,40}"#) {
+            let node = Node::trusted(&text);
+            let mut count = 0;
+            for (_, value) in node.members() { count += value.items().count(); }
+            for item in node.items() { count += item.members().count(); }
+            prop_assert!(count <= text.len() * text.len() + 1);
+        }
+    }
+}

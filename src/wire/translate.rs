@@ -1,0 +1,217 @@
+//! One translation, put together: decode, fit, encode; and the answer's way back.
+//!
+//! The gateway and `ai-proxy translate` both come through here.
+
+use std::sync::Arc;
+
+use super::fit::{self, Restore};
+use super::json::{JsonError, Node};
+use super::sse::Event as SseEvent;
+use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
+use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss};
+
+/// How deep a request may nest at most; the gateway's own limit is usually lower.
+const DEPTH: usize = 512;
+
+/// A request to be translated.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The client's format.
+    pub format: Format,
+    /// The document.
+    pub body: &'a [u8],
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
+/// Who is to understand it.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The provider's format.
+    pub format: Format,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// What the model accepts.
+    pub profile: &'a Arc<Profile>,
+}
+
+/// A translated request.
+#[derive(Debug)]
+pub struct Translated {
+    /// The document for the provider.
+    pub body: Vec<u8>,
+    /// What could not be carried.
+    pub losses: Losses,
+    /// Undoes the translation in the answer.
+    pub restore: Restore,
+    /// What the answer's codecs must know; the gateway fills in its ids and the model's name.
+    pub reply: Reply,
+}
+
+/// Translates a request.
+pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Translated, Fault> {
+    let body = Node::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
+    let source = codec(from.format);
+    let mut request = source.decode_request(body)?;
+    request.model = to.model.into();
+    request.stream = from.stream;
+    let include_usage = request.include_usage;
+    let legacy_functions = request.legacy_functions;
+    let expose_reasoning = fit::exposes_reasoning(&request);
+    let mut losses = Losses::new(on_loss);
+    let restore = fit::fit(&mut request, to.format, to.profile, &mut losses)?;
+    let mut out = Vec::with_capacity(from.body.len() + from.body.len() / 8 + 256);
+    codec(to.format).encode_request(&request, to.profile, &mut losses, &mut out)?;
+    Ok(Translated {
+        body: out,
+        losses,
+        restore,
+        reply: Reply {
+            model: String::new(),
+            request_id: String::new(),
+            seed: String::new(),
+            now: 0,
+            include_usage,
+            legacy_functions,
+            expose_reasoning,
+            echo: source.echo(body),
+            profile: Arc::clone(to.profile),
+        },
+    })
+}
+
+/// What a piece of an answer amounts to.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Seen {
+    /// Something the client would miss.
+    pub content: bool,
+    /// The end.
+    pub ended: bool,
+    /// The provider's error in its place. It is not written: the caller decides.
+    pub fault: Option<Fault>,
+}
+
+/// Translates one answer.
+pub struct Answer {
+    decoder: Box<dyn Decode>,
+    restore: Restore,
+    encoder: Box<dyn Encode>,
+    losses: Losses,
+    over: bool,
+}
+
+/// The formats and framings of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The provider's format.
+    pub from: Format,
+    /// How its answer is framed.
+    pub framed: Shape,
+    /// The client's format.
+    pub to: Format,
+    /// How the client wants it.
+    pub wanted: Shape,
+}
+
+impl Answer {
+    /// An answer that goes `route`.
+    pub fn new(route: Route, restore: Restore, reply: &Arc<Reply>) -> Self {
+        Self {
+            decoder: codec(route.from).decoder(route.framed, reply),
+            restore,
+            encoder: codec(route.to).encoder(route.wanted, reply),
+            losses: Losses::new(OnLoss::Warn),
+            over: false,
+        }
+    }
+
+    /// Takes a raw SSE block, an element of Gemini's array or the whole document, and appends what it
+    /// is for the client.
+    pub fn push(&mut self, framed: Shape, piece: &[u8], out: &mut Vec<u8>) -> Seen {
+        let mut seen = Seen::default();
+        if self.over {
+            return seen;
+        }
+        match framed {
+            Shape::Sse => {
+                if let Some(event) = SseEvent::parse(piece) {
+                    self.with(&mut seen, out, |decoder, emit| {
+                        decoder.event(event.name, event.data.trim_ascii(), emit);
+                    });
+                }
+            }
+            Shape::Whole | Shape::JsonArray => self.with(&mut seen, out, |decoder, emit| {
+                decoder.event(None, piece.trim_ascii(), emit);
+            }),
+        }
+        seen
+    }
+
+    /// The provider has closed.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Seen {
+        let mut seen = Seen::default();
+        if !self.over {
+            self.with(&mut seen, out, |decoder, emit| decoder.end(emit));
+        }
+        seen
+    }
+
+    /// Ends the answer with an error, in the client's words.
+    pub fn fault(&mut self, fault: Fault, out: &mut Vec<u8>) {
+        self.over = true;
+        self.encoder
+            .event(Event::Fault(fault), &mut self.losses, out);
+    }
+
+    /// What of the answer could not be carried so far.
+    pub const fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    fn with(
+        &mut self,
+        seen: &mut Seen,
+        out: &mut Vec<u8>,
+        step: impl FnOnce(&mut dyn Decode, &mut dyn FnMut(Event<'_>)),
+    ) {
+        let (restore, encoder) = (&mut self.restore, &mut self.encoder);
+        let (losses, over) = (&mut self.losses, &mut self.over);
+        let mut write = |event: Event<'_>| {
+            if *over {
+                return;
+            }
+            match &event {
+                Event::Fault(fault) => {
+                    *over = true;
+                    seen.fault = Some(fault.clone());
+                    return;
+                }
+                Event::End => {
+                    *over = true;
+                    seen.content = true;
+                    seen.ended = true;
+                }
+                other => seen.content |= is_content(other),
+            }
+            encoder.event(event, losses, out);
+        };
+        step(&mut *self.decoder, &mut |event| {
+            restore.event(event, &mut write);
+        });
+    }
+}
+
+/// Whether the client would miss it: once it is sent, another credential cannot take over unseen.
+fn is_content(event: &Event<'_>) -> bool {
+    match event {
+        Event::Start(_) | Event::Usage(_) | Event::Close { .. } => false,
+        Event::Open { opening, .. } => {
+            matches!(opening, crate::chat::Opening::ToolCall { .. })
+        }
+        _ => true,
+    }
+}
+
+fn unreadable(error: &JsonError) -> Fault {
+    Fault::new(FaultKind::InvalidRequest, "invalid_json", error.to_string())
+}
