@@ -270,9 +270,10 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn into(node: Node<'a>, open: u8) -> Self {
         let inner = match node.0.as_bytes() {
-            [first, .., _] if *first == open => &node.0[1..node.0.len() - 1],
-            _ => "",
+            [first, .., _] if *first == open => node.0.get(1..node.0.len() - 1),
+            _ => None,
         };
+        let inner = inner.unwrap_or_default();
         Self { text: inner, at: 0 }
     }
 
