@@ -299,8 +299,10 @@ impl<'a> Walk<'a> {
     fn value(&mut self) -> Option<Node<'a>> {
         self.skip_space();
         let start = self.at;
-        self.at = value_end(self.text.as_bytes(), start)?;
-        Some(Node(self.text.get(start..self.at)?))
+        let end = value_end(self.text.as_bytes(), start)?;
+        // No value at all would be found again and again.
+        self.at = (end > start).then_some(end)?;
+        Some(Node(self.text.get(start..end)?))
     }
 }
 
