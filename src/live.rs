@@ -3,10 +3,14 @@
 //! A request takes one [`Live`] when it begins and keeps it to its end, whatever is reloaded
 //! meanwhile.
 
+mod profiles;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+
+pub use profiles::Profiles;
 
 use crate::account::book::Book;
 use crate::config::{ClientKey, Config};
@@ -20,6 +24,8 @@ pub struct Live {
     pub config: Config,
     /// Its routing table.
     pub router: Router,
+    /// What is known about models.
+    pub profiles: Profiles,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
 }
 
@@ -37,6 +43,7 @@ impl Live {
                 .iter()
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
+            profiles: Profiles::new(&config),
             config,
         }
     }

@@ -298,6 +298,12 @@ impl Route {
         }
     }
 
+    /// Whether one account alone may serve the request.
+    pub fn is_single(&self) -> bool {
+        let tiers = self.targets.iter().flat_map(|target| target.tiers.iter());
+        tiers.flat_map(|tier| tier.candidates()).nth(1).is_none()
+    }
+
     /// Whether a provider other than that of `account` is left that may know the model.
     pub fn has_other_provider(
         &self,

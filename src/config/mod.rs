@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, Glob};
+use crate::chat::OnLoss;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
 
@@ -74,6 +75,8 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// Whether an aliased answer names the model that the client asked for.
     pub rewrite_model: bool,
+    /// Translation between formats.
+    pub translation: Translation,
     /// What is logged.
     pub log: Log,
     /// SHA-256 of the file that it was read from; none when there was no file.
@@ -152,6 +155,30 @@ pub struct Streaming {
     /// Most bytes of an answer that wait for its first content, or, in an answer that is not
     /// streamed, for its end.
     pub hold_back: usize,
+}
+
+/// Translation between formats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Translation {
+    /// What is done about losses.
+    pub on_loss: OnLoss,
+    /// Whether streams end with a comment that lists what of the answer was lost.
+    pub loss_comments: bool,
+    /// Whether a request is tried once more without its reasoning state when a provider refuses that.
+    pub repair_retry: bool,
+    /// When a provider's rate limits are passed on.
+    pub rate_limit_headers: RateLimitHeaders,
+}
+
+/// When a provider's rate limits are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitHeaders {
+    /// When only one account can serve the request.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// What is logged.

@@ -10,14 +10,14 @@ use pingora_proxy::Session;
 use tokio::time::Instant;
 
 use super::body::{self, Rejection};
-use super::context::{Call, CallTarget, Context, Payload};
+use super::context::{Ask, Call, CallTarget, Context, Payload};
 use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
 use super::{Gateway, admission, affinity, asked, local, respond};
 use crate::account::pool::{Route, Seat, Tried};
-use crate::chat::{Fault, FaultKind};
+use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::wire::{Format, Shape, codec};
 
@@ -139,6 +139,8 @@ async fn model_call(
     };
     Ok(Call {
         format: Some(format),
+        ask: named.ask(uri.path()),
+        on_loss: on_loss(headers, config.translation.on_loss)?,
         shape: asked.shape,
         body: Payload::Read {
             bytes: asked.body,
@@ -148,6 +150,25 @@ async fn model_call(
         seat,
         ..untried(ctx, asked.target, route)
     })
+}
+
+/// What the client wants done about what cannot be translated.
+fn on_loss(headers: &HeaderMap, configured: OnLoss) -> Result<OnLoss, Fault> {
+    match headers
+        .get("x-aiproxy-on-loss")
+        .map(http::HeaderValue::as_bytes)
+    {
+        None => Ok(configured),
+        Some(b"warn") => Ok(OnLoss::Warn),
+        Some(b"reject") => Ok(OnLoss::Reject),
+        Some(b"quiet") => Ok(OnLoss::Quiet),
+        Some(_) => Err(Fault::new(
+            FaultKind::InvalidRequest,
+            "invalid_header",
+            "x-aiproxy-on-loss is warn, reject or quiet",
+        )
+        .with_param("x-aiproxy-on-loss")),
+    }
 }
 
 async fn pass_through(
@@ -194,6 +215,8 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
     let total = config.timeouts.total;
     Call {
         format: None,
+        ask: Ask::Other,
+        on_loss: OnLoss::Warn,
         shape: Shape::Whole,
         method: http::Method::POST,
         target,
@@ -211,6 +234,8 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         stale: 0,
         last: None,
         unknown_model: None,
+        carries_state: None,
+        without_state: false,
         gate: Arc::new(Gate::new(Instant::now(), ctx.started + total)),
     }
 }

@@ -24,6 +24,7 @@ mod attempt;
 mod body;
 mod context;
 mod downstream;
+mod foreign;
 mod gate;
 mod headers;
 mod hint;
@@ -66,6 +67,7 @@ impl ProxyHttp for Gateway {
             call: None,
             attempt: None,
             fault: None,
+            local: None,
             status: None,
         }
     }

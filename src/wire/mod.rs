@@ -8,11 +8,14 @@
 
 pub mod carrier;
 mod claude;
+pub mod cleanse;
+pub mod count;
 mod event;
 pub mod fault;
 pub mod fit;
 mod gemini;
 pub mod json;
+pub mod limits;
 mod openai;
 mod openai_chat;
 mod openai_responses;
@@ -129,6 +132,16 @@ pub trait Codec: Sync {
         losses: &mut Losses,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault>;
+
+    /// Headers that an encoded request needs besides those of every provider. `None`: the question for
+    /// its number of tokens.
+    fn request_headers(
+        &self,
+        _request: Option<&Request<'_>>,
+        _profile: &Profile,
+    ) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// What of a request this format's answers repeat.
     fn echo(&self, _body: Node<'_>) -> Extra<'static> {

@@ -37,6 +37,7 @@ mod support;
 mod support_test;
 mod timeouts;
 mod traffic;
+mod translation;
 mod unreachable;
 mod upgrade;
 mod upstream_tls;

@@ -5,7 +5,7 @@ use crate::chat::Event;
 /// Undoes in an answer what [`fit`](super::fit) did to the request: names of tools, free-form tools
 /// that became functions, the tool that stands for a JSON answer, stop sequences that the target does
 /// not know.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Restore {}
 
 impl Restore {
