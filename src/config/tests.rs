@@ -207,7 +207,7 @@ fn every_error_is_reported_with_its_path() {
              - {preset: anthropic}\n- {base-url: 'ftp://x', weight: 0, prefix: /, proxy-url: 'ftp://p'}\n\
              - {base-url: 'https://x', weight: 1001, timeouts: {idle: 0}, models: [{alias: a}, {id: a, name: b}, '']}",
             &[
-                "openai-compatibility[0].base-url: is required, because the entry has no preset",
+                "openai-compatibility[0].base-url: is required, because there is no preset that knows it",
                 "openai-compatibility[1].preset: no preset has this name; did you mean `deepseek`?",
                 "openai-compatibility[2].preset: `anthropic` does not speak an OpenAI format; it has a list of its own",
                 "openai-compatibility[3].base-url: must start with http:// or https://",
@@ -315,7 +315,7 @@ fn errors_of_form_and_of_meaning_come_together() {
             "prot: unknown key; did you mean `port`?",
             "port: must be a whole number from 0 to 65535, not text",
             "openai-compatibility[0].base-url: must be text, not a number; put it in quotes",
-            "openai-compatibility[1].base-url: is required, because the entry has no preset",
+            "openai-compatibility[1].base-url: is required, because there is no preset that knows it",
             "host: must be an IP address or localhost",
         ]
     );
