@@ -250,7 +250,9 @@ async fn what_only_one_format_has_is_not_asked_of_another() {
     for other in Ask::IN_BODY {
         let mut client = bench.client().await;
         let path = format!("/v1beta/models/{}:embedContent", other.model());
-        let request = client.request("POST", &path).key(Ask::Gemini.key(CLIENT_KEY));
+        let request = client
+            .request("POST", &path)
+            .key(Ask::Gemini.key(CLIENT_KEY));
         let response = request.body("{}").send().await;
         Ask::Gemini.assert_error(&response, 501, "format_not_supported");
         assert_eq!(response.header("connection"), Some("close"));
