@@ -35,7 +35,7 @@ pub use openai_responses::OpenAiResponses;
 pub use crate::chat::Format;
 pub use profile::{
     ChatProfile, ClaudeProfile, EmitReasoning, GeminiProfile, Profile, ReasoningField,
-    ResponsesProfile, StateInToolId, ThinkingTypes, TrailingAssistant,
+    ResponsesProfile, Setting, StateInToolId, ThinkingTypes, TrailingAssistant,
 };
 pub use reply::Reply;
 
