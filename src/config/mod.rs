@@ -15,6 +15,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
+use crate::wire::Setting;
 
 mod environment;
 mod error;
@@ -168,6 +169,19 @@ pub struct Translation {
     pub repair_retry: bool,
     /// When a provider's rate limits are passed on.
     pub rate_limit_headers: RateLimitHeaders,
+    /// Overrides of what is known about models; later ones win.
+    pub profiles: Vec<ProfileRule>,
+}
+
+/// What is known about some models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileRule {
+    /// A provider or the name of an account; `None`: all.
+    pub provider: Option<Box<str>>,
+    /// The provider's names of the models; `None`: all.
+    pub model: Option<Glob>,
+    /// Keys and values that [`Profile::set`](crate::wire::Profile::set) accepts.
+    pub settings: Vec<(Box<str>, Setting)>,
 }
 
 /// When a provider's rate limits are passed on.

@@ -271,10 +271,24 @@ fn every_error_is_reported_with_its_path() {
             "upstream-ca: /none.pem",
             &["upstream-ca: cannot be read: entity not found"],
         ),
+        // What is known about models.
+        (
+            "translation: {on-loss: reject, a.auto-cach: 1, on-los: warn}\n\
+             profiles: [{provider: nobody, g.schema: xml}, {model: '[', c.efforts: [low, huge]}, {a.sampling: {}}]",
+            &[
+                "translation.a.auto-cach: unknown key; did you mean `a.auto-cache`?",
+                "translation.on-los: unknown key; did you mean `on-loss`?",
+                "profiles[0].provider: no provider or entry has this name",
+                "profiles[0].g.schema: takes `openapi` or `json_schema`",
+                "profiles[1].c.efforts: takes a list of efforts (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`)",
+                "profiles[1].model: '[' has a '[' that is not closed or has nothing in it",
+                "profiles[2].a.sampling: must be true, false, a number, a word or a list of words",
+            ],
+        ),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
-             translation: {on-loss: reject}\nprofiles: [a]\npayload: {override: [{}]}\nprices: [a]\n\
+             translation: {media-fetch: on, n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
@@ -285,8 +299,8 @@ fn every_error_is_reported_with_its_path() {
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
-                "translation: not available in this version",
-                "profiles: not available in this version",
+                "translation.media-fetch: not available in this version",
+                "translation.n-fanout: not available in this version",
                 "payload.override: not available in this version",
                 "prices: not available in this version",
                 "database-url: not available in this version",

@@ -129,6 +129,7 @@ pub(in crate::config) enum CloakMode {
 }
 
 /// Anything: its shape comes with the feature, and nothing of it is kept.
+#[derive(PartialEq, Eq)]
 pub(in crate::config) struct Unread;
 
 impl<'de> Deserialize<'de> for Unread {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Unread;
+
 /// Translation between formats.
 #[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
@@ -91,11 +93,8 @@ pub(in crate::config) struct ProfileItem {
 }
 
 /// The value of a profile key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "must be true, false, a number, a word or a list of words"
-)]
+#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub(in crate::config) enum Known {
     /// Yes or no.
     Bool(bool),
@@ -105,4 +104,7 @@ pub(in crate::config) enum Known {
     Text(String),
     /// Several words.
     List(Vec<String>),
+    /// Something that no key takes.
+    #[schemars(skip)]
+    Other(Unread),
 }

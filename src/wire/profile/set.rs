@@ -38,7 +38,7 @@ impl Profile {
             Some(("g.", key)) => self.set_gemini(key, value),
             _ => None,
         };
-        done.ok_or_else(|| format!("'{key}' takes {accepted}"))
+        done.ok_or_else(|| format!("takes {accepted}"))
     }
 
     fn set_claude(&mut self, key: &str, value: &Setting) -> Option<()> {
@@ -261,7 +261,7 @@ mod tests {
     fn a_wrong_value_is_told_what_is_accepted() {
         let mut profile = Profile::default();
         let error = profile.set("a.sampling", &Setting::Bool(true)).unwrap_err();
-        assert_eq!(error, "'a.sampling' takes `allow` or `forbid`");
+        assert_eq!(error, "takes `allow` or `forbid`");
         let error = profile
             .set("c.efforts", &words(&["low", "huge"]))
             .unwrap_err();
