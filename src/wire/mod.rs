@@ -28,7 +28,7 @@ pub mod translate;
 pub(crate) mod fixtures;
 
 pub use claude::Claude;
-pub use gemini::Gemini;
+pub use gemini::{Gemini, envelope};
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 
