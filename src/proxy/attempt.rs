@@ -79,7 +79,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let account = &choice.account;
     let foreign = call
         .format
-        .filter(|format| !account.formats.contains(format))
+        .filter(|format| account.preset.envelope || !account.formats.contains(format))
         .filter(|_| call.ask != Ask::Other);
     let aliased = *choice.model != *call.model;
     let mut attempt = Attempt {

@@ -94,12 +94,24 @@ pub(super) fn prepare(
         model,
         profile,
     };
-    let path = path(to, call.ask, model, streamed).ok_or_else(unnameable)?;
+    let envelope = account.preset.envelope.then(|| Envelope {
+        model,
+        project: account.project.as_deref(),
+        request_id: terms.request_id,
+    });
+    let path = match envelope {
+        Some(_) => Some(envelope_path(call.ask, streamed).to_owned()),
+        None => path(to, call.ask, model, streamed),
+    };
+    let path = path.ok_or_else(unnameable)?;
     if call.ask == Ask::Count {
         return Ok(match translate::count(source, target)? {
             Question::Estimate(tokens) => Step::Local(crate::wire::count::write(format, tokens)),
             Question::Ask { body, losses } => Step::Send(Box::new(Prepared {
-                body,
+                body: match envelope {
+                    Some(_) => crate::wire::envelope::count_envelope(&body),
+                    None => body,
+                },
                 target: path,
                 headers: codec(to).request_headers(None, profile),
                 losses,
@@ -124,7 +136,10 @@ pub(super) fn prepare(
         ..translated.reply
     };
     Ok(Step::Send(Box::new(Prepared {
-        body: translated.body,
+        body: match envelope {
+            Some(envelope) => envelope.around(&translated.body),
+            None => translated.body,
+        },
         target: path,
         headers: translated.headers,
         losses: translated.losses,
@@ -156,6 +171,28 @@ fn path(format: Format, ask: Ask, model: &str, streamed: bool) -> Option<String>
             paths::gemini_path("v1beta", model, action)? + query
         }
     })
+}
+
+/// Google's Code Assist API: Gemini's bodies with the model beside them.
+#[derive(Clone, Copy)]
+struct Envelope<'a> {
+    model: &'a str,
+    project: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl Envelope<'_> {
+    fn around(self, body: &[u8]) -> Vec<u8> {
+        crate::wire::envelope::envelope(body, self.model, self.project, self.request_id)
+    }
+}
+
+fn envelope_path(ask: Ask, streamed: bool) -> &'static str {
+    match (ask, streamed) {
+        (Ask::Count, _) => "/v1internal:countTokens",
+        (_, true) => "/v1internal:streamGenerateContent?alt=sse",
+        (_, false) => "/v1internal:generateContent",
+    }
 }
 
 fn unnameable() -> Fault {
