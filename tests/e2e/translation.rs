@@ -329,3 +329,151 @@ async fn a_provider_that_answers_in_the_other_mode_is_understood() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_code_assist_envelope_is_put_on_and_taken_off() {
+    let path = "tests/fixtures/gemini/streams/auth-code-assist-envelope.sse";
+    let stream = std::fs::read(path).unwrap();
+    let whole = json!({"response": Dialect::Gemini.document("fine"), "traceId": "t"});
+    let replies = [Reply::sse([stream]), Reply::json(200, whole)];
+    let provider = Upstream::script(replies).exhausted_is_failure().await;
+    let gateway = Gateway::start(&format!(
+        "api-keys: [{CLIENT_KEY}]\ngemini-api-key: [{{preset: antigravity, project: p-1, \
+         api-key: {UPSTREAM_KEY_A}, base-url: '{}', models: [{{id: gemini-3-pro, alias: {MODEL}}}]}}]\n",
+        provider.url()
+    ))
+    .await;
+    let mut connection = Client::connect(gateway.addr()).await;
+    let request = Dialect::Claude.request(&mut connection, MODEL, Mode::Stream);
+    let response = request.send().await;
+    let text = response.text();
+    assert_eq!(response.status, 200, "{response:?}");
+    assert!(
+        text.contains("\"tool_use\"") && text.contains("message_stop"),
+        "{text}"
+    );
+    let request = Dialect::Gemini.request(&mut connection, MODEL, Mode::Whole);
+    let response = request.send().await;
+    assert_eq!(
+        said(Dialect::Gemini, Mode::Whole, &response),
+        "fine",
+        "{response:?}"
+    );
+    let requests = provider.requests();
+    let targets: Vec<&str> = requests.iter().map(|one| &*one.target).collect();
+    let wanted = [
+        "/v1internal:streamGenerateContent?alt=sse",
+        "/v1internal:generateContent",
+    ];
+    assert_eq!(targets, wanted);
+    for request in &requests {
+        let body = request.json();
+        assert_eq!(body["model"], "gemini-3-pro");
+        assert_eq!(body["project"], "p-1");
+        assert_eq!(body["request"]["contents"][0]["parts"][0]["text"], "hi");
+        assert_eq!(
+            request.header("authorization"),
+            Some(&*format!("Bearer {UPSTREAM_KEY_A}"))
+        );
+    }
+}
+
+/// A conversation in which a Claude client sends back reasoning that came from another model.
+fn with_carrier(signature: &str) -> Value {
+    json!({
+        "model": MODEL, "max_tokens": 4096,
+        "thinking": {"type": "enabled", "budget_tokens": 2048},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": signature},
+                {"type": "text", "text": "hello"},
+            ]},
+            {"role": "user", "content": "go on"},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn foreign_reasoning_state_never_reaches_a_provider_of_the_clients_own_format() {
+    let upstream = Dialect::Claude;
+    let provider = Upstream::always(upstream.answer(Mode::Whole)).await;
+    let gateway = gateway(upstream, &provider.url(), "").await;
+    let mut connection = Client::connect(gateway.addr()).await;
+    for signature in [
+        "aip1.g.ts.gemini-3.YWJj",
+        "EqQBnative",
+        "aip1.a.sig.claude-sonnet-4-5.bmF0aXZl",
+    ] {
+        let request = connection
+            .request("POST", "/v1/messages")
+            .key(upstream.key());
+        let response = request.json(&with_carrier(signature)).send().await;
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+    let [foreign, native, ours] = &provider.requests()[..] else {
+        panic!("three requests");
+    };
+    let content = |request: &crate::support::upstream::Request| {
+        request.json()["messages"][1]["content"].clone()
+    };
+    assert_eq!(content(foreign), json!([{"type": "text", "text": "hello"}]));
+    assert_eq!(content(native)[0]["signature"], "EqQBnative");
+    assert_eq!(content(ours)[0]["signature"], "native");
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_left_out_and_the_request_sent_again() {
+    for (client, upstream) in [
+        (Dialect::Claude, Dialect::Claude),
+        (Dialect::Chat, Dialect::Claude),
+    ] {
+        let message = "messages.1.content.0: Invalid `signature` in `thinking` block";
+        let refusal = upstream.refusal(400, "invalid_request_error", message);
+        let replies = [refusal, upstream.answer(Mode::Whole)];
+        let provider = Upstream::script(replies).exhausted_is_failure().await;
+        let gateway = gateway(upstream, &provider.url(), "").await;
+        let mut connection = Client::connect(gateway.addr()).await;
+        let path = client.path(MODEL, Mode::Whole);
+        let body = match client {
+            Dialect::Claude => with_carrier("EqQBstale"),
+            _ => client.body(MODEL, Mode::Whole),
+        };
+        let request = connection.request("POST", &path).key(client.key());
+        let response = request.json(&body).send().await;
+        assert_eq!(response.status, 200, "{response:?}");
+        let requests = provider.requests();
+        assert_eq!(requests.len(), 2);
+        assert!(
+            !requests[1].json().to_string().contains("EqQBstale"),
+            "{:?}",
+            requests[1]
+        );
+    }
+}
+
+#[tokio::test]
+async fn rate_limits_are_told_in_the_clients_words_when_there_is_one_account() {
+    let upstream = Dialect::Claude;
+    let answer = upstream
+        .answer(Mode::Whole)
+        .header("anthropic-ratelimit-requests-limit", "50")
+        .header("anthropic-organization-id", "org");
+    let provider = Upstream::always(answer).await;
+    for (settings, shown) in [
+        ("", true),
+        ("translation: {rate-limit-headers: off}", false),
+    ] {
+        let gateway = gateway(upstream, &provider.url(), settings).await;
+        let mut connection = Client::connect(gateway.addr()).await;
+        for (client, name) in [
+            (Dialect::Chat, "x-ratelimit-limit-requests"),
+            (Dialect::Claude, "anthropic-ratelimit-requests-limit"),
+        ] {
+            let request = client.request(&mut connection, MODEL, Mode::Whole);
+            let response = request.send().await;
+            assert_eq!(response.header(name), shown.then_some("50"), "{response:?}");
+            assert_eq!(response.header("anthropic-organization-id"), None);
+        }
+    }
+}
