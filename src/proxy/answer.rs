@@ -9,7 +9,7 @@ use pingora_http::ResponseHeader;
 use super::context::{Ask, Context};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, outcome, respond};
+use super::{foreign, hint, outcome, respond, stored};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
@@ -116,7 +116,10 @@ fn is_repairable(outcome: &Outcome, ctx: &Context) -> Result<bool> {
 
 /// The relay let `data` through.
 fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
-    if data.is_some_and(|data| !data.is_empty()) {
+    if let Some(data) = data.filter(|data| !data.is_empty()) {
+        if ctx.call()?.gate.is_undecided() || !ctx.call()?.gate.has_begun() {
+            stored::remember(ctx, data);
+        }
         ctx.attempt_mut()?.prove();
         ctx.call()?.gate.set_undecided(false);
     }

@@ -15,7 +15,7 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, respond};
+use super::{Gateway, admission, affinity, asked, local, respond, stored};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
@@ -133,6 +133,10 @@ async fn model_call(
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
         return Err(model_not_found(&asked.model).into());
     };
+    let route = match format {
+        Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,
+        _ => route,
+    };
     let seat = match config.session_affinity {
         true => affinity::seat(headers, &asked.body),
         false => Seat::Turn(affinity::hash(&*asked.model)),
@@ -177,15 +181,17 @@ async fn pass_through(
     provider: Option<&str>,
     uri: &http::Uri,
 ) -> Result<Call, Rejection> {
-    let Some(provider) = provider else {
-        return Err(unknown_path(uri.path()).into());
-    };
-    admission::may_pass_through(ctx.client.as_deref())?;
     if paths::leads_elsewhere(uri.path()) {
         return Err(unknown_path(uri.path()).into());
     }
-    let Some(route) = ctx.live.router.of_provider(provider) else {
-        return Err(model_not_found("").into());
+    let route = match (provider, stored::route(ctx, uri.path())) {
+        (None, Some(route)) => route?,
+        (None, None) => return Err(unknown_path(uri.path()).into()),
+        (Some(provider), _) => {
+            admission::may_pass_through(ctx.client.as_deref())?;
+            let route = ctx.live.router.of_provider(provider);
+            route.ok_or_else(|| model_not_found(""))?
+        }
     };
     let length = body::announced(&session.req_header().headers);
     let small = length.is_some_and(|length| length <= READ_AHEAD);

@@ -36,6 +36,7 @@ mod paths;
 mod relay;
 mod respond;
 mod search;
+mod stored;
 mod tell;
 mod verdict;
 

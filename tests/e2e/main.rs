@@ -32,6 +32,7 @@ mod reload;
 mod retries;
 mod routing;
 mod shares;
+mod stored;
 mod streams;
 mod support;
 mod support_test;
