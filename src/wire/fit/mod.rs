@@ -2,6 +2,7 @@
 //! moved, clamped, dropped with a note, or refused. After it an encoder only writes what is left.
 
 mod restore;
+mod talk;
 
 pub use restore::Restore;
 
@@ -16,7 +17,7 @@ pub fn fit(
     profile: &Profile,
     losses: &mut Losses,
 ) -> Result<Restore, Fault> {
-    let _ = (request, target, profile, losses);
+    talk::fit(request, target, profile, losses)?;
     Ok(Restore::default())
 }
 
