@@ -8,6 +8,7 @@
 
 pub mod carrier;
 mod claude;
+pub mod cleanse;
 mod event;
 pub mod fault;
 pub mod fit;

@@ -5,6 +5,7 @@ mod restore;
 mod talk;
 
 pub use restore::Restore;
+pub(super) use talk::{SENTINEL, signed_text};
 
 use super::{Format, Profile};
 use crate::chat::{Fault, Losses, Request};

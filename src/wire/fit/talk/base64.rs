@@ -47,7 +47,7 @@ fn standard(text: &str) -> String {
         char if char.is_ascii_whitespace() => None,
         char => Some(char),
     }));
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out

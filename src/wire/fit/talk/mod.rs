@@ -18,6 +18,9 @@ mod roles;
 mod state;
 mod thought;
 
+pub(in crate::wire) use state::signed_text;
+pub(in crate::wire) use thought::SENTINEL;
+
 use crate::chat::{Change, Content, Fault, Format, Losses, Place, Request, Role, Turn};
 use crate::wire::Profile;
 
@@ -46,6 +49,8 @@ pub(super) fn fit(
     media::fit(request, target, profile, losses)?;
     instructions::place(request, target, profile, losses)?;
     empties::drop_parts(request, target);
+    request.turns = pairing::joined(std::mem::take(&mut request.turns), target);
+    thought::drop_last(request, target);
     pairing::pair(request, target, losses);
     ids::fit(request, target);
     results::fit(request, target, profile, losses);

@@ -20,9 +20,7 @@ pub(super) fn pair(request: &mut Request<'_>, target: Format, losses: &mut Losse
         out: Vec::with_capacity(request.turns.len()),
         losses,
     };
-    let joins_all = matches!(target, Format::Claude | Format::Gemini);
-    let turns = joined(std::mem::take(&mut request.turns), joins_all);
-    let mut turns = turns.into_iter().peekable();
+    let mut turns = std::mem::take(&mut request.turns).into_iter().peekable();
     let mut between = Vec::new();
     while let Some(turn) = turns.next_if(|turn| turn.role != Role::Assistant) {
         between.push(turn);
@@ -38,8 +36,9 @@ pub(super) fn pair(request: &mut Request<'_>, target: Format, losses: &mut Losse
     request.turns = pairing.out;
 }
 
-/// Neighbouring turns of the model as one, where they have calls or `all`.
-fn joined(turns: Vec<Turn<'_>>, all: bool) -> Vec<Turn<'_>> {
+/// Neighbouring turns of the model as one, where they have calls or must take turns with the user.
+pub(super) fn joined(turns: Vec<Turn<'_>>, target: Format) -> Vec<Turn<'_>> {
+    let all = matches!(target, Format::Claude | Format::Gemini);
     let mut out: Vec<Turn<'_>> = Vec::with_capacity(turns.len());
     // Whether the last turn has calls: asked once per turn, not once per join.
     let mut calls = false;

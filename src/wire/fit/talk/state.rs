@@ -260,7 +260,7 @@ fn part_of(opaque: Opaque<'_>, at: crate::chat::Place) -> Part<'_> {
 /// A signature for clients that may change the text has the text with it: `{"t":…,"s":…}`.
 fn exact_text(reasoned: &mut Reasoned<'_>) {
     for opaque in &mut reasoned.opaque {
-        if opaque.kind != OpaqueKind::Signature || !opaque.data.starts_with('{') {
+        if opaque.kind != OpaqueKind::Signature {
             continue;
         }
         let Some((text, signature)) = signed_text(&opaque.data) else {
@@ -275,7 +275,11 @@ fn exact_text(reasoned: &mut Reasoned<'_>) {
     reasoned.opaque.retain(|one| !one.data.is_empty());
 }
 
-fn signed_text(data: &str) -> Option<(String, String)> {
+/// The text and the signature of `{"t":…,"s":…}`.
+pub(in crate::wire) fn signed_text(data: &str) -> Option<(String, String)> {
+    if !data.starts_with('{') {
+        return None;
+    }
     let node = Node::parse(data.as_bytes(), 2).ok()?;
     let text = node.get_str("t")?.into_owned();
     Some((text, node.get_str("s")?.into_owned()))

@@ -9,7 +9,7 @@ use crate::chat::{
 use crate::wire::Profile;
 
 /// What Gemini takes in place of a signature that is lost.
-pub(super) const SENTINEL: &str = "skip_thought_signature_validator";
+pub(in crate::wire) const SENTINEL: &str = "skip_thought_signature_validator";
 
 /// Claude with a thinking budget wants the last turn's calls to have thinking before them. Where it is
 /// lost, this one answer is made without.
@@ -64,4 +64,21 @@ pub(super) fn sign_calls(request: &mut Request<'_>, profile: &Profile) {
             });
         }
     }
+}
+
+/// Reasoning that nothing follows is refused by Anthropic and OpenAI Responses, and OpenAI Chat has no
+/// place for it.
+pub(super) fn drop_last(request: &mut Request<'_>, target: Format) {
+    if target == Format::Gemini {
+        return;
+    }
+    let is_reasoning = |part: &Part<'_>| matches!(part.content, Content::Reasoning(_));
+    request.turns.retain_mut(|turn| {
+        let rest = turn.parts.iter().rposition(|part| !is_reasoning(part));
+        let length = rest.map_or(0, |index| index + 1);
+        if length == 0 || target != Format::OpenAiChat {
+            turn.parts.truncate(length);
+        }
+        length > 0
+    });
 }
