@@ -96,7 +96,9 @@ impl<'a> Pairing<'a, '_> {
         match between.first_mut() {
             Some(next) if next.role == Role::User => {
                 let own = std::mem::replace(&mut next.parts, results);
-                next.parts.extend(own);
+                // A user who only hands over results says nothing.
+                let says = |part: &Part<'_>| part.as_text() != Some("") || part.signature.is_some();
+                next.parts.extend(own.into_iter().filter(says));
             }
             _ if results.is_empty() => {}
             _ => self.out.push(Turn::new(Role::User, results).at(at)),

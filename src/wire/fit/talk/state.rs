@@ -20,17 +20,17 @@ pub(super) fn keep_native<'a>(
     losses: &mut Losses,
 ) -> Result<(), Fault> {
     let open_loop = open_loop(&request.turns);
+    let mut seen = HashMap::new();
     for (index, turn) in request.turns.iter_mut().enumerate() {
         let parts = std::mem::take(&mut turn.parts);
+        if target == Format::Gemini {
+            reserve(&parts, &mut seen);
+        }
         let mut step = Step {
             target,
             profile,
             in_loop: index >= open_loop,
-            seen: if target == Format::Gemini {
-                on_calls(&parts)
-            } else {
-                HashMap::new()
-            },
+            seen: &mut seen,
             waiting: None,
             out: Vec::with_capacity(parts.len()),
         };
@@ -81,13 +81,14 @@ fn open_loop(turns: &[Turn<'_>]) -> usize {
     turns.iter().rposition(speaks).map_or(0, |index| index + 1)
 }
 
-/// The signatures that stand on calls: there they must be, and only once.
-fn on_calls(parts: &[Part<'_>]) -> HashMap<String, bool> {
+/// Keeps the signatures of calls for them: there they must be.
+fn reserve(parts: &[Part<'_>], seen: &mut HashMap<String, bool>) {
     let is_call = |part: &&Part<'_>| matches!(part.content, Content::ToolCall(_));
-    let calls = parts.iter().filter(is_call);
-    calls
-        .filter_map(|part| Some((part.signature.as_ref()?.data.as_ref().to_owned(), false)))
-        .collect()
+    for part in parts.iter().filter(is_call) {
+        if let Some(signature) = &part.signature {
+            seen.entry(signature.data.as_ref().to_owned()).or_default();
+        }
+    }
 }
 
 /// One turn on its way.
@@ -95,8 +96,8 @@ struct Step<'a, 'p> {
     target: Format,
     profile: &'p Profile,
     in_loop: bool,
-    /// The state of this turn, and whether it has found its place: it goes back once.
-    seen: HashMap<String, bool>,
+    /// The state so far, and whether it has found its place: it goes back once.
+    seen: &'p mut HashMap<String, bool>,
     /// A signature without a text, for the part that follows.
     waiting: Option<Opaque<'a>>,
     out: Vec<Part<'a>>,
@@ -110,7 +111,7 @@ impl<'a> Step<'a, '_> {
                 self.lost(at, losses)?;
             } else if self.target == Format::Gemini {
                 let is_call = matches!(part.content, Content::ToolCall(_));
-                if is_first(&mut self.seen, &signature, is_call) {
+                if is_first(self.seen, &signature, is_call) {
                     part.signature = Some(signature);
                 }
             } else if self.target != Format::OpenAiChat {
@@ -142,7 +143,7 @@ impl<'a> Step<'a, '_> {
                     exact_text(reasoned);
                 }
                 is_lost &= reasoned.opaque.is_empty();
-                let seen = &mut self.seen;
+                let seen = &mut *self.seen;
                 reasoned.opaque.retain(|one| is_first(seen, one, false));
                 if reasoned.opaque.is_empty() {
                     reasoned.texts.clear();
