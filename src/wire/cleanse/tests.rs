@@ -21,8 +21,9 @@ fn carried(origin: Format, kind: OpaqueKind, family: &str, data: &'static str) -
 
 fn cleansed(format: Format, body: &str) -> Option<String> {
     let out = cleanse(format, body.as_bytes(), "m");
-    if out.is_some() {
+    if let Some(clean) = &out {
         assert!(holds_foreign_state(format, body.as_bytes()), "{body}");
+        assert_eq!(cleanse(format, clean, "m"), None, "once is enough");
     }
     out.map(|bytes| String::from_utf8(bytes).unwrap())
 }

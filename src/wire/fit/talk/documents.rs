@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::base64;
-use super::media::{Where, foreign_file, is_openai, not_fetched, refused};
+use super::media::{Where, foreign_file, is_openai, kind, not_fetched, refused};
 use crate::chat::{Content, Document, Fault, Format, Losses, Part, Source, Text};
 
 /// Fits a document and appends what becomes of it.
@@ -49,7 +49,10 @@ pub(super) fn fit<'a>(
         (Source::Bytes { mime, .. }, Format::Claude) if mime != "application/pdf" => {
             return Err(refused(
                 at,
-                format!("is of type '{mime}'; the provider takes application/pdf and text"),
+                format!(
+                    "is of {}; the provider takes application/pdf and text",
+                    kind(mime)
+                ),
             ));
         }
         (Source::Url { .. }, Format::OpenAiChat) => return Err(not_fetched(at)),

@@ -114,11 +114,11 @@ impl Where<'_> {
                 if is_known {
                     return Ok(());
                 }
-                let mime = mime.clone();
                 Err(refused(
                     at,
                     format!(
-                        "is of type '{mime}'; the provider takes image/jpeg, image/png, image/gif and image/webp"
+                        "is of {}; the provider takes image/jpeg, image/png, image/gif and image/webp",
+                        kind(mime)
                     ),
                 ))
             }
@@ -159,7 +159,10 @@ impl Where<'_> {
                 "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/mp3" | "audio/mpeg" => Ok(()),
                 other => Err(refused(
                     at,
-                    format!("is of type '{other}'; the provider takes audio/wav and audio/mp3"),
+                    format!(
+                        "is of {}; the provider takes audio/wav and audio/mp3",
+                        kind(other)
+                    ),
                 )),
             },
             (Source::Url { .. }, _) => Err(not_fetched(at)),
@@ -179,6 +182,15 @@ impl Where<'_> {
 /// OpenAI's two formats share their files.
 pub(super) const fn is_openai(origin: Format) -> bool {
     matches!(origin, Format::OpenAiChat | Format::OpenAiResponses)
+}
+
+/// A MIME type in a sentence.
+pub(super) fn kind(mime: &str) -> String {
+    if mime.is_empty() {
+        "an unknown type".to_owned()
+    } else {
+        format!("type '{mime}'")
+    }
 }
 
 pub(super) fn refused(at: Place, why: impl std::fmt::Display) -> Fault {

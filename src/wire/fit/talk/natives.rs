@@ -1,6 +1,6 @@
 //! Parts that only one format has.
 
-use crate::chat::{Content, Fault, Format, Losses, Native, Part, Place, Request};
+use crate::chat::{Change, Content, Fault, Format, Losses, Native, Part, Place, Request, Text};
 use crate::wire::json::Node;
 
 /// Drops what only another format understands, or refuses the request where its sense would go with
@@ -17,7 +17,8 @@ pub(super) fn drop_foreign(
         for mut part in parts {
             if let Content::ToolResult(result) = &mut part.content {
                 let mut kept = Vec::with_capacity(result.content.len());
-                for inner in std::mem::take(&mut result.content) {
+                for mut inner in std::mem::take(&mut result.content) {
+                    in_words(&mut inner, target, losses);
                     if keeps(&inner, target, losses)? {
                         kept.push(inner);
                     }
@@ -31,12 +32,23 @@ pub(super) fn drop_foreign(
                 && !says_refusal
             {
                 let text = std::mem::take(text);
-                part.content = Content::Text(crate::chat::Text::new(text));
+                part.content = Content::Text(Text::new(text));
             }
             turn.parts.push(part);
         }
     }
     Ok(())
+}
+
+/// What a tool gave is worth reading even where nobody knows its form.
+fn in_words(part: &mut Part<'_>, target: Format, losses: &mut Losses) {
+    if let Content::Native(native) = &part.content
+        && native.format != target
+    {
+        losses.note(part.at, Change::Approximated);
+        let json = native.json.as_str().to_owned();
+        part.content = Content::Text(Text::new(json));
+    }
 }
 
 fn keeps(part: &Part<'_>, target: Format, losses: &mut Losses) -> Result<bool, Fault> {

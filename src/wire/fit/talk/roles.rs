@@ -2,7 +2,7 @@
 
 use super::{conversation, has_calls, join, made_up};
 use crate::chat::{
-    Change, Content, Fault, FaultKind, Format, Losses, Part, ReasoningMode, Request, Role, Turn,
+    Change, Content, Fault, Format, Losses, Part, ReasoningMode, Request, Role, Turn,
 };
 use crate::wire::{Profile, TrailingAssistant};
 
@@ -39,13 +39,11 @@ pub(super) fn alternate(
         }
     }
     if request.turns.is_empty() {
-        let root = conversation(request.origin).root();
-        return Err(Fault::new(
-            FaultKind::InvalidRequest,
-            "empty_conversation",
-            format!("'{root}' has no message with content for the model to answer"),
-        )
-        .with_param(root));
+        let at = conversation(request.origin);
+        return Err(Fault::cannot_carry(
+            at,
+            format!("'{at}' has no message with content for the model to answer"),
+        ));
     }
     Ok(())
 }

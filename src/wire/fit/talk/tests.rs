@@ -814,6 +814,23 @@ fn what_only_one_format_has_goes_or_is_refused() {
 }
 
 #[test]
+fn what_a_tool_gave_in_an_unknown_form_is_read_as_it_is() {
+    let json = r#"{"type":"tool_reference","tool_name":"f"}"#;
+    let native = Part::new(Content::Native(Native {
+        format: Claude,
+        json: Json::trusted(json),
+    }));
+    let turns = vec![
+        says("go"),
+        model(vec![call("a")]),
+        user(vec![result("a", vec![native])]),
+    ];
+    let mut request = request(Claude, turns);
+    fitted(&mut request, OpenAiChat);
+    assert_eq!(show(&request)[2], format!("user: result a({json})"));
+}
+
+#[test]
 fn a_refusal_is_text_where_there_are_none() {
     let refusal = || Part::new(Content::Refusal("I cannot".into()));
     let mut request = request(
