@@ -56,6 +56,10 @@ pub(super) fn drop_foreign(request: &mut Request<'_>, family: &str) -> bool {
             if part.signature.as_ref().is_some_and(|one| !is_own(one)) {
                 part.signature = None;
                 any = true;
+                // An empty text was only there for it.
+                if part.as_text() == Some("") {
+                    return false;
+                }
             }
             let Content::Reasoning(reasoned) = &mut part.content else {
                 return true;

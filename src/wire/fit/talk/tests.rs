@@ -779,6 +779,21 @@ fn in_its_own_format_only_foreign_state_goes() {
 }
 
 #[test]
+fn an_empty_text_goes_with_the_signature_that_it_was_there_for() {
+    let mut empty = Part::text("");
+    empty.signature = Some(state(Gemini, OpaqueKind::Thought, "other"));
+    let mut signed = call("a");
+    signed.signature = empty.signature.clone();
+    let turns = vec![model(vec![Part::text("t"), empty]), model(vec![signed])];
+    let mut profile = named();
+    profile.gemini.signatures_required = true;
+    let mut request = request(Gemini, turns);
+    try_fit(&mut request, Gemini, &profile).unwrap();
+    let call = format!("model: call a<{SENTINEL}>");
+    assert_eq!(show(&request), ["model: t", &*call]);
+}
+
+#[test]
 fn what_only_one_format_has_goes_or_is_refused() {
     let native = |json| {
         Part::new(Content::Native(Native {
