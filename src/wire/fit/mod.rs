@@ -2,8 +2,10 @@
 //! moved, clamped, dropped with a note, or refused. After it an encoder only writes what is left.
 
 mod restore;
+mod talk;
 
 pub use restore::Restore;
+pub(super) use talk::{SENTINEL, signed_text};
 
 use super::{Format, Profile};
 use crate::chat::{Fault, Losses, Request};
@@ -16,7 +18,7 @@ pub fn fit(
     profile: &Profile,
     losses: &mut Losses,
 ) -> Result<Restore, Fault> {
-    let _ = (request, target, profile, losses);
+    talk::fit(request, target, profile, losses)?;
     Ok(Restore::default())
 }
 
