@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ai_proxy::chat::{Extra, Format, OnLoss};
 use ai_proxy::wire::fit::Restore;
+use ai_proxy::wire::media::Media;
 use ai_proxy::wire::translate::{Answer, Route, Source, Target, request};
 use ai_proxy::wire::{Profile, Reply, Shape};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -172,6 +173,7 @@ fn requests(criterion: &mut Criterion) {
                         format: from,
                         body: black_box(body.as_bytes()),
                         stream: true,
+                        media: Media::none(),
                     };
                     let target = Target {
                         format: to,

@@ -13,6 +13,7 @@ use super::paths;
 use crate::account::Account;
 use crate::chat::{Change, Fault, Loss, Losses, OnLoss};
 use crate::wire::fit::Restore;
+use crate::wire::media::Media;
 use crate::wire::translate::{self, Question, Source, Target};
 use crate::wire::{Format, Profile, Reply, Shape, codec};
 
@@ -88,6 +89,7 @@ pub(super) fn prepare(
         format,
         body,
         stream: streamed,
+        media: Media::none(),
     };
     let target = Target {
         format: to,

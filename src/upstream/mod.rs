@@ -1,7 +1,8 @@
 //! Where providers are and how they are reached: provider rows, base URLs, name resolution, outbound
-//! proxies, the peer that Pingora connects to.
+//! proxies, the peer that Pingora connects to. Media of the web is fetched here too.
 
 mod base_url;
+pub mod media;
 mod outbound;
 pub mod peer;
 pub mod presets;

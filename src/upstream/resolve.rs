@@ -122,6 +122,17 @@ impl Resolver {
         }
     }
 
+    /// All addresses of `host` as the name servers give them now. Nothing is remembered: whoever asks
+    /// takes the name from a client.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let answer = self.lookup.lookup(host).await;
+        let (addresses, _) = answer.map_err(|reason| ResolveError {
+            host: host.to_owned(),
+            reason,
+        })?;
+        Ok(addresses)
+    }
+
     /// Connecting to `address` failed: the host's next address comes first from now on.
     pub fn failed(&self, host: &str, address: IpAddr) {
         if let Some(entry) = self.hosts.lock().get_mut(host)

@@ -16,6 +16,7 @@ pub mod fit;
 mod gemini;
 pub mod json;
 pub mod limits;
+pub mod media;
 mod openai;
 mod openai_chat;
 mod openai_responses;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::count;
 use super::fit::{self, Restore};
 use super::json::{JsonError, Node};
+use super::media::{self, Media, Wanted};
 use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
 use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss};
@@ -23,6 +24,8 @@ pub struct Source<'a> {
     pub body: &'a [u8],
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// What was fetched for it: see [`wanted_media`].
+    pub media: &'a Media,
 }
 
 /// Who is to understand it.
@@ -51,6 +54,23 @@ pub struct Translated {
     pub reply: Reply,
 }
 
+/// What of a request, or of a question for its number of tokens, the target does not read where it is.
+/// Whoever has fetched it gives it to [`request`] in [`Source::media`]; an address that is not found
+/// there is refused. A body that cannot be decoded wants nothing.
+pub fn wanted_media(from: Source<'_>, to: Target<'_>) -> Vec<Wanted> {
+    if !media::may_want(to.format, to.profile, from.body) {
+        return Vec::new();
+    }
+    let Ok(body) = Node::parse(from.body, DEPTH) else {
+        return Vec::new();
+    };
+    let decoded = codec(from.format).decode_request(count::asked(from.format, body));
+    decoded.map_or_else(
+        |_| Vec::new(),
+        |mut request| media::wanted(&mut request, to.format, to.profile),
+    )
+}
+
 /// Translates a request.
 pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Translated, Fault> {
     let body = Node::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
@@ -58,6 +78,7 @@ pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Tran
     let mut request = source.decode_request(body)?;
     request.model = to.model.into();
     request.stream = from.stream;
+    media::place(&mut request, to.format, to.profile, from.media);
     let include_usage = request.include_usage;
     let legacy_functions = request.legacy_functions;
     let expose_reasoning = fit::exposes_reasoning(&request);
