@@ -21,7 +21,8 @@
 //! 7. `upstream/peer.rs` finds the address (`upstream/resolve.rs`), goes through the account's outbound
 //!    proxy if it has one (`upstream/tunnel.rs`), and Pingora connects or takes a pooled connection.
 //!    Where the account's provider speaks another format than the client, `proxy/foreign.rs` has the
-//!    request translated ([`wire::translate`]): decoded into the neutral [`chat::Request`], fitted to what
+//!    request translated ([`wire::translate`]), after `proxy/media.rs` has fetched what the provider does not
+//!    read at an address (`upstream/media`): decoded into the neutral [`chat::Request`], fitted to what
 //!    the model accepts ([`wire::fit`]), encoded for the provider.
 //! 8. `proxy/attempt.rs` writes the upstream request: path, the headers that may cross
 //!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name.

@@ -18,6 +18,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::Current;
 use crate::logging;
 use crate::proxy::Gateway;
+use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
@@ -151,10 +152,12 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let lifecycle = Arc::new(Lifecycle::default());
     let http2 = config.listen.http2;
     let current = Arc::new(Current::new(config.clone()));
+    let resolver = Arc::new(Resolver::system());
     let gateway = Gateway {
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
-        peers: Peers::new(Arc::new(Resolver::system()), Arc::clone(&roots.client)),
+        peers: Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client)),
+        media: Fetcher::new(resolver, Arc::clone(&roots.client), Limits::DEFAULT),
     };
     let mut app = http_proxy(&server.configuration, gateway);
     let mut options = HttpServerOptions::default();

@@ -15,6 +15,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
+use crate::upstream::media::MediaFetch;
 use crate::wire::Setting;
 
 mod environment;
@@ -167,6 +168,8 @@ pub struct Translation {
     pub loss_comments: bool,
     /// Whether a request is tried once more without its reasoning state when a provider refuses that.
     pub repair_retry: bool,
+    /// From where media is fetched for providers that do not read addresses.
+    pub media_fetch: MediaFetch,
     /// When a provider's rate limits are passed on.
     pub rate_limit_headers: RateLimitHeaders,
     /// Overrides of what is known about models; later ones win.

@@ -285,10 +285,27 @@ fn every_error_is_reported_with_its_path() {
                 "profiles[2].a.sampling: must be true, false, a number, a word or a list of words",
             ],
         ),
+        // From where media is fetched.
+        (
+            "translation: {media-fetch: allowlist}",
+            &["translation.media-hosts: must name a host where media-fetch is allowlist"],
+        ),
+        (
+            "translation: {media-fetch: on, media-hosts: [a.example]}",
+            &["translation.media-hosts: is read only where media-fetch is allowlist"],
+        ),
+        (
+            "translation: {media-fetch: allowlist, media-hosts: ['https://a.example', '*', 169.254.169.254, '*.b.example']}",
+            &[
+                "translation.media-hosts[0]: 'https://a.example' must be a name, an IP address or *.name, without scheme, port and path",
+                "translation.media-hosts[1]: '*': a star can only stand for what is before a name, as in *.example.com",
+                "translation.media-hosts[2]: '169.254.169.254' is an address from which nothing is ever fetched",
+            ],
+        ),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
-             translation: {media-fetch: on, n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
+             translation: {n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
@@ -299,7 +316,6 @@ fn every_error_is_reported_with_its_path() {
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
-                "translation.media-fetch: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "payload.override: not available in this version",
                 "prices: not available in this version",

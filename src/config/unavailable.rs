@@ -1,7 +1,7 @@
 //! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
 
 use super::error::{Errors, KeyPath};
-use super::file::{Admin, CloakMode, Entry, File, Translation, Usage};
+use super::file::{Admin, CloakMode, Entry, File, Usage};
 
 /// A key, and whether it asks for more than its default.
 type Row<T> = (&'static str, fn(&T) -> bool);
@@ -14,9 +14,6 @@ const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("accounts", |file| !file.accounts.is_empty()),
     ("secret-keys", |file| !file.secret_keys.is_empty()),
-    ("translation.media-fetch", |file| {
-        file.translation.media_fetch != Translation::default().media_fetch
-    }),
     ("translation.n-fanout", |file| file.translation.n_fanout),
     ("payload.default", |file| !file.payload.default.is_empty()),
     ("payload.default-raw", |file| {

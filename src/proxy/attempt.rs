@@ -16,7 +16,7 @@ use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, outcome, paths};
+use super::{Gateway, headers, media, outcome, paths};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
@@ -37,7 +37,11 @@ pub(super) async fn peer(
         } else {
             ctx.call_mut()?.gate.end_attempt();
             let choice = choose(session, ctx).await?;
-            let Some(attempt) = prepare(ctx, choice)? else {
+            let attempt = match media::fetch(gateway, session, ctx, &choice).await? {
+                true => prepare(ctx, choice)?,
+                false => None,
+            };
+            let Some(attempt) = attempt else {
                 // Another account may speak a format that can carry the request.
                 continue;
             };
@@ -77,10 +81,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let request_id = Arc::clone(&ctx.request_id);
     let call = ctx.call_mut()?;
     let account = &choice.account;
-    let foreign = call
-        .format
-        .filter(|format| account.preset.envelope || !account.formats.contains(format))
-        .filter(|_| call.ask != Ask::Other);
+    let foreign = foreign::format(call, account);
     let aliased = *choice.model != *call.model;
     let mut attempt = Attempt {
         target: None,

@@ -21,6 +21,7 @@ use crate::chat::{Fault, Losses, OnLoss};
 use crate::config::ClientKey;
 use crate::lifecycle::Running;
 use crate::live::Live;
+use crate::upstream::media::Fetched;
 use crate::wire::{Format, Shape};
 
 /// One request.
@@ -96,6 +97,8 @@ pub struct Call {
     pub carries_state: Option<bool>,
     /// A provider has refused its reasoning state: it goes without.
     pub without_state: bool,
+    /// Media that was fetched for it.
+    pub fetched: Fetched,
     /// Shared with the wrapped session.
     pub gate: Arc<Gate>,
 }

@@ -13,7 +13,7 @@ use super::paths;
 use crate::account::Account;
 use crate::chat::{Change, Fault, Loss, Losses, OnLoss};
 use crate::wire::fit::Restore;
-use crate::wire::media::Media;
+use crate::wire::media::{Media, Wanted};
 use crate::wire::translate::{self, Question, Source, Target};
 use crate::wire::{Format, Profile, Reply, Shape, codec};
 
@@ -74,6 +74,40 @@ pub(super) struct Terms<'a> {
     pub(super) request_id: &'a str,
 }
 
+/// The format of `call`, if what it asks for has to be translated for `account`.
+pub(super) fn format(call: &Call, account: &Account) -> Option<Format> {
+    call.format
+        .filter(|format| account.preset.envelope || !account.formats.contains(format))
+        .filter(|_| call.ask != Ask::Other)
+}
+
+/// What of `body` has to be fetched before it can be made ready for `account`.
+pub(super) fn wanted(
+    call: &Call,
+    (format, body): (Format, &[u8]),
+    account: &Account,
+    model: &str,
+    profile: &Arc<Profile>,
+) -> Vec<Wanted> {
+    let to = account.formats.first().copied().unwrap_or(format);
+    if call.ask == Ask::Count && to == Format::OpenAiChat {
+        // It is the gateway that counts.
+        return Vec::new();
+    }
+    let source = Source {
+        format,
+        body,
+        stream: false,
+        media: Media::none(),
+    };
+    let target = Target {
+        format: to,
+        model,
+        profile,
+    };
+    translate::wanted_media(source, target)
+}
+
 /// Makes `body`, in the format of `call`, ready for `account`.
 pub(super) fn prepare(
     call: &Call,
@@ -89,7 +123,7 @@ pub(super) fn prepare(
         format,
         body,
         stream: streamed,
-        media: Media::none(),
+        media: call.fetched.media(),
     };
     let target = Target {
         format: to,

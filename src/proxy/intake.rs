@@ -19,6 +19,7 @@ use super::{Gateway, admission, affinity, asked, local, respond, stored};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
+use crate::upstream::media::Fetched;
 use crate::wire::{Format, Shape, codec};
 
 /// A pass-through body up to this size is read, so that it can be sent again.
@@ -241,6 +242,7 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         last: None,
         unknown_model: None,
         carries_state: None,
+        fetched: Fetched::default(),
         without_state: false,
         gate: Arc::new(Gate::new(Instant::now(), ctx.started + total)),
     }

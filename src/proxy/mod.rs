@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::lifecycle::{Lifecycle, request_came};
 use crate::live::Current;
+use crate::upstream::media::Fetcher;
 use crate::upstream::peer::Peers;
 use crate::wire::Format;
 
@@ -30,6 +31,7 @@ mod headers;
 mod hint;
 mod intake;
 mod local;
+mod media;
 mod not_found;
 mod outcome;
 mod paths;
@@ -51,6 +53,8 @@ pub struct Gateway {
     pub lifecycle: Arc<Lifecycle>,
     /// Finds the way to providers.
     pub peers: Peers,
+    /// Fetches media for providers that do not do so themselves.
+    pub media: Fetcher,
 }
 
 #[async_trait]

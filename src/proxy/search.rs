@@ -110,9 +110,18 @@ fn backoff(first: Duration, cap: Duration, round: u32) -> Duration {
     most.mul_f64(rand::random::<f64>())
 }
 
-/// Waits, sending keep-alives and watching for a client that leaves. A body that was not read yet
-/// is left alone: its next bytes belong to the upstream.
+/// Waits, as [`watched`] does.
 async fn pause(session: &mut Session, call: &Call, until: Instant) -> Result<()> {
+    watched(session, call, tokio::time::sleep_until(until)).await
+}
+
+/// Does `work`, meanwhile sending keep-alives and watching for a client that leaves. A body that was not
+/// read yet is left alone: its next bytes belong to the upstream.
+pub(super) async fn watched<T>(
+    session: &mut Session,
+    call: &Call,
+    work: impl Future<Output = T>,
+) -> Result<T> {
     let watch = async {
         match call.body {
             Payload::Read { .. } => session.downstream_session.read_body_or_idle(true).await,
@@ -126,8 +135,12 @@ async fn pause(session: &mut Session, call: &Call, until: Instant) -> Result<()>
         }
     };
     tokio::select! {
-        ended = watch => ended.map(|_| ()).map_err(|error| error.into_down()),
-        () = tokio::time::sleep_until(until) => Ok(()),
+        ended = watch => match ended {
+            // There is nothing left to read: an idle client can only leave.
+            Ok(_) => Err(Error::new(ErrorType::ConnectionClosed).into_down()),
+            Err(error) => Err(error.into_down()),
+        },
+        done = work => Ok(done),
     }
 }
 

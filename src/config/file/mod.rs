@@ -17,7 +17,9 @@ mod translation;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
 pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
 pub(super) use scalar::{Brief, Seconds, Size};
-pub(super) use translation::{Known, OnLoss, ProfileItem, RateLimitHeaders, Translation};
+pub(super) use translation::{
+    Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,
+};
 
 /// Configuration of ai-proxy.
 #[derive(Deserialize, Serialize, JsonSchema)]

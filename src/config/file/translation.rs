@@ -20,6 +20,9 @@ pub(in crate::config) struct Translation {
     pub(in crate::config) repair_retry: bool,
     /// Whether media behind a URL is fetched for providers that want it inline.
     pub(in crate::config) media_fetch: MediaFetch,
+    /// From where `media-fetch: allowlist` fetches: names, IP addresses, `*.example.com`. A host that is
+    /// listed by its own name or address may be in a private network.
+    pub(in crate::config) media_hosts: Vec<String>,
     /// Whether several choices are asked for in parallel where the provider gives only one.
     pub(in crate::config) n_fanout: bool,
     /// Whether a provider's rate limit headers are passed on.
@@ -36,6 +39,7 @@ impl Default for Translation {
             loss_comments: false,
             repair_retry: true,
             media_fetch: MediaFetch::Off,
+            media_hosts: Vec::new(),
             n_fanout: false,
             rate_limit_headers: RateLimitHeaders::Auto,
             keys: BTreeMap::new(),
@@ -61,7 +65,7 @@ pub(in crate::config) enum OnLoss {
 pub(in crate::config) enum MediaFetch {
     /// Never.
     Off,
-    /// From listed hosts.
+    /// From the hosts of `media-hosts`.
     Allowlist,
     /// From any public address.
     On,

@@ -7,6 +7,7 @@ use crate::chat::OnLoss;
 use crate::config::error::{KeyPath, did_you_mean};
 use crate::config::file::{self, Known, ProfileItem};
 use crate::config::{ProfileRule, RateLimitHeaders, Translation};
+use crate::upstream::media::{MediaFetch, MediaHost};
 use crate::upstream::presets;
 use crate::wire::{Profile, Setting};
 
@@ -16,6 +17,7 @@ const SWITCHES: &[&str] = &[
     "loss-comments",
     "repair-retry",
     "media-fetch",
+    "media-hosts",
     "n-fanout",
     "rate-limit-headers",
 ];
@@ -45,12 +47,39 @@ pub(super) fn translation(
         },
         loss_comments: file.loss_comments,
         repair_retry: file.repair_retry,
+        media_fetch: media_fetch(file, resolver),
         rate_limit_headers: match file.rate_limit_headers {
             file::RateLimitHeaders::Auto => RateLimitHeaders::Auto,
             file::RateLimitHeaders::On => RateLimitHeaders::On,
             file::RateLimitHeaders::Off => RateLimitHeaders::Off,
         },
         profiles: std::iter::once(for_all).chain(rules).collect(),
+    }
+}
+
+fn media_fetch(file: &file::Translation, resolver: &mut Resolver<'_>) -> MediaFetch {
+    let path = KeyPath::from("translation").key("media-hosts");
+    let mut hosts = Vec::new();
+    for (n, host) in file.media_hosts.iter().enumerate() {
+        match MediaHost::try_new(host) {
+            Ok(host) => hosts.push(host),
+            Err(error) => resolver.error(path.item(n), error),
+        }
+    }
+    match file.media_fetch {
+        file::MediaFetch::Off => MediaFetch::Off,
+        file::MediaFetch::On => {
+            if !file.media_hosts.is_empty() {
+                resolver.error(path, "is read only where media-fetch is allowlist");
+            }
+            MediaFetch::On
+        }
+        file::MediaFetch::Allowlist => {
+            if file.media_hosts.is_empty() {
+                resolver.error(path, "must name a host where media-fetch is allowlist");
+            }
+            MediaFetch::Allowlist(hosts)
+        }
     }
 }
 

@@ -68,7 +68,9 @@ impl MediaHost {
             return Err(InvalidMediaHost::Star(text.to_owned()));
         }
         let not_only_host = || InvalidMediaHost::NotOnlyHost(text.to_owned());
-        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let bare = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'));
         let address: Option<IpAddr> = bare.unwrap_or(name).parse().ok();
         let url = match address {
             Some(IpAddr::V6(address)) => format!("http://[{address}]/"),
@@ -186,7 +188,12 @@ mod tests {
         for text in ["*", "*.", "a.*.com", "*example.com", "*.10.0.0.1"] {
             assert!(MediaHost::try_new(text).is_err(), "{text}");
         }
-        for text in ["169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:169.254.1.1"] {
+        for text in [
+            "169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::ffff:169.254.1.1",
+        ] {
             let error = MediaHost::try_new(text).unwrap_err();
             assert_eq!(error, InvalidMediaHost::Never(text.to_owned()));
         }

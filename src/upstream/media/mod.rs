@@ -288,7 +288,9 @@ impl Fetcher {
             return Err(NotFetched::NoAddress);
         }
         let client = self.client(addresses);
-        let sent = client.map_err(|_| NotFetched::Unreachable)?.get(url.clone());
+        let sent = client
+            .map_err(|_| NotFetched::Unreachable)?
+            .get(url.clone());
         sent.send().await.map_err(|_| NotFetched::Unreachable)
     }
 

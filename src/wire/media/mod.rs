@@ -115,9 +115,7 @@ impl Reader<'_> {
         match self.format {
             Format::Claude => false,
             Format::OpenAiChat => matches!(kind, Kind::Document | Kind::Audio),
-            Format::OpenAiResponses => {
-                matches!(kind, Kind::Audio) && self.profile.responses.audio
-            }
+            Format::OpenAiResponses => matches!(kind, Kind::Audio) && self.profile.responses.audio,
             Format::Gemini => !self.profile.gemini.http_urls,
         }
     }
@@ -129,21 +127,21 @@ pub(super) fn may_want(format: Format, profile: &Profile, body: &[u8]) -> bool {
 }
 
 /// What of `request` the target does not read where it is, in order.
-pub(super) fn wanted(
-    request: &mut Request<'_>,
-    format: Format,
-    profile: &Profile,
-) -> Vec<Wanted> {
+pub(super) fn wanted(request: &mut Request<'_>, format: Format, profile: &Profile) -> Vec<Wanted> {
     let mut wanted = Vec::new();
-    each(request, Reader { format, profile }, &mut |source, kind, at| {
-        if let Source::Url { url, .. } = source {
-            wanted.push(Wanted {
-                url: url.to_string(),
-                kind,
-                at: at.to_string(),
-            });
-        }
-    });
+    each(
+        request,
+        Reader { format, profile },
+        &mut |source, kind, at| {
+            if let Source::Url { url, .. } = source {
+                wanted.push(Wanted {
+                    url: url.to_string(),
+                    kind,
+                    at: at.to_string(),
+                });
+            }
+        },
+    );
     wanted
 }
 
@@ -157,17 +155,21 @@ pub(super) fn place<'a>(
     if media.0.is_empty() {
         return;
     }
-    each(request, Reader { format, profile }, &mut |source, kind, _| {
-        let Source::Url { url, .. } = source else {
-            return;
-        };
-        if let Some(inline) = media.find(url).filter(|inline| kind.takes(inline.mime)) {
-            *source = Source::Bytes {
-                mime: Cow::Borrowed(inline.mime),
-                base64: Cow::Borrowed(&inline.base64),
+    each(
+        request,
+        Reader { format, profile },
+        &mut |source, kind, _| {
+            let Source::Url { url, .. } = source else {
+                return;
             };
-        }
-    });
+            if let Some(inline) = media.find(url).filter(|inline| kind.takes(inline.mime)) {
+                *source = Source::Bytes {
+                    mime: Cow::Borrowed(inline.mime),
+                    base64: Cow::Borrowed(&inline.base64),
+                };
+            }
+        },
+    );
 }
 
 type Visit<'v, 'a> = &'v mut dyn FnMut(&mut Source<'a>, Kind, Place);
@@ -345,12 +347,12 @@ mod tests {
         }
         let mut request = request();
         place(&mut request, Format::OpenAiChat, &profile, &media);
-        let source = |request: &Request<'_>, turn: usize| match &request.turns[turn].parts[0].content
-        {
-            Content::Image(image) => matches!(image.source, Source::Bytes { .. }),
-            Content::Document(document) => matches!(document.source, Source::Bytes { .. }),
-            _ => false,
-        };
+        let source =
+            |request: &Request<'_>, turn: usize| match &request.turns[turn].parts[0].content {
+                Content::Image(image) => matches!(image.source, Source::Bytes { .. }),
+                Content::Document(document) => matches!(document.source, Source::Bytes { .. }),
+                _ => false,
+            };
         assert!(!source(&request, 0), "Chat reads addresses of images");
         assert!(source(&request, 1));
     }

@@ -90,7 +90,11 @@ fn medium(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\x1a\x45\xdf\xa3") {
         let head = bytes.get(..64).unwrap_or(bytes);
         let webm = memchr::memmem::find(head, b"webm").is_some();
-        return Some(if webm { "video/webm" } else { "video/x-matroska" });
+        return Some(if webm {
+            "video/webm"
+        } else {
+            "video/x-matroska"
+        });
     }
     if bytes.starts_with(b"BM") && bytes.get(6..10) == Some(b"\0\0\0\0") {
         return Some("image/bmp");
@@ -120,13 +124,20 @@ fn frame(bytes: &[u8]) -> Option<&'static str> {
 fn is_html(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = bytes.trim_ascii_start();
-    ["<!doctype html", "<html", "<head", "<body", "<script", "<!--"]
-        .iter()
-        .any(|start| {
-            bytes
-                .get(..start.len())
-                .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
-        })
+    [
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<body",
+        "<script",
+        "<!--",
+    ]
+    .iter()
+    .any(|start| {
+        bytes
+            .get(..start.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()))
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +174,10 @@ mod tests {
             (b"\0\0\0\x14ftypqt  ", "video/quicktime"),
             (b"\0\0\0\x14ftyp3gp4", "video/3gpp"),
             (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm", "video/webm"),
-            (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska", "video/x-matroska"),
+            (
+                b"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska",
+                "video/x-matroska",
+            ),
             (b"RIFF\x10\0\0\0AVI LIST", "video/x-msvideo"),
             (b"\x00\x00\x01\xba\x44", "video/mpeg"),
         ];
