@@ -130,6 +130,15 @@ pub trait Codec: Sync {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault>;
 
+    /// The headers that an encoded request needs besides its credential and its content type.
+    fn request_headers(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+    ) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// What of a request this format's answers repeat.
     fn echo(&self, _body: Node<'_>) -> Extra<'static> {
         Extra::default()
