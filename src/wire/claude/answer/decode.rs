@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::server;
+use super::emit::{Emit, reason, sign, text};
 use super::partial::Partial;
 use super::stop;
 use super::usage::Counted;
 use crate::chat::{
-    CallKind, Event, Fault, FaultKind, Format, Opaque, OpaqueKind, Opening, ReasonKind, Start,
-    Stop, StopReason, Tier,
+    CallKind, Event, Fault, FaultKind, OpaqueKind, Opening, Start, Stop, StopReason, Tier,
 };
 use crate::wire::fault;
 use crate::wire::json::{Kind, Node, is_blank};
@@ -17,8 +17,6 @@ use crate::wire::{Decode, Reply, Shape};
 
 /// Deeper events count as unreadable.
 const DEPTH: usize = 256;
-
-type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 
 /// Reads an answer.
 pub(in crate::wire::claude) struct Decoder {
@@ -32,6 +30,9 @@ pub(in crate::wire::claude) struct Decoder {
     next: u32,
     /// Ids of calls so far.
     calls: Vec<String>,
+    /// Whether the last block is a call. Calls that code of the provider made have its result after
+    /// them, and the client has nothing to do.
+    ends_with_call: bool,
     usage: Counted,
     stop: Option<Stop<'static>>,
 }
@@ -60,6 +61,7 @@ impl Decoder {
             open: Vec::new(),
             next: 0,
             calls: Vec::new(),
+            ends_with_call: false,
             usage: Counted::default(),
             stop: None,
         }
@@ -87,11 +89,13 @@ impl Decoder {
 
     fn whole(&mut self, message: Node<'_>, emit: Emit<'_>) {
         let content = message.get("content");
-        let Some(content) = content.filter(|content| content.kind() == Kind::Array) else {
+        let is_message = message.get_str("type").as_deref() == Some("message");
+        let is_list = content.is_some_and(|content| content.kind() == Kind::Array);
+        if !is_list && (content.is_some() || !is_message) {
             return self.fail(unreadable(), emit);
-        };
+        }
         self.start(Some(message), emit);
-        for (index, block) in (0..).zip(content.items()) {
+        for (index, block) in (0..).zip(content.into_iter().flat_map(Node::items)) {
             self.open_block(index, block, emit);
             self.close_block(index, emit);
         }
@@ -124,6 +128,7 @@ impl Decoder {
         // A block whose end was not said has ended where its place is taken.
         self.close_block(index, emit);
         let kind = block.get_str("type").unwrap_or_default();
+        self.ends_with_call = kind == "tool_use";
         let kind = match &*kind {
             "text" => {
                 let number = self.begin(Opening::Text, emit);
@@ -284,7 +289,7 @@ impl Decoder {
         self.close_all(emit);
         let stop = self.stop.take();
         let mut stop = stop.unwrap_or(Stop::new(StopReason::Stop));
-        if stop.reason == StopReason::Stop && !self.calls.is_empty() {
+        if stop.reason == StopReason::Stop && self.ends_with_call {
             stop.reason = StopReason::ToolUse;
         }
         emit(Event::Stop { candidate: 0, stop });
@@ -361,39 +366,4 @@ fn unreadable() -> Fault {
         "bad_upstream",
         "the provider's answer could not be read",
     )
-}
-
-fn text(block: u32, text: Option<Cow<'_, str>>, emit: Emit<'_>) {
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        emit(Event::Text {
-            block,
-            text,
-            logprobs: None,
-        });
-    }
-}
-
-fn reason(block: u32, text: Option<Cow<'_, str>>, emit: Emit<'_>) {
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        emit(Event::Reason {
-            block,
-            kind: ReasonKind::Summary,
-            index: 0,
-            text,
-        });
-    }
-}
-
-fn sign(block: u32, kind: OpaqueKind, data: Option<Cow<'_, str>>, emit: Emit<'_>) {
-    if let Some(data) = data.filter(|data| !data.is_empty()) {
-        emit(Event::Signature {
-            block,
-            opaque: Opaque {
-                origin: Format::Claude,
-                kind,
-                family: Cow::Borrowed(""),
-                data,
-            },
-        });
-    }
 }

@@ -3,6 +3,7 @@
 mod blocks;
 mod complete;
 mod decode;
+mod emit;
 mod partial;
 mod queue;
 mod stop;
@@ -16,6 +17,8 @@ mod decode_tests;
 mod encode_tests;
 #[cfg(test)]
 mod fixture_tests;
+#[cfg(test)]
+mod testing;
 
 pub(super) use decode::Decoder;
 pub(super) use stream::StreamEncoder;

@@ -2,7 +2,7 @@
 
 use super::super::server;
 use crate::chat::Part;
-use crate::wire::json::{Node, object};
+use crate::wire::json::{Node, ObjectWriter, object};
 
 /// A block that comes in pieces and goes on as one.
 #[derive(Debug)]
@@ -18,6 +18,15 @@ pub(super) struct Partial {
 enum Member {
     Text(String),
     Json(String),
+}
+
+impl Member {
+    fn write(&self, key: &str, o: &mut ObjectWriter<'_>) {
+        match self {
+            Self::Text(text) => o.str(key, text),
+            Self::Json(json) => o.raw(key, json),
+        }
+    }
 }
 
 impl Partial {
@@ -76,15 +85,14 @@ impl Partial {
         let mut out = Vec::new();
         object(&mut out, |o| {
             for (key, value) in Node::trusted(&self.start).members() {
-                if !members.iter().any(|(name, _)| *name == key) {
-                    o.raw(&key, value.raw());
+                let later = members.iter().position(|(name, _)| *name == key);
+                match later.map(|at| members.remove(at).1) {
+                    Some(member) => member.write(&key, o),
+                    None => o.raw(&key, value.raw()),
                 }
             }
-            for (key, value) in &members {
-                match value {
-                    Member::Text(text) => o.str(key, text),
-                    Member::Json(json) => o.raw(key, json),
-                }
+            for (key, member) in &members {
+                member.write(key, o);
             }
         });
         let block = String::from_utf8(out).unwrap_or_default();

@@ -69,6 +69,14 @@ struct Entry {
     state: Vec<Opaque<'static>>,
 }
 
+impl Entry {
+    /// Keeps state; a later one of the same kind replaces it.
+    fn sign(&mut self, opaque: Opaque<'_>) {
+        self.state.retain(|other| other.kind != opaque.kind);
+        self.state.push(opaque.into_owned());
+    }
+}
+
 /// The blocks of one answer.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -144,7 +152,11 @@ impl Queue {
                 self.entries.push_front(entry);
             }
         } else if let Some(entry) = self.entries.get_mut(at) {
-            entry.waiting.push(piece.into_owned());
+            match piece {
+                // Its place may be before all that waits.
+                Piece::State(opaque) => entry.sign(opaque),
+                piece => entry.waiting.push(piece.into_owned()),
+            }
         }
         if others_wait {
             self.advance(out);
@@ -245,8 +257,7 @@ impl Queue {
                     self.lost = true;
                     return;
                 }
-                entry.state.retain(|other| other.kind != opaque.kind);
-                entry.state.push(opaque.into_owned());
+                entry.sign(opaque);
             }
         }
     }
@@ -362,9 +373,16 @@ pub(super) fn event(name: &str, out: &mut Vec<u8>, write: impl FnOnce(&mut Objec
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
+    let start = out.len();
     object(out, |o| {
         o.str("type", name);
         write(o);
     });
+    // A provider's own JSON may have lines; data has one. Strings have them escaped.
+    for byte in out.get_mut(start..).unwrap_or_default() {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
     out.extend_from_slice(b"\n\n");
 }

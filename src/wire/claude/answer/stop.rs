@@ -31,7 +31,7 @@ pub(super) fn read(of: Node<'_>) -> Option<Stop<'static>> {
 /// What an answer holds that decides about why it ended.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Held {
-    /// A tool call.
+    /// A tool call as its last block.
     pub(super) call: bool,
     /// A refusal.
     pub(super) refusal: bool,

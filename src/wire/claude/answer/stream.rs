@@ -8,7 +8,7 @@ use super::blocks::{AllAtOnce, Links};
 use super::queue::{Kind, Piece, Queue, event};
 use super::stop::{self, Held};
 use super::usage;
-use crate::chat::{Change, Event, Losses, Opening, Place, Start, Stop, StopReason, Usage};
+use crate::chat::{Change, Event, Losses, Opening, Place, Start, Stop, StopReason, Tier, Usage};
 use crate::wire::json::ObjectWriter;
 use crate::wire::{Codec, Encode, Reply, Shape};
 
@@ -53,6 +53,7 @@ impl StreamEncoder {
                 o.raw("stop_sequence", "null");
                 o.object("usage", |o| {
                     usage::write(&start.usage.unwrap_or_default(), o);
+                    o.opt_str("service_tier", start.tier.map(tier));
                 });
             });
         });
@@ -63,6 +64,7 @@ impl StreamEncoder {
         if let Some(result) = self.at_once.missing_result() {
             self.queue.push(None, Kind::Ready(result), out);
         }
+        self.held.call = matches!(opening, Opening::ToolCall { .. });
         let kind = match opening {
             Opening::Text => Kind::Text,
             Opening::Refusal => {
@@ -70,13 +72,10 @@ impl StreamEncoder {
                 Kind::Text
             }
             Opening::Reasoning => Kind::Thinking,
-            Opening::ToolCall { id, name, .. } => {
-                self.held.call = true;
-                Kind::Call {
-                    id: id.into_owned(),
-                    name: name.into_owned(),
-                }
-            }
+            Opening::ToolCall { id, name, .. } => Kind::Call {
+                id: id.into_owned(),
+                name: name.into_owned(),
+            },
         };
         self.queue.push(Some(block), kind, out);
     }
@@ -152,6 +151,7 @@ impl Encode for StreamEncoder {
             },
             Event::Close { block } => queue.close(block, out),
             Event::Part { candidate: 0, part } => {
+                self.held.call = false;
                 for block in self.at_once.blocks(&part, losses) {
                     queue.push(None, Kind::Ready(block), out);
                 }
@@ -175,6 +175,14 @@ pub(super) fn head(reply: &Reply, start: &Start<'_>, o: &mut ObjectWriter<'_>) {
         "model",
         reply.model(start.model.as_deref().unwrap_or_default()),
     );
+}
+
+/// How an answer was served, in Anthropic's words.
+pub(super) const fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Priority => "priority",
+        _ => "standard",
+    }
 }
 
 fn message_id(reply: &Reply, id: Option<&str>) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::server;
 use super::blocks::{AllAtOnce, Links, Ready, keep};
 use super::stop::{self, Held};
-use super::stream::head;
+use super::stream::{self, head};
 use super::usage;
 use crate::chat::{
     Answer, Content, Event, Fold, Losses, Part, Reasoned, Stop, StopReason, Text, Tier,
@@ -65,11 +65,8 @@ fn document(answer: Answer<'_>, reply: &Reply, losses: &mut Losses, out: &mut Ve
         stop::write(&stop, content.held, o);
         o.object("usage", |o| {
             usage::write(&answer.usage.unwrap_or_default(), o);
-            let tier = match answer.start.tier {
-                Some(Tier::Priority) => "priority",
-                _ => "standard",
-            };
-            o.str("service_tier", tier);
+            let tier = answer.start.tier.unwrap_or(Tier::Standard);
+            o.str("service_tier", stream::tier(tier));
         });
     });
 }
@@ -107,6 +104,7 @@ impl Blocks<'_> {
         if is_piecewise {
             ready(self.at_once.missing_result(), a);
         }
+        self.held.call = matches!(part.content, Content::ToolCall(_));
         match &part.content {
             Content::Text(text) => {
                 self.text(text, a);
@@ -120,7 +118,6 @@ impl Blocks<'_> {
             }
             Content::Reasoning(reasoned) => self.reasoning(reasoned, a),
             Content::ToolCall(call) => {
-                self.held.call = true;
                 ready(state, a);
                 a.object(|o| {
                     o.str("type", "tool_use");
