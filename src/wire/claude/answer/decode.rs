@@ -30,9 +30,6 @@ pub(in crate::wire::claude) struct Decoder {
     next: u32,
     /// Ids of calls so far.
     calls: Vec<String>,
-    /// Whether the last block is a call. Calls that code of the provider made have its result after
-    /// them, and the client has nothing to do.
-    ends_with_call: bool,
     usage: Counted,
     stop: Option<Stop<'static>>,
 }
@@ -61,7 +58,6 @@ impl Decoder {
             open: Vec::new(),
             next: 0,
             calls: Vec::new(),
-            ends_with_call: false,
             usage: Counted::default(),
             stop: None,
         }
@@ -128,7 +124,6 @@ impl Decoder {
         // A block whose end was not said has ended where its place is taken.
         self.close_block(index, emit);
         let kind = block.get_str("type").unwrap_or_default();
-        self.ends_with_call = kind == "tool_use";
         let kind = match &*kind {
             "text" => {
                 let number = self.begin(Opening::Text, emit);
@@ -289,7 +284,7 @@ impl Decoder {
         self.close_all(emit);
         let stop = self.stop.take();
         let mut stop = stop.unwrap_or(Stop::new(StopReason::Stop));
-        if stop.reason == StopReason::Stop && self.ends_with_call {
+        if stop.reason == StopReason::Stop && !self.calls.is_empty() {
             stop.reason = StopReason::ToolUse;
         }
         emit(Event::Stop { candidate: 0, stop });

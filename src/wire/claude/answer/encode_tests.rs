@@ -229,7 +229,11 @@ fn what_comes_late_for_text_opens_a_new_block() {
 #[test]
 fn no_piece_of_a_call_is_lost_or_misplaced() {
     // Three calls, each piece one byte, in turns; each is closed at the end only.
-    let inputs = [r#"{"a":"}\"\ud83d\ude00"}"#, r#"{"b":[1,{"c":2}]}"#, "12"];
+    let inputs = [
+        r#"{"a":"}\"\ud83d\ude00"}"#,
+        r#"{"b":[1,{"c":2}]}"#,
+        r#"{"d":12}"#,
+    ];
     let mut events = vec![Event::Start(Start::default())];
     for (block, id) in (0..).zip(["t0", "t1", "t2"]) {
         events.push(open(block, call(id, "f")));
@@ -714,7 +718,7 @@ proptest! {
         let push_end = |at: usize, said: usize, events: &mut Vec<Event<'static>>| {
             let block = u32::try_from(at).unwrap();
             if kinds[at] == 2 && said > 0 {
-                events.push(arguments(block, "]"));
+                events.push(arguments(block, "]}"));
             }
             events.push(close(block));
         };
@@ -735,7 +739,7 @@ proptest! {
                 0 => Event::Text { block, text: token.into(), logprobs: None },
                 1 => Event::Reason { block, kind: ReasonKind::Raw, index: 0, text: token.into() },
                 _ => {
-                    let before = if number == 0 { "[" } else { "," };
+                    let before = if number == 0 { "{\"l\":[" } else { "," };
                     Event::Arguments { block, text: format!("{before}\"{token}\"").into() }
                 }
             });
@@ -762,7 +766,7 @@ proptest! {
                 Content::ToolCall(call) => {
                     let at: usize = call.id[1..].parse().unwrap();
                     let tokens: Vec<String> = (0..said[at]).map(|number| format!("\"<{at}.{number}>\"")).collect();
-                    let want = if tokens.is_empty() { String::new() } else { format!("[{}]", tokens.join(",")) };
+                    let want = if tokens.is_empty() { String::new() } else { format!("{{\"l\":[{}]}}", tokens.join(",")) };
                     prop_assert_eq!(&*call.arguments, want);
                     all.push_str(&call.arguments);
                 }
@@ -779,5 +783,20 @@ proptest! {
                 from = found;
             }
         }
+    }
+}
+
+#[test]
+fn arguments_that_are_no_object_become_one() {
+    for (pieces, want) in [
+        (vec!["[1,", "2]"], r#"{"value":[1,2]}"#),
+        (vec![" ", "nonsense"], r#"{"__invalid_json__":" nonsense"}"#),
+        (vec!["\n", "{\"a\":1}"], "\n{\"a\":1}"),
+        (vec![" "], ""),
+    ] {
+        let mut events = vec![open(0, call("t", "f"))];
+        events.extend(pieces.into_iter().map(|piece| arguments(0, piece)));
+        events.push(close(0));
+        assert_eq!(streamed(reply(), events), ["+tool_use t", want, "-"]);
     }
 }

@@ -74,6 +74,12 @@ fn normal(mut document: Value) -> Value {
         }
         block.retain(|_, value| !value.is_null());
     }
+    // Where there are calls, they are what the client is to do.
+    let calls = members["content"].as_array().unwrap().iter();
+    let mut calls = calls.filter(|block| block["type"] == "tool_use");
+    if calls.next().is_some() && members["stop_reason"] == "end_turn" {
+        members["stop_reason"] = json!("tool_use");
+    }
     let usage = members["usage"].as_object_mut().unwrap();
     usage.remove("inference_geo");
     usage.retain(|_, value| {

@@ -4,6 +4,7 @@ mod blocks;
 mod complete;
 mod decode;
 mod emit;
+mod frame;
 mod partial;
 mod queue;
 mod stop;

@@ -7,11 +7,13 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use super::super::server;
 use super::blocks::{Kept, Ready, TEXT_START, json, keep};
 use super::complete::Completeness;
+use super::frame::event;
 use crate::chat::Opaque;
 use crate::wire::carrier;
-use crate::wire::json::{ObjectWriter, object};
+use crate::wire::json::ObjectWriter;
 
 /// What came for a block.
 #[derive(Debug)]
@@ -62,7 +64,9 @@ struct Entry {
     closed: bool,
     waiting: Vec<Piece<'static>>,
     arguments: Completeness,
-    /// Whether it has arguments.
+    /// Arguments that have not begun like an object: they are written when all of them are known.
+    odd: String,
+    /// Whether arguments were written.
     said: bool,
     /// The part of the reasoning that was written last.
     part: Option<u32>,
@@ -116,6 +120,7 @@ impl Queue {
             closed: number.is_none(),
             waiting: Vec::new(),
             arguments: Completeness::default(),
+            odd: String::new(),
             said: false,
             part: None,
             state: Vec::new(),
@@ -248,8 +253,14 @@ impl Queue {
             }
             Piece::Arguments(text) => {
                 self.begin(entry, out);
-                entry.said = true;
-                self.arguments(&text, out);
+                if entry.said {
+                    return self.arguments(&text, out);
+                }
+                entry.odd.push_str(&text);
+                if entry.odd.trim_start().starts_with('{') {
+                    entry.said = true;
+                    self.arguments(&std::mem::take(&mut entry.odd), out);
+                }
             }
             Piece::State(opaque) => {
                 if entry.begun && matches!(entry.kind, Kind::Call { .. }) {
@@ -295,7 +306,13 @@ impl Queue {
             Kind::Call { .. } => {
                 self.begin(&mut entry, out);
                 if !entry.said {
-                    self.arguments("", out);
+                    let is_blank = entry.odd.trim().is_empty();
+                    let input = if is_blank {
+                        "".into()
+                    } else {
+                        server::input(&entry.odd)
+                    };
+                    self.arguments(&input, out);
                 }
                 self.stop(out);
             }
@@ -366,23 +383,4 @@ impl Queue {
             write(o);
         });
     }
-}
-
-/// Writes one event; its `type` comes first and is its name.
-pub(super) fn event(name: &str, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    let start = out.len();
-    object(out, |o| {
-        o.str("type", name);
-        write(o);
-    });
-    // A provider's own JSON may have lines; data has one. Strings have them escaped.
-    for byte in out.get_mut(start..).unwrap_or_default() {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
-    }
-    out.extend_from_slice(b"\n\n");
 }

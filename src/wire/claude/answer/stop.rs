@@ -31,7 +31,7 @@ pub(super) fn read(of: Node<'_>) -> Option<Stop<'static>> {
 /// What an answer holds that decides about why it ended.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Held {
-    /// A tool call as its last block.
+    /// A tool call.
     pub(super) call: bool,
     /// A refusal.
     pub(super) refusal: bool,
@@ -45,7 +45,9 @@ pub(super) fn write(stop: &Stop<'_>, held: Held, o: &mut ObjectWriter<'_>) {
         StopReason::Stop if held.call => "tool_use",
         StopReason::Stop if held.refusal => "refusal",
         StopReason::Stop | StopReason::MalformedTool | StopReason::Other(_) => "end_turn",
-        StopReason::StopSequence => "stop_sequence",
+        // The one reason that clients look for a value of.
+        StopReason::StopSequence if stop.sequence.is_some() => "stop_sequence",
+        StopReason::StopSequence => "end_turn",
         StopReason::ToolUse => "tool_use",
         StopReason::Compaction if held.compaction => "compaction",
         StopReason::Length | StopReason::Compaction => "max_tokens",
@@ -55,7 +57,9 @@ pub(super) fn write(stop: &Stop<'_>, held: Held, o: &mut ObjectWriter<'_>) {
         StopReason::Cancelled => "end_turn",
     };
     o.str("stop_reason", reason);
-    o.str_or_null("stop_sequence", stop.sequence.as_deref());
+    let sequence = stop.sequence.as_deref();
+    let sequence = sequence.filter(|_| reason == "stop_sequence");
+    o.str_or_null("stop_sequence", sequence);
     let native = stop.native.as_ref();
     if let Some(native) = native.filter(|native| native.format == Format::Claude) {
         o.raw("stop_details", native.json.as_str());
@@ -91,7 +95,12 @@ mod tests {
             "pause_turn",
             "compaction",
         ] {
-            let text = format!(r#"{{"stop_reason":"{word}","stop_sequence":null}}"#);
+            let sequence = if word == "stop_sequence" {
+                "\"x\""
+            } else {
+                "null"
+            };
+            let text = format!(r#"{{"stop_reason":"{word}","stop_sequence":{sequence}}}"#);
             let held = Held {
                 compaction: true,
                 ..Held::default()
@@ -121,6 +130,7 @@ mod tests {
         };
         assert_eq!(word(StopReason::Stop, call), "tool_use");
         assert_eq!(word(StopReason::Length, call), "max_tokens");
+        assert_eq!(word(StopReason::StopSequence, call), "end_turn");
         assert_eq!(word(StopReason::Stop, refusal), "refusal");
         assert_eq!(word(StopReason::Compaction, Held::default()), "max_tokens");
         assert_eq!(word(StopReason::Other("x".into()), call), "end_turn");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::super::server::native_citation;
 use super::blocks::{AllAtOnce, Links};
-use super::queue::{Kind, Piece, Queue, event};
+use super::frame::event;
+use super::queue::{Kind, Piece, Queue};
 use super::stop::{self, Held};
 use super::usage;
 use crate::chat::{Change, Event, Losses, Opening, Place, Start, Stop, StopReason, Tier, Usage};
@@ -64,7 +65,7 @@ impl StreamEncoder {
         if let Some(result) = self.at_once.missing_result() {
             self.queue.push(None, Kind::Ready(result), out);
         }
-        self.held.call = matches!(opening, Opening::ToolCall { .. });
+        self.held.call |= matches!(opening, Opening::ToolCall { .. });
         let kind = match opening {
             Opening::Text => Kind::Text,
             Opening::Refusal => {
@@ -151,7 +152,6 @@ impl Encode for StreamEncoder {
             },
             Event::Close { block } => queue.close(block, out),
             Event::Part { candidate: 0, part } => {
-                self.held.call = false;
                 for block in self.at_once.blocks(&part, losses) {
                     queue.push(None, Kind::Ready(block), out);
                 }

@@ -104,7 +104,7 @@ impl Blocks<'_> {
         if is_piecewise {
             ready(self.at_once.missing_result(), a);
         }
-        self.held.call = matches!(part.content, Content::ToolCall(_));
+        self.held.call |= matches!(part.content, Content::ToolCall(_));
         match &part.content {
             Content::Text(text) => {
                 self.text(text, a);

@@ -146,8 +146,9 @@ fn thinking(reasoning: &Reasoning, request: &Request<'_>, own: bool, o: &mut Obj
     let budget = reasoning.budget.filter(|budget| *budget > 0);
     let kind = match (reasoning.mode, budget) {
         (ReasoningMode::On, Some(_)) => "enabled",
-        // The client gave an effort and nothing else.
+        // The client gave an effort and nothing else, or the model takes nothing else.
         (ReasoningMode::Auto, None) if own && native.is_none() => return,
+        (ReasoningMode::On, None) if reasoning.effort.is_some() => return,
         (ReasoningMode::On | ReasoningMode::Auto, _) => "adaptive",
         (ReasoningMode::Off, _) => {
             let native = native.map(|json| Node::trusted(json.as_str()));

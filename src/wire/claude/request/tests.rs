@@ -204,8 +204,8 @@ fn reasoning_that_was_fitted_is_written_in_its_final_form() {
             Some(Expose::Auto),
             json!({"type": "enabled", "budget_tokens": 2048}),
         ),
-        (on, None, None, json!({"type": "adaptive"})),
-        (on, Some(-1), None, json!({"type": "adaptive"})),
+        (on, None, None, Value::Null),
+        (on, Some(-1), None, Value::Null),
         (
             auto,
             None,
