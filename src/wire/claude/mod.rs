@@ -1,6 +1,7 @@
 //! Anthropic Messages.
 
 mod answer;
+mod media;
 mod request;
 mod server;
 

@@ -1,6 +1,6 @@
 //! Blocks as they are written: what comes all at once, state, links.
 
-use super::super::server;
+use super::super::{media, server};
 use crate::chat::{
     Change, Citation, Content, Format, Losses, Native, Opaque, OpaqueKind, Part, Place, ServerCall,
     ServerResult, ServerTool, Source,
@@ -179,12 +179,7 @@ fn omitted(kind: &str, source: &Source<'_>) -> Ready {
     let words = match source {
         Source::Bytes { mime, base64 } => {
             let kind = if mime.is_empty() { kind } else { mime };
-            let padding = base64
-                .bytes()
-                .rev()
-                .take_while(|byte| *byte == b'=')
-                .count();
-            let bytes = base64.len().saturating_sub(padding) * 3 / 4;
+            let bytes = media::size(base64);
             format!("[{kind} output omitted: {bytes} bytes]")
         }
         _ => format!("[{kind} output omitted]"),

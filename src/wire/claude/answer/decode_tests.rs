@@ -7,9 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::testing::read;
+use super::testing::{read, strict};
 use crate::chat::*;
 use crate::wire::Shape;
+use crate::wire::claude::tests::pointers;
 
 fn stream(events: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -287,4 +288,58 @@ fn a_large_input_in_small_pieces_is_read_in_one_go() {
     let answer = result.answer.unwrap();
     let (_, arguments) = call(&answer.candidates[0].parts[0].content);
     assert_eq!(arguments.len(), 16_384 * 64 + 8);
+}
+
+#[test]
+fn whatever_stands_anywhere_keeps_to_the_grammar() {
+    let citation =
+        json!({"type": "web_search_result_location", "url": "u", "encrypted_index": "E"});
+    let found =
+        json!([{"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "E"}]);
+    let events = [
+        start(),
+        block(
+            0,
+            json!({"type": "thinking", "thinking": "", "signature": ""}),
+        ),
+        delta(0, json!({"type": "thinking_delta", "thinking": "a"})),
+        delta(0, json!({"type": "signature_delta", "signature": "S"})),
+        stop(0),
+        block(1, json!({"type": "redacted_thinking", "data": "R"})),
+        stop(1),
+        block(2, json!({"type": "text", "text": ""})),
+        delta(2, json!({"type": "text_delta", "text": "a"})),
+        delta(2, json!({"type": "citations_delta", "citation": citation})),
+        stop(2),
+        block(
+            3,
+            json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}),
+        ),
+        input(3, "{\"query\":\"q\"}"),
+        stop(3),
+        block(
+            4,
+            json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": found}),
+        ),
+        stop(4),
+        block(5, tool_use("a", json!({}))),
+        input(5, "{\"x\":1}"),
+        stop(5),
+        ended("tool_use"),
+        json!({"type": "message_stop"}),
+    ];
+    for (changed, event) in events.iter().enumerate() {
+        let mut all = Vec::new();
+        pointers(event, "", &mut all);
+        for at in all {
+            for odd in [json!(null), json!(1), json!("x"), json!([{}]), json!({})] {
+                let mut events = events.to_vec();
+                *events[changed].pointer_mut(&at).unwrap() = odd;
+                // Checks the grammar; an event that is no object at all is a fault.
+                let result = read(Shape::Sse, &stream(&events));
+                assert_ne!(result.answer.is_some(), result.fault.is_some());
+                strict(&result.stream);
+            }
+        }
+    }
 }

@@ -179,7 +179,8 @@ pub(super) fn strict(stream: &[u8]) -> Vec<Value> {
         let value: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
         assert_eq!(value["type"], name);
         assert!(!over, "{name} after the end");
-        assert_eq!(values.is_empty(), name == "message_start", "{name}");
+        let begins = name == "message_start" || (name == "error" && values.is_empty());
+        assert_eq!(values.is_empty(), begins, "{name}");
         let index = value["index"].as_u64();
         match name {
             "content_block_start" => {

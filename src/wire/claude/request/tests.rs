@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::*;
+use crate::wire::claude::tests::pointers;
 use crate::wire::json::Node;
 use crate::wire::{Profile, carrier};
 
@@ -107,9 +108,9 @@ fn recorded_requests_are_written_as_they_were() {
     assert!(count >= 10);
 }
 
-#[test]
-fn everything_that_only_anthropic_has_goes_back_to_it() {
-    let document = json!({
+/// A request with everything that this format has.
+fn everything() -> Value {
+    json!({
         "model": "m", "max_tokens": 0, "stream": true,
         "system": [
             {"type": "text", "text": "one", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
@@ -154,7 +155,12 @@ fn everything_that_only_anthropic_has_goes_back_to_it() {
         "cache_control": {"type": "ephemeral"},
         "mcp_servers": [{"type": "url", "name": "s", "url": "https://s", "authorization_token": "t"}, {"type": "url", "name": "other", "url": "https://o"}],
         "context_management": {"edits": []}, "container": "c", "unknown": {"a": [1.0]}
-    });
+    })
+}
+
+#[test]
+fn everything_that_only_anthropic_has_goes_back_to_it() {
+    let document = everything();
     assert_eq!(round(&document), document);
 }
 
@@ -642,4 +648,38 @@ fn headers_name_the_version_and_the_betas() {
             ("anthropic-beta", "files-api-2025-04-14".to_owned())
         ]
     );
+}
+
+#[test]
+fn whatever_stands_anywhere_is_refused_or_written_as_json() {
+    let document = everything();
+    let mut all = Vec::new();
+    pointers(&document, "", &mut all);
+    let (mut read, mut refused) = (0, 0);
+    for at in all.iter().filter(|at| !at.is_empty()) {
+        for odd in [
+            json!(null),
+            json!(-1.5),
+            json!("x"),
+            json!([]),
+            json!([{}]),
+            json!({}),
+        ] {
+            let mut document = document.clone();
+            *document.pointer_mut(at).unwrap() = odd;
+            let text = document.to_string();
+            match decode(Node::parse(text.as_bytes(), 64).unwrap()) {
+                Ok(request) => {
+                    assert!(encoded(&request).0.is_object());
+                    read += 1;
+                }
+                Err(fault) => {
+                    assert_eq!(fault.kind, FaultKind::InvalidRequest);
+                    assert!(fault.param.is_some());
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(read > refused && refused > 20, "{read} {refused}");
 }

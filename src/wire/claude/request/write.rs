@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::server;
+use super::super::{media, server};
 use super::blocks::SEARCH_RESULT;
 use super::encode::cache_control;
 use crate::chat::{
@@ -233,17 +233,11 @@ fn result_part(
 }
 
 /// What stands for media that cannot be carried: its type and its size in bytes.
-pub(in crate::wire::claude) fn placeholder(kind: &str, source: &Source<'_>) -> String {
+fn placeholder(kind: &str, source: &Source<'_>) -> String {
     match source {
         Source::Bytes { mime, base64 } => {
             let kind = if mime.is_empty() { kind } else { mime };
-            let padding = base64
-                .bytes()
-                .rev()
-                .take_while(|byte| *byte == b'=')
-                .count();
-            let bytes = base64.len().saturating_sub(padding) * 3 / 4;
-            format!("[{kind}, {bytes} bytes]")
+            format!("[{kind}, {} bytes]", media::size(base64))
         }
         Source::Url { url, .. } => format!("[{kind}, {url}]"),
         _ => format!("[{kind}]"),
