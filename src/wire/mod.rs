@@ -133,11 +133,10 @@ pub trait Codec: Sync {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault>;
 
-    /// Headers that an encoded request needs besides those of every provider. `None`: the question for
-    /// its number of tokens.
+    /// The headers that an encoded request needs besides its credential and its content type.
     fn request_headers(
         &self,
-        _request: Option<&Request<'_>>,
+        _request: &Request<'_>,
         _profile: &Profile,
     ) -> Vec<(&'static str, String)> {
         Vec::new()
