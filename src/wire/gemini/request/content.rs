@@ -20,7 +20,7 @@ pub(super) fn read(contents: Node<'_>) -> Result<Vec<Turn<'_>>, Fault> {
         let at = Place::field("contents").item(index);
         if content.kind() != Kind::Object {
             let message = format!("'{at}' is no content");
-            let fault = Fault::new(FaultKind::InvalidRequest, "invalid_content", message);
+            let fault = Fault::new(FaultKind::InvalidRequest, "invalid_request", message);
             return Err(fault.with_param(at.to_string()));
         }
         turns.push(turn(content, index, at, &mut calls));
