@@ -124,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn the_recorded_envelope_is_made() {
+        use crate::wire::{Format, fixtures::read};
+        let recorded = read(Format::Gemini, "requests/auth-code-assist-envelope.json");
+        let recorded: serde_json::Value = serde_json::from_slice(&recorded).unwrap();
+        let made = envelope(
+            recorded["request"].to_string().as_bytes(),
+            "gemini-3-pro",
+            Some("example-project"),
+            "0b6f0a52-1111-4222-8333-944455556666",
+        );
+        let made: serde_json::Value = serde_json::from_slice(&made).unwrap();
+        assert_eq!(made, recorded);
+    }
+
+    #[test]
     fn counting_names_no_model() {
         let plain = r#"{"request":{"contents":[1]}}"#;
         for body in [

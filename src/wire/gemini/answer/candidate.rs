@@ -180,6 +180,8 @@ impl Candidate {
                 self.close(false, context);
                 self.call(call, signature, context);
             }
+            // A picture that the model drew on the way is no part of its answer.
+            PieceKind::Whole(_) if extra.get("thought").is_some() => {}
             PieceKind::Whole(content) => {
                 self.close(false, context);
                 self.end_call(true, context);

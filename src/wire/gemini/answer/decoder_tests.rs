@@ -602,3 +602,18 @@ fn logprobs_stay_with_their_text() {
         r#"[{"token":"a","bytes":[97],"logprob":-1,"top_logprobs":[]}]"#
     );
 }
+
+#[test]
+fn media_come_whole_and_those_of_thoughts_not_at_all() {
+    let picture = r#"{"inlineData":{"mimeType":"image/png","data":"AA=="}"#;
+    let answer = decoded(
+        Shape::Sse,
+        &[last(&format!(
+            r#"{picture},"thought":true}},{picture},"thoughtSignature":"s"}}"#
+        ))],
+    );
+    let parts = &answer.candidates[0].parts;
+    assert_eq!(parts.len(), 1);
+    assert!(matches!(parts[0].content, Content::Image(_)));
+    assert_eq!(parts[0].signature.as_ref().unwrap().data, "s");
+}

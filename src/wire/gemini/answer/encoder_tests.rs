@@ -682,3 +682,76 @@ fn candidates_and_their_logprobs_are_written() {
         assert_eq!(decoded(shape, &data), answer);
     }
 }
+
+#[test]
+fn what_was_stopped_before_it_spoke_has_no_parts() {
+    for reason in [StopReason::Length, StopReason::Safety] {
+        let events = vec![
+            start(),
+            opened(0, Opening::Reasoning),
+            Event::Close { block: 0 },
+            stop(reason),
+            Event::End,
+        ];
+        let text = written(Shape::Sse, &hidden(), events);
+        let chunks = chunks(&text);
+        assert_eq!(
+            chunks[0]["candidates"][0]["content"],
+            json!({"role": "model"})
+        );
+    }
+}
+
+#[test]
+fn characters_that_were_split_are_whole_again() {
+    let text = written(
+        Shape::Sse,
+        &reply(),
+        vec![
+            start(),
+            call(0, "a", "f"),
+            arguments(0, r#"{"x":"\ud83d"#),
+            arguments(0, r#"\ude00"}"#),
+            Event::Close { block: 0 },
+            stop(StopReason::ToolUse),
+            Event::End,
+        ],
+    );
+    let parts = parts(&chunks(&text));
+    assert_eq!(parts[0]["functionCall"]["args"], json!({"x": "😀"}));
+}
+
+#[test]
+fn a_megabyte_of_arguments_in_small_pieces_takes_no_time() {
+    let mut events = vec![start(), call(0, "a", "f"), arguments(0, r#"{"x":""#)];
+    events.extend((0..100_000).map(|_| arguments(0, "0123456789")));
+    events.extend([
+        arguments(0, r#""}"#),
+        Event::Close { block: 0 },
+        stop(StopReason::ToolUse),
+        Event::End,
+    ]);
+    let text = written(Shape::Sse, &reply(), events);
+    let parts = parts(&chunks(&text));
+    assert_eq!(
+        parts[0]["functionCall"]["args"]["x"]
+            .as_str()
+            .unwrap()
+            .len(),
+        1_000_000
+    );
+}
+
+#[test]
+fn the_names_of_client_and_upstream() {
+    let named = Arc::new(Reply {
+        model: "alias".to_owned(),
+        ..(*reply()).clone()
+    });
+    let text = written(
+        Shape::Sse,
+        &named,
+        vec![start(), stop(StopReason::Stop), Event::End],
+    );
+    assert_eq!(chunks(&text)[0]["modelVersion"], "alias");
+}
