@@ -755,3 +755,31 @@ fn the_names_of_client_and_upstream() {
     );
     assert_eq!(chunks(&text)[0]["modelVersion"], "alias");
 }
+
+proptest::proptest! {
+    /// However a text is cut, it is read back, and no event spills into another line.
+    #[test]
+    fn any_text_comes_through(pieces in proptest::collection::vec(proptest::prelude::any::<String>(), 1..8)) {
+        let whole = pieces.concat();
+        for shape in [Shape::Whole, Shape::Sse, Shape::JsonArray] {
+            let mut events = vec![start(), opened(0, Opening::Text)];
+            events.extend(pieces.iter().filter(|piece| !piece.is_empty()).map(|piece| Event::Text {
+                block: 0,
+                text: piece.as_str().into(),
+                logprobs: None,
+            }));
+            events.extend([Event::Close { block: 0 }, stop(StopReason::Stop), Event::End]);
+            let text = written(shape, &reply(), events);
+            let data = match shape {
+                Shape::Whole => vec![text.into_bytes()],
+                shape => split(text.as_bytes(), shape == Shape::Sse),
+            };
+            let read: String = decoded(shape, &data).candidates[0]
+                .parts
+                .iter()
+                .filter_map(|part| part.as_text())
+                .collect();
+            proptest::prop_assert_eq!(&read, &whole);
+        }
+    }
+}
