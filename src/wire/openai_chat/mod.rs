@@ -1,6 +1,7 @@
 //! OpenAI Chat Completions, and the many servers that speak it.
 
 mod answer;
+mod reply;
 mod request;
 mod state;
 mod stop;
@@ -106,8 +107,11 @@ impl Codec for OpenAiChat {
         Box::new(answer::Decoder::new(shape, reply))
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        match shape {
+            Shape::Whole => Box::new(reply::Whole::new(reply)),
+            Shape::Sse | Shape::JsonArray => Box::new(reply::Stream::new(reply)),
+        }
     }
 }
 
@@ -179,13 +183,15 @@ fn carries_content(delta: &[u8]) -> bool {
 fn cache_mark(extra: &Extra<'_>) -> Option<CacheMark> {
     let mark = extra.get("prompt_cache_breakpoint");
     let mark = mark.or_else(|| extra.get("cache_control"))?;
-    Some(match Node::trusted(mark.as_str()).get_str("ttl").as_deref() {
-        Some("5m") => CacheMark::Minutes5,
-        Some("30m") => CacheMark::Minutes30,
-        Some("1h") => CacheMark::Hour1,
-        Some("12h") => CacheMark::Hours12,
-        _ => CacheMark::Default,
-    })
+    Some(
+        match Node::trusted(mark.as_str()).get_str("ttl").as_deref() {
+            Some("5m") => CacheMark::Minutes5,
+            Some("30m") => CacheMark::Minutes30,
+            Some("1h") => CacheMark::Hour1,
+            Some("12h") => CacheMark::Hours12,
+            _ => CacheMark::Default,
+        },
+    )
 }
 
 #[cfg(test)]

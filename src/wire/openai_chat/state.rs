@@ -125,16 +125,20 @@ pub(super) fn unpack(mut opaque: Opaque<'static>) -> Reasoned<'static> {
     }
 }
 
-/// The carrier of state whose visible text is `text`.
+/// State whose visible text is `text`, as carriers hold it.
 pub(super) fn pack<'a>(opaque: &'a Opaque<'_>, text: &str) -> Cow<'a, Opaque<'a>> {
-    if opaque.origin != Format::Claude || opaque.kind != OpaqueKind::Signature {
-        return Cow::Borrowed(opaque);
-    }
     let mut exact = Vec::new();
-    object(&mut exact, |o| {
-        o.str("t", text);
-        o.str("s", &opaque.data);
-    });
+    match (opaque.origin, opaque.kind) {
+        (Format::Claude, OpaqueKind::Signature) => object(&mut exact, |o| {
+            o.str("t", text);
+            o.str("s", &opaque.data);
+        }),
+        // Here it always has its id beside it, if there is one.
+        (Format::OpenAiResponses, OpaqueKind::Encrypted) if !opaque.data.starts_with('{') => {
+            object(&mut exact, |o| o.str("encrypted_content", &opaque.data));
+        }
+        _ => return Cow::Borrowed(opaque),
+    }
     Cow::Owned(Opaque {
         data: Cow::Owned(String::from_utf8(exact).unwrap_or_default()),
         ..opaque.clone()

@@ -9,7 +9,10 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
         return None;
     }
     let count = |name| node.get(name).and_then(Node::u64);
-    let within = |group, name| node.get(group).and_then(|group: Node<'_>| group.get(name)?.u64());
+    let within = |group, name| {
+        node.get(group)
+            .and_then(|group: Node<'_>| group.get(name)?.u64())
+    };
     let input = |name| within("prompt_tokens_details", name);
     let output = |name| within("completion_tokens_details", name).unwrap_or(0);
     let cached = input("cached_tokens")

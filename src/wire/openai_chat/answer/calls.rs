@@ -52,7 +52,11 @@ impl Calls {
     ) {
         let custom = node.get("custom");
         let inner = custom.or_else(|| node.get("function"));
-        let member = if custom.is_some() { "input" } else { "arguments" };
+        let member = if custom.is_some() {
+            "input"
+        } else {
+            "arguments"
+        };
         let id = node.get_str("id").unwrap_or_default();
         let name = inner.and_then(|inner| inner.get_str("name"));
         let name = name.unwrap_or_default();
@@ -165,7 +169,8 @@ impl Calls {
 
     /// Closes all.
     pub(super) fn finish(&mut self, shared: &mut Shared, emit: &mut dyn FnMut(Event<'_>)) {
-        self.all.retain(|call| call.block.is_some() || !call.name.is_empty());
+        self.all
+            .retain(|call| call.block.is_some() || !call.name.is_empty());
         self.open_known(shared, emit);
         for block in self.all.iter().filter_map(|call| call.block) {
             emit(Event::Close { block });

@@ -89,14 +89,21 @@ impl Candidate {
             self.media(delta, shared, emit);
             self.cited(delta, emit);
         }
-        if let Some(reason) = choice.get_str("finish_reason").filter(|text| !text.is_empty()) {
+        if let Some(reason) = choice
+            .get_str("finish_reason")
+            .filter(|text| !text.is_empty())
+        {
             self.reason = Some(reason.into_owned());
         }
     }
 
     fn reasoned(&mut self, delta: Node<'_>, shared: &mut Shared, emit: Emit<'_>) {
         let mut has_text = false;
-        for entry in delta.get("reasoning_details").into_iter().flat_map(Node::items) {
+        for entry in delta
+            .get("reasoning_details")
+            .into_iter()
+            .flat_map(Node::items)
+        {
             let index = entry.get("index").and_then(Node::u64);
             if let Some((kind, text)) = state::detail_text(entry) {
                 has_text = true;
@@ -110,7 +117,9 @@ impl Candidate {
         }
         if !has_text {
             let content = delta.get("reasoning_content");
-            let text = content.or_else(|| delta.get("reasoning")).and_then(Node::str);
+            let text = content
+                .or_else(|| delta.get("reasoning"))
+                .and_then(Node::str);
             if let Some(text) = text {
                 let index = self.reasoning.as_ref().and_then(|open| open.index);
                 self.reason(ReasonKind::Raw, text, index, shared, emit);

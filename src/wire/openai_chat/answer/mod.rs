@@ -76,7 +76,10 @@ impl Decoder {
         emit(Event::Start(Start {
             id: filled("id"),
             model: filled("model"),
-            created: chunk.get("created").and_then(Node::u64).filter(|at| *at > 0),
+            created: chunk
+                .get("created")
+                .and_then(Node::u64)
+                .filter(|at| *at > 0),
             usage: None,
             tier: tier.and_then(|word| super::request::tier(&word)),
             fingerprint: filled("system_fingerprint"),
@@ -86,7 +89,11 @@ impl Decoder {
     fn choice(&mut self, choice: Node<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         let index = choice.get("index").and_then(Node::u64).unwrap_or(0);
         let index = u32::try_from(index).unwrap_or(0);
-        let at = match self.candidates.iter().position(|(known, _)| *known == index) {
+        let at = match self
+            .candidates
+            .iter()
+            .position(|(known, _)| *known == index)
+        {
             Some(at) => at,
             None => {
                 let think_tags = self.shared.reply.profile.chat.think_tags;

@@ -57,7 +57,9 @@ fn joined(pieces: &[String]) -> String {
     if !pieces.iter().take(all_but_last).any(is_padded) {
         return pieces.concat();
     }
-    let bytes = pieces.iter().filter_map(|piece| STANDARD.decode(piece).ok());
+    let bytes = pieces
+        .iter()
+        .filter_map(|piece| STANDARD.decode(piece).ok());
     STANDARD.encode(bytes.flatten().collect::<Vec<u8>>())
 }
 
@@ -67,7 +69,8 @@ mod tests {
 
     #[test]
     fn padded_pieces_are_joined_as_bytes() {
-        let joined = |pieces: &[&str]| joined(&pieces.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
+        let joined =
+            |pieces: &[&str]| joined(&pieces.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
         assert_eq!(joined(&["YWJj", "ZGVm"]), "YWJjZGVm");
         assert_eq!(joined(&["YQ==", "YmM="]), "YWJj");
         assert_eq!(joined(&["YQ=="]), "YQ==");

@@ -113,7 +113,11 @@ mod tests {
     fn tags_are_found_however_they_are_cut() {
         for (answer, reasoning, text) in [
             ("<think>why</think>\n\nHi", "why", "Hi"),
-            (" \n<think>a</thin b</think>c </think>", "a</thin b", "c </think>"),
+            (
+                " \n<think>a</thin b</think>c </think>",
+                "a</thin b",
+                "c </think>",
+            ),
             ("<thing>x", "", "<thing>x"),
             ("Hi <think>no</think>", "", "Hi <think>no</think>"),
             ("<think>cut off</thi", "cut off</thi", ""),

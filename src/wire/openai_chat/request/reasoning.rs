@@ -19,9 +19,7 @@ pub(super) fn take<'a>(message: &mut Object<'a>, at: Place) -> Vec<Part<'a>> {
     let (mut parts, is_plain) = details.map_or_else(Default::default, |node| read(node, at));
     if parts.is_empty() {
         parts = blocks.map(|node| thinking(node, at)).unwrap_or_default();
-    } else if is_plain
-        && let (Some(first), Some(details)) = (parts.first_mut(), details)
-    {
+    } else if is_plain && let (Some(first), Some(details)) = (parts.first_mut(), details) {
         let name = Cow::Borrowed("reasoning_details");
         first.extra = Extra(vec![(name, details.json())]);
     }

@@ -170,7 +170,9 @@ impl<'r> Writer<'r> {
                 if text.is_empty() && !there.is_empty() {
                     text = Cow::Borrowed("See attached content for this result.");
                 }
-                let says_so = text.get(..5).is_some_and(|w| w.eq_ignore_ascii_case("error"));
+                let says_so = text
+                    .get(..5)
+                    .is_some_and(|w| w.eq_ignore_ascii_case("error"));
                 if result.is_error == Some(true) && !says_so {
                     text = Cow::Owned(format!("Error: {text}"));
                 }
@@ -185,7 +187,10 @@ impl<'r> Writer<'r> {
             self.extra(o, &part.extra);
         });
         if !there.is_empty() {
-            let name = result.name.as_deref().or_else(|| self.name_of(&result.call));
+            let name = result
+                .name
+                .as_deref()
+                .or_else(|| self.name_of(&result.call));
             let name = name.unwrap_or("a tool");
             let label = format!("Tool result {number} for {name} (call {}):", result.call);
             attached.push((label, there));
@@ -372,7 +377,11 @@ fn as_document<'p>(part: &'p Part<'_>) -> Option<Cow<'p, str>> {
 
 fn joined<'p>(parts: impl Iterator<Item = &'p Part<'p>>, between: &str) -> Cow<'p, str> {
     let mut texts: Vec<Cow<'p, str>> = parts
-        .filter_map(|part| part.as_text().map(Cow::Borrowed).or_else(|| as_document(part)))
+        .filter_map(|part| {
+            part.as_text()
+                .map(Cow::Borrowed)
+                .or_else(|| as_document(part))
+        })
         .collect();
     if texts.len() > 1 {
         return Cow::Owned(texts.join(between));

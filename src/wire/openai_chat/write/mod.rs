@@ -4,6 +4,8 @@ mod messages;
 mod parts;
 mod tools;
 
+pub(super) use parts::url_of;
+
 use crate::chat::{
     CacheMark, Change, Content, Extra, Fault, Format, Json, Losses, Modality, OutputFormat, Place,
     Request, Tier,

@@ -146,7 +146,8 @@ impl Writer<'_> {
     }
 
     fn kind_of(&self, name: &str) -> CallKind {
-        let is_custom = |tool: &Tool<'_>| matches!(&tool.kind, ToolKind::Custom(custom) if custom.name == name);
+        let is_custom =
+            |tool: &Tool<'_>| matches!(&tool.kind, ToolKind::Custom(custom) if custom.name == name);
         if self.request.tools.iter().any(is_custom) {
             CallKind::Custom
         } else {
