@@ -195,4 +195,10 @@ fn cache_mark(extra: &Extra<'_>) -> Option<CacheMark> {
 }
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod reply_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 mod tests;

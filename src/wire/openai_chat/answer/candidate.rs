@@ -86,8 +86,8 @@ impl Candidate {
                 self.refuse(text, shared, emit);
             }
             self.called(delta, shared, emit);
-            self.media(delta, shared, emit);
             self.cited(delta, emit);
+            self.media(delta, shared, emit);
         }
         if let Some(reason) = choice
             .get_str("finish_reason")
@@ -332,7 +332,7 @@ impl Candidate {
     fn whole_part(&mut self, part: Part<'_>, shared: &mut Shared, emit: Emit<'_>) {
         self.said = true;
         self.close_reasoning(emit);
-        self.close_text(emit);
+        // Text stays open: its citations come last of all.
         self.calls.open_known(shared, emit);
         let candidate = self.index;
         emit(Event::Part { candidate, part });
