@@ -182,10 +182,11 @@ fn comes_back_the_same(name: &str, answer: &Answer<'static>) {
 
 /// Usage that nobody gave is written as zeros.
 fn with_usage(mut answer: Answer<'static>) -> Answer<'static> {
-    answer.usage.get_or_insert(crate::chat::Usage {
+    let nothing = || crate::chat::Usage {
         exact: true,
         ..crate::chat::Usage::default()
-    });
+    };
+    answer.usage.get_or_insert_with(nothing);
     answer
 }
 
@@ -237,10 +238,10 @@ fn a_stream_cut_before_its_end_is_a_fault() {
             .split("\n\n")
             .filter_map(|block| block.strip_prefix("data: "))
             .collect();
-        let has_reason = |event: &&str| {
+        let has_reason = |event: &str| {
             event.contains("\"finish_reason\":\"") && !event.contains("\"finish_reason\":\"\"")
         };
-        let end = events.iter().position(|event| has_reason(&event)).unwrap();
+        let end = events.iter().position(|event| has_reason(event)).unwrap();
         for cut in 0..=end {
             let notes = read(&reply(|_, _| {}), &events[..cut]);
             let fault = notes.fault.expect("a cut is a fault");

@@ -560,3 +560,57 @@ fn citations_point_into_the_whole_text() {
             .is_none()
     );
 }
+
+#[test]
+fn what_belongs_to_no_call_comes_back_too() {
+    let (all, _) = stream(
+        &reply(|_, _| {}),
+        vec![
+            start(),
+            open(0, Opening::Reasoning),
+            signature(0, state(Format::Claude, OpaqueKind::Redacted, "RED")),
+            Event::Close { block: 0 },
+            open(1, Opening::Text),
+            text(1, "Hi"),
+            signature(1, state(Format::Gemini, OpaqueKind::Thought, "T")),
+            Event::Close { block: 1 },
+            stop(StopReason::Stop),
+            Event::End,
+        ],
+    );
+    let mut message = json!({"role": "assistant"});
+    for delta in deltas(&all) {
+        for (name, value) in delta.as_object().unwrap() {
+            message[name] = value.clone();
+        }
+    }
+    let document = json!({"messages": [message]}).to_string();
+    let node = Node::parse(document.as_bytes(), 99).unwrap();
+    let turn = OpenAiChat.decode_request(node).unwrap().turns.remove(0);
+    let [reasoning, said] = &turn.parts[..] else {
+        panic!("{turn:?}")
+    };
+    let Content::Reasoning(reasoned) = &reasoning.content else {
+        panic!("{turn:?}")
+    };
+    let known = &reasoned.opaque[0];
+    assert_eq!((known.kind, &*known.data), (OpaqueKind::Redacted, "RED"));
+    assert_eq!(said.as_text(), Some("Hi"));
+    assert_eq!(said.signature.as_ref().unwrap().data, "T");
+}
+
+#[test]
+fn thinking_until_there_is_no_more_room_is_an_empty_text() {
+    let mut encoder = OpenAiChat.encoder(Shape::Whole, &reply(|_, _| {}));
+    let (mut out, mut losses) = (Vec::new(), Losses::new(OnLoss::Warn));
+    let mut events = reasoning_events();
+    events.truncate(6);
+    events.extend([stop(StopReason::Length), Event::End]);
+    for event in events {
+        encoder.event(event, &mut losses, &mut out);
+    }
+    let document: Value = serde_json::from_slice(&out).unwrap();
+    let choice = &document["choices"][0];
+    assert_eq!(choice["finish_reason"], "length");
+    assert_eq!(choice["message"]["content"], "");
+}

@@ -351,6 +351,37 @@ fn cache_marks_are_written_where_they_are_known() {
         encode(&request, &profile).unwrap()["messages"][0]["content"],
         json!([{"type":"text","text":"a","prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}}])
     );
+    let mut request = request;
+    let mut result = Part::new(Content::ToolResult(ToolResult {
+        call: "c".into(),
+        name: None,
+        content: vec![Part::text("r")],
+        is_error: None,
+        kind: CallKind::Function,
+    }));
+    result.cache = Some(CacheMark::Minutes5);
+    request.turns[0].parts = vec![result];
+    let system = Role::Instruction(Level::System);
+    request.instructions = vec![Turn::new(system, vec![Part::text("s")])];
+    request.tools = vec![Tool {
+        at: crate::chat::Place::field("tools").item(0),
+        kind: ToolKind::Function(Function {
+            name: "f".into(),
+            description: None,
+            schema: None,
+            strict: None,
+        }),
+        cache: Some(CacheMark::Default),
+        extra: Extra::default(),
+    }];
+    let mark = json!({"mode": "explicit"});
+    assert_eq!(
+        encode(&request, &profile).unwrap()["messages"],
+        json!([
+            {"role":"system","content":[{"type":"text","text":"s","prompt_cache_breakpoint":mark}]},
+            {"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"r","prompt_cache_breakpoint":mark}]},
+        ])
+    );
     let text = r#"{"messages":[{"role":"user","content":"a","cache_control":{"type":"ephemeral","ttl":"5m"}}]}"#;
     assert_eq!(
         parse(text).turns[0].parts[0].cache,
@@ -586,4 +617,31 @@ fn tools_of_other_formats() {
         written["tool_choice"],
         json!({"type":"function","function":{"name":"f"}})
     );
+}
+
+#[test]
+fn a_longer_history_begins_as_the_shorter_one_did() {
+    let all = [
+        r#"{"role":"system","content":"s"}"#,
+        r#"{"role":"user","content":"q"}"#,
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+        r#"{"role":"tool","tool_call_id":"a","content":"1"}"#,
+        r#"{"role":"user","content":"more"}"#,
+        r#"{"role":"assistant","content":"x"}"#,
+    ];
+    let written = |count: usize| {
+        let text = format!(r#"{{"model":"m","messages":[{}]}}"#, all[..count].join(","));
+        let mut out = Vec::new();
+        let mut losses = Losses::new(OnLoss::Warn);
+        let request = parse(&text);
+        OpenAiChat
+            .encode_request(&request, &Profile::default(), &mut losses, &mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for count in 1..all.len() {
+        let (shorter, longer) = (written(count), written(count + 1));
+        let begin = shorter.strip_suffix("]}").unwrap();
+        assert!(longer.starts_with(begin), "{longer}");
+    }
 }

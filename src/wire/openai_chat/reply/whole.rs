@@ -79,7 +79,14 @@ fn message(
     losses: &mut Losses,
 ) {
     let parts = &candidate.parts;
-    let (text, annotations) = joined(parts);
+    let (mut text, annotations) = joined(parts);
+    let is_silent = parts
+        .iter()
+        .all(|part| matches!(part.content, Content::Reasoning(_)));
+    if is_silent && candidate.stop.reason == StopReason::Length {
+        // It thought until there was no more room: clients that expect no calls read a string.
+        text = Some(Cow::Borrowed(""));
+    }
     o.str("role", "assistant");
     o.str_or_null("content", text.as_deref());
     let refusals = parts.iter().filter_map(|part| match &part.content {

@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use super::Writer;
 use super::parts::document_text;
 use crate::chat::{
-    CallKind, Content, Document, Extra, Format, OpaqueKind, OutputFormat, Part, ReasonKind,
-    Reasoned, Role, Source, ToolCall, ToolResult, Turn,
+    CacheMark, Content, Document, Extra, Format, OutputFormat, Part, Role, Source, ToolResult, Turn,
 };
-use crate::wire::ReasoningField;
-use crate::wire::json::{ArrayWriter, Node, ObjectWriter};
+use crate::wire::json::{ArrayWriter, ObjectWriter};
 
 impl<'r> Writer<'r> {
     /// All messages.
     pub(super) fn messages(&mut self, a: &mut ArrayWriter<'_>) {
         let request = self.request;
+        // A mark on the tools has no place of its own here: they come before the instructions.
+        let mut of_tools = request.tools.iter().find_map(|tool| tool.cache);
         for turn in &request.instructions {
-            self.instruction(a, turn);
+            self.instruction(a, turn, of_tools.take());
         }
         if request.output.format == OutputFormat::JsonObject && !self.is_own && !self.says_json() {
             a.object(|o| {
@@ -28,7 +28,7 @@ impl<'r> Writer<'r> {
         while let Some((turn, following)) = rest.split_first() {
             rest = following;
             match turn.role {
-                Role::Instruction(_) => self.instruction(a, turn),
+                Role::Instruction(_) => self.instruction(a, turn, None),
                 Role::User => self.user(a, turn),
                 Role::Assistant => {
                     let mut parts: Vec<&Part<'_>> = turn.parts.iter().collect();
@@ -54,8 +54,20 @@ impl<'r> Writer<'r> {
         }
     }
 
-    fn instruction(&mut self, a: &mut ArrayWriter<'_>, turn: &Turn<'_>) {
-        let parts: Vec<&Part<'_>> = turn.parts.iter().collect();
+    fn instruction(&mut self, a: &mut ArrayWriter<'_>, turn: &Turn<'_>, mark: Option<CacheMark>) {
+        let mut parts: Vec<&Part<'_>> = turn.parts.iter().collect();
+        let marked;
+        if let Some(first) = parts.first_mut()
+            && mark.is_some()
+            && self.chat.cache_breakpoints
+            && first.cache.is_none()
+        {
+            marked = Part {
+                cache: mark,
+                ..first.clone()
+            };
+            *first = &marked;
+        }
         a.object(|o| {
             o.str("role", self.instruction_role());
             self.content(o, &parts, "\n\n");
@@ -64,7 +76,7 @@ impl<'r> Writer<'r> {
     }
 
     /// Text as one string, unless there is more to a part than its text.
-    fn content(&mut self, o: &mut ObjectWriter<'_>, parts: &[&Part<'_>], between: &str) {
+    pub(super) fn content(&mut self, o: &mut ObjectWriter<'_>, parts: &[&Part<'_>], between: &str) {
         if parts.iter().all(|part| self.is_plain(part)) {
             o.str("content", &joined(parts.iter().copied(), between));
         } else {
@@ -77,12 +89,12 @@ impl<'r> Writer<'r> {
     }
 
     /// Who speaks, and what else only this format knows.
-    fn speaker(&self, o: &mut ObjectWriter<'_>, turn: &Turn<'_>) {
+    pub(super) fn speaker(&self, o: &mut ObjectWriter<'_>, turn: &Turn<'_>) {
         o.opt_str("name", turn.name.as_deref());
         self.extra(o, &turn.extra);
     }
 
-    fn extra(&self, o: &mut ObjectWriter<'_>, extra: &Extra<'_>) {
+    pub(super) fn extra(&self, o: &mut ObjectWriter<'_>, extra: &Extra<'_>) {
         if self.is_own {
             for (name, value) in &extra.0 {
                 o.raw(name, value.as_str());
@@ -176,7 +188,17 @@ impl<'r> Writer<'r> {
                 if result.is_error == Some(true) && !says_so {
                     text = Cow::Owned(format!("Error: {text}"));
                 }
-                o.str("content", &text);
+                if part.cache.is_some() && self.chat.cache_breakpoints && !self.is_own {
+                    o.array("content", |a| {
+                        a.object(|o| {
+                            o.str("type", "text");
+                            o.str("text", &text);
+                            self.marks(o, &part.extra, part.cache);
+                        });
+                    });
+                } else {
+                    o.str("content", &text);
+                }
             } else {
                 o.array("content", |a| {
                     for inner in here {
@@ -204,155 +226,6 @@ impl<'r> Writer<'r> {
             _ => None,
         })
     }
-
-    fn assistant(&mut self, a: &mut ArrayWriter<'_>, turn: &Turn<'_>, parts: &[&Part<'_>]) {
-        let mut said = Vec::new();
-        let (mut reasoned, mut calls, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
-        let mut audio = None;
-        for part in parts {
-            match &part.content {
-                Content::Text(_) => said.push(*part),
-                Content::Native(native) if native.format == Format::OpenAiChat => said.push(*part),
-                Content::Refusal(text) => refusals.push(&**text),
-                Content::Reasoning(reasoning) => reasoned.push((*part, reasoning)),
-                Content::ToolCall(call) => calls.push((*part, call)),
-                Content::Audio(sound) => match &sound.source {
-                    Source::File { id, .. } if self.is_own => audio = Some(&**id),
-                    _ => self.dropped(part.at),
-                },
-                _ => self.dropped(part.at),
-            }
-        }
-        if said.is_empty() && refusals.is_empty() && calls.is_empty() && audio.is_none() {
-            return;
-        }
-        a.object(|o| {
-            o.str("role", "assistant");
-            if said.is_empty() {
-                o.raw("content", "null");
-            } else {
-                self.content(o, &said, "");
-            }
-            if !refusals.is_empty() {
-                o.str("refusal", &refusals.concat());
-            }
-            self.reasoning(o, &reasoned);
-            if let Some(id) = audio {
-                o.object("audio", |o| o.str("id", id));
-            }
-            match &calls[..] {
-                [] => {}
-                [(_, call)] if self.request.legacy_functions && is_legacy_id(&call.id) => {
-                    o.object("function_call", |o| {
-                        o.str("name", &call.name);
-                        o.str("arguments", &call.arguments);
-                    });
-                }
-                calls => o.array("tool_calls", |a| {
-                    for (part, call) in calls {
-                        a.object(|o| self.call(o, part, call));
-                    }
-                }),
-            }
-            self.speaker(o, turn);
-        });
-    }
-
-    fn call(&self, o: &mut ObjectWriter<'_>, part: &Part<'_>, call: &ToolCall<'_>) {
-        o.str("id", &call.id);
-        if call.kind == CallKind::Custom {
-            o.str("type", "custom");
-            o.object("custom", |o| {
-                o.str("name", &call.name);
-                o.str("input", &call.arguments);
-            });
-        } else {
-            o.str("type", "function");
-            o.object("function", |o| {
-                o.str("name", &call.name);
-                o.str("arguments", &call.arguments);
-            });
-        }
-        self.extra(o, &part.extra);
-        let is_there = self.is_own && part.extra.get("extra_content").is_some();
-        if let Some(state) = &part.signature
-            && state.origin == Format::OpenAiChat
-            && !is_there
-        {
-            super::super::state::write_google(o, &state.data);
-        }
-    }
-
-    fn reasoning(&self, o: &mut ObjectWriter<'_>, reasoned: &[(&Part<'_>, &Reasoned<'_>)]) {
-        let text = || {
-            let texts = reasoned.iter().map(|(_, reasoned)| reasoned.text());
-            let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
-            texts.join("\n\n")
-        };
-        let as_received = reasoned.iter().find_map(|(part, _)| {
-            let details = part.extra.get("reasoning_details");
-            details.filter(|_| self.is_own)
-        });
-        let has_state = reasoned.iter().any(|(_, reasoned)| {
-            let mut state = reasoned.opaque.iter();
-            state.any(|state| state.origin == Format::OpenAiChat)
-        });
-        match self.chat.reasoning_field {
-            ReasoningField::None => {}
-            ReasoningField::Reasoning if as_received.is_some() => {
-                let details = as_received.map_or("[]", crate::chat::Json::as_str);
-                o.raw("reasoning_details", details);
-            }
-            ReasoningField::Reasoning if has_state => o.array("reasoning_details", |a| {
-                for (_, reasoned) in reasoned {
-                    details(a, reasoned);
-                }
-            }),
-            ReasoningField::ReasoningContent => non_empty(o, "reasoning_content", &text()),
-            ReasoningField::Reasoning => non_empty(o, "reasoning", &text()),
-        }
-    }
-}
-
-fn non_empty(o: &mut ObjectWriter<'_>, name: &str, text: &str) {
-    if !text.is_empty() {
-        o.str(name, text);
-    }
-}
-
-/// Reasoning as the server of this format wrote it: a signed text is one entry, what is encrypted
-/// follows its summary.
-fn details(a: &mut ArrayWriter<'_>, reasoned: &Reasoned<'_>) {
-    let own = |kind| {
-        let mut state = reasoned.opaque.iter();
-        let found =
-            state.find(move |state| state.origin == Format::OpenAiChat && state.kind == kind);
-        found.map(|state| Node::trusted(&state.data))
-    };
-    let signed = own(OpaqueKind::Signature);
-    if let Some(entry) = signed {
-        a.object(|o| {
-            o.str("type", "reasoning.text");
-            o.str("text", &reasoned.text());
-            for (name, value) in entry.members().filter(|(name, _)| name != "type") {
-                o.raw(&name, value.raw());
-            }
-        });
-    } else {
-        for text in &reasoned.texts {
-            let (kind, member) = match text.kind {
-                ReasonKind::Raw => ("reasoning.text", "text"),
-                ReasonKind::Summary => ("reasoning.summary", "summary"),
-            };
-            a.object(|o| {
-                o.str("type", kind);
-                o.str(member, &text.text);
-            });
-        }
-    }
-    if let Some(entry) = own(OpaqueKind::Encrypted) {
-        a.raw(entry.raw());
-    }
 }
 
 fn is_call(part: &Part<'_>) -> bool {
@@ -360,7 +233,7 @@ fn is_call(part: &Part<'_>) -> bool {
 }
 
 /// An id that was made up for a call of the form that has none.
-fn is_legacy_id(id: &str) -> bool {
+pub(super) fn is_legacy_id(id: &str) -> bool {
     id.strip_prefix("fc_")
         .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -1,5 +1,6 @@
 //! Writes a request that was made to fit: nothing is decided here that a profile does not say.
 
+mod assistant;
 mod messages;
 mod parts;
 mod tools;
