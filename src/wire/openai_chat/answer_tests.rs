@@ -614,3 +614,77 @@ fn a_megabyte_of_arguments_is_passed_on_as_it_comes() {
     let notes = lines(&deltas);
     assert_eq!(notes.len(), 9_000 + 3);
 }
+
+/// What a client sees of an answer, however it is cut into blocks.
+fn seen(answer: &Answer<'_>) -> Vec<String> {
+    let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+    for part in &answer.candidates[0].parts {
+        match &part.content {
+            Content::Text(one) => text.push_str(&one.text),
+            Content::Reasoning(one) => thought.push_str(&one.text()),
+            Content::ToolCall(call) => {
+                let arguments = if call.arguments.is_empty() {
+                    "{}"
+                } else {
+                    &call.arguments
+                };
+                calls.push(format!(
+                    "{} {} {arguments} {:?}",
+                    call.id, call.name, part.signature
+                ));
+            }
+            _ => {}
+        }
+    }
+    calls.push(text);
+    calls.push(thought.replace("\n\n", ""));
+    calls.push(format!("{:?}", answer.candidates[0].stop));
+    calls
+}
+
+proptest::proptest! {
+    /// Whatever order deltas come in, the grammar of events holds and nothing is lost on the way to a
+    /// client and back.
+    #[test]
+    fn any_order_of_deltas_is_an_answer(picks in proptest::collection::vec(0_usize..14, 0..14)) {
+        const DELTAS: [&str; 14] = [
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":"a"}"#,
+            r#"{"content":"b ","refusal":null,"tool_calls":null}"#,
+            r#"{"reasoning_content":"r"}"#,
+            r#"{"reasoning_details":[{"type":"reasoning.text","text":"d","index":0}]}"#,
+            r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"E","index":1}]}"#,
+            r#"{"refusal":"no"}"#,
+            r#"{"tool_calls":[{"index":0,"id":"x","function":{"name":"f"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"0"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"y","function":{"name":"g","arguments":"1"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"function":{"arguments":"2"}}]}"#,
+            r#"{"tool_calls":[{"id":"z","function":{"name":"h","arguments":{}},"extra_content":{"google":{"thought_signature":"T"}}}]}"#,
+            r#"{"images":[{"type":"image_url","image_url":{"url":"https://x/y"}}]}"#,
+            r#"{"annotations":[{"type":"url_citation","url_citation":{"url":"u","start_index":0,"end_index":1}}]}"#,
+        ];
+        let deltas: Vec<&str> = picks.into_iter().map(|pick| DELTAS[pick]).collect();
+        let all = chunks(&deltas, &[r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#]);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let reply = reply(|_, _| {});
+        let answer = read(&reply, &all).fold.finish().unwrap();
+        for shape in [Shape::Sse, Shape::Whole] {
+            let written = write(&reply, shape, answer.clone());
+            let again = match shape {
+                Shape::Whole => read_whole(&reply, &written),
+                _ => read_sse(&reply, &written),
+            };
+            let again = again.fold.finish().unwrap();
+            let (mut want, mut got) = (seen(&answer), seen(&again));
+            if shape == Shape::Whole {
+                // A blank line stands between texts that were apart.
+                for side in [&mut want, &mut got] {
+                    for line in side.iter_mut() {
+                        line.retain(|letter| !letter.is_whitespace());
+                    }
+                }
+            }
+            proptest::prop_assert_eq!(want, got);
+        }
+    }
+}

@@ -645,3 +645,54 @@ fn a_longer_history_begins_as_the_shorter_one_did() {
         assert!(longer.starts_with(begin), "{longer}");
     }
 }
+
+#[test]
+fn state_of_a_compatible_server_goes_back_as_its_own_entries() {
+    let opaque = |kind, data: &'static str| Opaque {
+        origin: Format::OpenAiChat,
+        kind,
+        family: "f".into(),
+        data: data.into(),
+    };
+    let reasoning = Part::new(Content::Reasoning(Reasoned {
+        texts: vec![crate::chat::ReasonText {
+            kind: crate::chat::ReasonKind::Raw,
+            text: "why".into(),
+        }],
+        opaque: vec![
+            opaque(
+                OpaqueKind::Signature,
+                r#"{"type":"reasoning.text","signature":"S","format":"anthropic-claude-v1","index":0}"#,
+            ),
+            opaque(
+                OpaqueKind::Encrypted,
+                r#"{"type":"reasoning.encrypted","data":"E","id":"rs_1","index":1}"#,
+            ),
+        ],
+        id: None,
+    }));
+    let mut call = Part::new(Content::ToolCall(ToolCall {
+        id: "a".into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+        kind: CallKind::Function,
+        namespace: None,
+        item_id: None,
+    }));
+    call.signature = Some(opaque(OpaqueKind::Thought, "T"));
+    let request = foreign(vec![Turn::new(Role::Assistant, vec![reasoning, call])]);
+    let mut profile = Profile::default();
+    profile.chat.reasoning_field = ReasoningField::Reasoning;
+    let message = &encode(&request, &profile).unwrap()["messages"][0];
+    assert_eq!(
+        message["reasoning_details"],
+        json!([
+            {"type":"reasoning.text","text":"why","signature":"S","format":"anthropic-claude-v1","index":0},
+            {"type":"reasoning.encrypted","data":"E","id":"rs_1","index":1},
+        ])
+    );
+    assert_eq!(
+        message["tool_calls"][0]["extra_content"],
+        json!({"google": {"thought_signature": "T"}})
+    );
+}
