@@ -1,5 +1,11 @@
 //! OpenAI Responses.
 
+mod answer;
+mod content;
+mod decode;
+mod encode;
+mod hosted;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
@@ -114,22 +120,22 @@ impl Codec for OpenAiResponses {
         }
     }
 
-    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
-        todo!()
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault> {
+        decode::request(body)
     }
 
     fn encode_request(
         &self,
-        _request: &Request<'_>,
-        _profile: &Profile,
-        _losses: &mut Losses,
-        _out: &mut Vec<u8>,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        todo!()
+        encode::request(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        answer::decoder(shape, reply)
     }
 
     fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
