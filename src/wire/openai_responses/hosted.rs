@@ -145,7 +145,7 @@ fn native_result<'a>(item: Node<'a>, key: &str, tool: ServerTool, at: Place) -> 
     .at(at)
 }
 
-/// A picture that was made is a picture; its call keeps no second copy of it.
+/// A picture that was made is a picture.
 fn picture<'a>(item: Node<'a>, at: Place, call: Part<'a>) -> Vec<Part<'a>> {
     let Some(base64) = item.get_str("result") else {
         return vec![call];
@@ -209,7 +209,7 @@ fn words(error: Node<'_>) -> Cow<'_, str> {
         Kind::Object => error
             .get_str("code")
             .or_else(|| error.get_str("message"))
-            .unwrap_or(Cow::Borrowed(error.raw())),
-        _ => error.str().unwrap_or(Cow::Borrowed(error.raw())),
+            .unwrap_or_else(|| Cow::Borrowed(error.raw())),
+        _ => error.str().unwrap_or_else(|| Cow::Borrowed(error.raw())),
     }
 }

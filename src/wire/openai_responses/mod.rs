@@ -1,26 +1,28 @@
 //! OpenAI Responses.
+//!
+//! `decode` and `encode` are for requests, `answer` reads answers and `write` writes them; `content` and
+//! `hosted` read what both have.
 
 mod answer;
 mod content;
 mod decode;
 mod encode;
 mod hosted;
+mod write;
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 
-use std::sync::Arc;
-
-use super::json::Node;
-use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{Fault, FaultKind};
-use crate::chat::{Losses, Request};
-
 use super::fault;
-use super::json::{is_blank, pick, quote, unquote};
+use super::json::{Node, is_blank, pick, quote, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, Words, event_type, finders, unframe};
+use super::{
+    Codec, Decode, Encode, ErrorReply, Profile, Reply, Shape, Weight, Words, event_type, finders,
+    unframe,
+};
+use crate::chat::{Extra, Fault, FaultKind, Losses, Request};
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| {
@@ -134,12 +136,18 @@ impl Codec for OpenAiResponses {
         encode::request(request, profile, losses, out)
     }
 
+    fn echo(&self, body: Node<'_>) -> Extra<'static> {
+        let mut all = body.object().rest();
+        all.0.retain(|(key, _)| write::ECHO.contains(&&**key));
+        all.into_owned()
+    }
+
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
         answer::decoder(shape, reply)
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        write::encoder(shape, reply)
     }
 }
 
@@ -181,4 +189,16 @@ fn failed_response(error: &OpenAiError, request_id: &str) -> String {
 }
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod validate_tests;
+#[cfg(test)]
+mod write_tests;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::super::json::Node;
+use super::super::super::json::{Kind, Node};
 use super::super::content::{self, has_items};
 use super::super::decode::native_state;
 use super::super::hosted::{hosted, typed_call};
@@ -13,6 +13,9 @@ use crate::chat::{
 
 /// What an item holds.
 pub(super) fn parts(item: Node<'_>) -> Vec<Part<'_>> {
+    if item.kind() != Kind::Object {
+        return Vec::new();
+    }
     let kind = item.get_str("type").unwrap_or_default();
     match &*kind {
         "message" => item
@@ -26,8 +29,29 @@ pub(super) fn parts(item: Node<'_>) -> Vec<Part<'_>> {
         "custom_tool_call" => vec![Part::new(Content::ToolCall(call(item, CallKind::Custom)))],
         _ => match typed_call(item) {
             Some((call, _)) => vec![Part::new(Content::ToolCall(call))],
-            None => hosted(item, Place::default()).unwrap_or_else(|| vec![native(item)]),
+            None => match hosted(item, Place::default()) {
+                Some(mut parts) => {
+                    one_copy(&mut parts);
+                    parts
+                }
+                None => vec![native(item)],
+            },
         },
+    }
+}
+
+/// A picture is a part: its call keeps no second copy of it.
+fn one_copy(parts: &mut [Part<'_>]) {
+    if let [
+        call,
+        Part {
+            content: Content::Image(_),
+            ..
+        },
+    ] = parts
+        && let Content::ServerCall(call) = &mut call.content
+    {
+        call.native = None;
     }
 }
 
@@ -95,7 +119,7 @@ pub(super) fn written(item: Node<'_>, kind: CallKind) -> Cow<'_, str> {
         "arguments"
     };
     item.get(key).map_or(Cow::Borrowed(""), |node| {
-        node.str().unwrap_or(Cow::Borrowed(node.raw()))
+        node.str().unwrap_or_else(|| Cow::Borrowed(node.raw()))
     })
 }
 

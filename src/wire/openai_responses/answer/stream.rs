@@ -317,7 +317,7 @@ impl Decode for Stream {
                 self.begin(start(response), emit);
             }
             kind if kind.starts_with("response.") => {
-                let how = start(event.get("response").unwrap_or(Node::trusted("{}")));
+                let how = start(event.get("response").unwrap_or_else(|| Node::trusted("{}")));
                 self.begin(how, emit);
                 self.take(kind, event, emit);
             }

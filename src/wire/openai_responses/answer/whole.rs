@@ -43,13 +43,15 @@ impl Decode for Whole {
             emit(Event::Fault(unusable("the provider's answer is not done")));
             return;
         }
-        let Some(output) = response.get("output") else {
+        let output = response.get("output");
+        if output.is_none() && status.is_empty() {
             emit(Event::Fault(unusable(
-                "the provider's answer has no output",
+                "the provider's answer is no response object",
             )));
             return;
-        };
-        let mut parts: Vec<Part<'_>> = output.items().flat_map(item::parts).collect();
+        }
+        let items = output.into_iter().flat_map(Node::items);
+        let mut parts: Vec<Part<'_>> = items.flat_map(item::parts).collect();
         let mut saw = Saw::default();
         for part in &mut parts {
             saw.part(part);

@@ -288,7 +288,7 @@ fn is_output_of(kind: &str, call: &str) -> bool {
 }
 
 fn string_or_json(node: Node<'_>) -> Cow<'_, str> {
-    node.str().unwrap_or(Cow::Borrowed(node.raw()))
+    node.str().unwrap_or_else(|| Cow::Borrowed(node.raw()))
 }
 
 fn texts(list: Option<Node<'_>>, kind: ReasonKind) -> Vec<ReasonText<'_>> {

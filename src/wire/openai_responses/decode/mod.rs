@@ -81,9 +81,8 @@ pub(super) fn request(body: Node<'_>) -> Result<Request<'_>, Fault> {
             .instructions
             .push(Turn::new(role, vec![part.at(at)]).at(at));
     }
-    match input {
-        Some(input) => items::input(input, &mut request)?,
-        None => {}
+    if let Some(input) = input {
+        items::input(input, &mut request)?;
     }
     Ok(request)
 }
@@ -110,7 +109,7 @@ fn output<'a>(text: Node<'a>, native: &mut Extra<'a>) -> Output<'a> {
     let mut object = text.object();
     let mut output = Output::default();
     let mut peek = object.clone();
-    if let Some(format) = peek.take("format").and_then(self::format) {
+    if let Some(format) = peek.take("format").and_then(structure) {
         output.format = format;
         object.take("format");
     }
@@ -128,7 +127,7 @@ fn output<'a>(text: Node<'a>, native: &mut Extra<'a>) -> Output<'a> {
 }
 
 /// The structure of an answer; free text is what there is without one.
-fn format(node: Node<'_>) -> Option<OutputFormat<'_>> {
+fn structure(node: Node<'_>) -> Option<OutputFormat<'_>> {
     Some(match node.get_str("type").as_deref() {
         Some("json_object") => OutputFormat::JsonObject,
         Some("json_schema") => {

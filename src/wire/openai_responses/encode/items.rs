@@ -140,6 +140,8 @@ impl<'w, 'o> Writer<'w, 'o> {
                 Some(native) => self.list.raw(native),
                 None => self.losses.dropped(part.at)?,
             },
+            // It is in the item of its call.
+            Content::Image(_) if self.own => {}
             _ => self.losses.dropped(part.at)?,
         }
         Ok(())

@@ -4,6 +4,8 @@ mod items;
 mod parts;
 mod tools;
 
+pub(super) use items::{action_key, encrypted, json_or_empty};
+
 use std::borrow::Cow;
 
 use super::super::Profile;
@@ -11,12 +13,12 @@ use super::super::json::{Node, ObjectWriter, object};
 use super::content::STRING;
 use super::decode::LOGPROBS;
 use crate::chat::{
-    Effort, Expose, Fault, Format, Level, Losses, OutputFormat, Reasoning, Request, Role, Tier,
-    Turn,
+    Effort, Expose, Fault, Format, Json, Level, Losses, OutputFormat, Reasoning, Request, Role,
+    Tier, Turn, Verbosity,
 };
 
 /// Members that are written from neutral words, with what `native` holds of them.
-const MERGED: [&str; 4] = ["text", "reasoning", "tool_choice", "include"];
+const MERGED: [&str; 3] = ["text", "reasoning", "tool_choice"];
 
 /// Writes a request.
 pub(super) fn request(
@@ -41,7 +43,7 @@ pub(super) fn request(
         }
         if own {
             for (key, value) in &request.native.0 {
-                if !MERGED.contains(&&**key) || key == "include" {
+                if !MERGED.contains(&&**key) {
                     o.raw(key, value.as_str());
                 }
             }
@@ -122,35 +124,32 @@ fn settings(request: &Request<'_>, profile: &Profile, own: bool, o: &mut ObjectW
     let sampling = &request.sampling;
     o.opt_raw(
         "temperature",
-        sampling.temperature.as_ref().map(crate::chat::Json::as_str),
+        sampling.temperature.as_ref().map(Json::as_str),
     );
-    o.opt_raw(
-        "top_p",
-        sampling.top_p.as_ref().map(crate::chat::Json::as_str),
-    );
+    o.opt_raw("top_p", sampling.top_p.as_ref().map(Json::as_str));
     o.opt_num("max_output_tokens", request.max_output_tokens);
     o.opt_num(
         "top_logprobs",
         request.logprobs.and_then(|logprobs| logprobs.top),
     );
     let native = |key| request.native.get(key).filter(|_| own);
-    text(request, native("text").map(crate::chat::Json::as_str), o);
+    text(request, native("text").map(Json::as_str), o);
     reasoning(
         request.reasoning.as_ref(),
         profile,
         own,
-        native("reasoning").map(crate::chat::Json::as_str),
+        native("reasoning").map(Json::as_str),
         o,
     );
     let caching = &request.caching;
     o.opt_str("prompt_cache_key", caching.key.as_deref());
     o.opt_raw(
         "prompt_cache_options",
-        caching.options.as_ref().map(crate::chat::Json::as_str),
+        caching.options.as_ref().map(Json::as_str),
     );
     o.opt_raw(
         "prompt_cache_retention",
-        caching.retention.as_ref().map(crate::chat::Json::as_str),
+        caching.retention.as_ref().map(Json::as_str),
     );
     let user = &request.user;
     o.opt_str("safety_identifier", user.safety_id.as_deref());
@@ -160,21 +159,15 @@ fn settings(request: &Request<'_>, profile: &Profile, own: bool, o: &mut ObjectW
             .as_deref()
             .filter(|_| own || user.safety_id.is_none()),
     );
-    o.opt_raw(
-        "metadata",
-        user.metadata.as_ref().map(crate::chat::Json::as_str),
-    );
+    o.opt_raw("metadata", user.metadata.as_ref().map(Json::as_str));
     o.opt_str("service_tier", request.tier.map(tier_name));
     let state = &request.state;
     o.opt_str("previous_response_id", state.previous_response.as_deref());
     o.opt_raw(
         "conversation",
-        state.conversation.as_ref().map(crate::chat::Json::as_str),
+        state.conversation.as_ref().map(Json::as_str),
     );
-    o.opt_raw(
-        "prompt",
-        state.prompt.as_ref().map(crate::chat::Json::as_str),
-    );
+    o.opt_raw("prompt", state.prompt.as_ref().map(Json::as_str));
     if own {
         o.opt_bool("store", state.store);
         if state.background {
@@ -215,10 +208,7 @@ fn text(request: &Request<'_>, native: Option<&str>, o: &mut ObjectWriter<'_>) {
             known.push("format");
             o.object("format", |o| format(&output.format, o));
         }
-        o.opt_str(
-            "verbosity",
-            output.verbosity.map(crate::chat::Verbosity::name),
-        );
+        o.opt_str("verbosity", output.verbosity.map(Verbosity::name));
         if output.verbosity.is_none() {
             known.remove(0);
         }

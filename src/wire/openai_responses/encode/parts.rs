@@ -24,7 +24,7 @@ pub(super) fn part(
     losses: &mut Losses,
     list: &mut ArrayWriter<'_>,
 ) -> Result<(), Fault> {
-    let mut end = |o: &mut ObjectWriter<'_>| {
+    let end = |o: &mut ObjectWriter<'_>| {
         if style.breakpoints {
             cache_mark(part.cache, o);
         }
@@ -121,13 +121,19 @@ fn write_document(document: &Document<'_>, o: &mut ObjectWriter<'_>) {
     o.str("type", "input_file");
     match &document.source {
         Source::Bytes { mime, base64 } => {
-            let name = document.filename.as_deref().or(document.title.as_deref());
-            o.str("filename", name.unwrap_or("document.pdf"));
             let mime = if mime.is_empty() {
                 "application/pdf"
             } else {
                 mime
             };
+            match (&document.filename, &document.title) {
+                (Some(name), _) => o.str("filename", name),
+                // The kind of a file is told by the end of its name.
+                (None, Some(title)) if mime == "application/pdf" && !title.ends_with(".pdf") => {
+                    o.str("filename", &format!("{title}.pdf"));
+                }
+                (None, title) => o.str("filename", title.as_deref().unwrap_or("document.pdf")),
+            }
             o.str("file_data", &data_url(mime, base64));
         }
         Source::Url { url, .. } => {
