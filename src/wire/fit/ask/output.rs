@@ -40,7 +40,7 @@ pub(super) fn fit(
             };
             json_schema(request, to, losses, restore, asked)?;
         }
-        OutputFormat::Enum { schema } => words(request, to, losses, restore, schema)?,
+        OutputFormat::Enum { schema } => words(request, to, losses, restore, &schema)?,
     }
     Ok(())
 }
@@ -187,7 +187,7 @@ fn words<'a>(
     to: To<'_>,
     losses: &mut Losses,
     restore: &mut Restore,
-    schema: Json<'a>,
+    schema: &Json<'a>,
 ) -> Result<(), Fault> {
     let at = place::OUTPUT.at(request.origin);
     let words: Vec<Cow<'_, str>> = Node::trusted(schema.as_str())

@@ -43,10 +43,9 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
         request.reasoning = fitted;
     }
     if to.is(Format::Claude) {
-        let default = to.profile.claude.default_max_tokens;
-        request
-            .max_output_tokens
-            .get_or_insert(default.min(to.profile.claude.max_output));
+        let claude = &to.profile.claude;
+        let default = claude.default_max_tokens.min(claude.max_output);
+        request.max_output_tokens.get_or_insert(default);
     }
     Ok(())
 }
@@ -302,7 +301,7 @@ pub(super) fn nearest(accepted: &[Effort], wanted: Effort) -> Option<Effort> {
     };
     let lowest = || {
         let some = accepted.iter().find(|effort| **effort != Effort::None);
-        some.or(accepted.first())
+        some.or_else(|| accepted.first())
     };
     accepted.iter().rev().find(fits).or_else(lowest).copied()
 }

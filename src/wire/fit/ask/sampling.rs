@@ -101,7 +101,6 @@ impl Dropping<'_, '_, '_> {
                 .note(place::TEMPERATURE.at(origin), Change::Clamped);
         }
         if thinks(self.request.reasoning.as_ref()) {
-            #[expect(clippy::float_cmp, reason = "exactly what the API compares with")]
             if number(&self.request.sampling.temperature) != Some(1.0) {
                 self.drop(TEMPERATURE)?;
             }

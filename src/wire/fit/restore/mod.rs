@@ -1,5 +1,6 @@
 //! The way back: an answer's events in the terms of the client's request.
 
+mod block;
 mod input;
 mod stops;
 
@@ -10,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::chat::{CallKind, Event, Json, Opening, Stop, StopReason, Usage};
-use crate::wire::json::{Kind, Node};
+use block::{Block, Work, arguments, plain};
 use input::Input;
 use stops::{Held, Stops};
 
@@ -67,32 +68,6 @@ pub struct Restore {
     called: Vec<u32>,
     usage: Option<Usage>,
     is_over: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Block {
-    number: u32,
-    candidate: u32,
-    work: Work,
-}
-
-/// What has to be done about a block.
-#[derive(Debug, Clone)]
-enum Work {
-    /// It is closed when the answer is cut.
-    Nothing,
-    /// Free text out of arguments.
-    Input(Input),
-    /// The member `value` of arguments, which are collected.
-    Value(String),
-    /// Arguments that are the answer's text. Whether there were any.
-    Json(bool),
-    /// The same, but they are collected, and `value` is the text.
-    JsonValue(String),
-    /// Text that is collected, and `value` is it.
-    Word(String),
-    /// Text that is looked through for stop sequences.
-    Scan(Held),
 }
 
 impl Restore {
@@ -336,71 +311,10 @@ impl Restore {
     }
 }
 
-impl Block {
-    /// Emits what was kept back, and the end of the block.
-    fn close(self, emit: &mut dyn FnMut(Event<'_>)) {
-        let block = self.number;
-        match self.work {
-            Work::Nothing | Work::Json(true) => {}
-            Work::Input(input) => {
-                let rest = input.end();
-                if !rest.is_empty() {
-                    emit(arguments(block, &rest));
-                }
-            }
-            Work::Value(collected) => {
-                let value = value(&collected).map_or(&*collected, Node::raw);
-                if !value.is_empty() {
-                    emit(arguments(block, value));
-                }
-            }
-            Work::Json(false) => emit(plain(block, Cow::Borrowed("{}"))),
-            Work::JsonValue(collected) => {
-                let value = value(&collected).map_or(&*collected, Node::raw);
-                if !value.is_empty() {
-                    emit(plain(block, Cow::Borrowed(value)));
-                }
-            }
-            Work::Word(collected) => {
-                let word = value(&collected).and_then(Node::str);
-                let word = word.unwrap_or(Cow::Borrowed(&collected));
-                if !word.is_empty() {
-                    emit(plain(block, word));
-                }
-            }
-            Work::Scan(held) => held.end(block, emit),
-        }
-        emit(Event::Close { block });
-    }
-}
-
 /// The name, and what is left of it without what models put before.
 fn bare(name: &str) -> impl Iterator<Item = &str> {
     let stripped = PREFIXES
         .iter()
         .filter_map(move |prefix| name.strip_prefix(prefix));
     std::iter::once(name).chain(stripped)
-}
-
-/// The only member `value` of an object.
-fn value(text: &str) -> Option<Node<'_>> {
-    let node = Node::parse_any(text, DEPTH).filter(|node| node.kind() == Kind::Object)?;
-    let mut members = node.members();
-    let (key, value) = members.next()?;
-    (key == "value" && members.next().is_none()).then_some(value)
-}
-
-const fn arguments(block: u32, text: &str) -> Event<'_> {
-    Event::Arguments {
-        block,
-        text: Cow::Borrowed(text),
-    }
-}
-
-const fn plain(block: u32, text: Cow<'_, str>) -> Event<'_> {
-    Event::Text {
-        block,
-        text,
-        logprobs: None,
-    }
 }

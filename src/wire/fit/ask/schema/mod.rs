@@ -6,6 +6,7 @@
 mod claude;
 mod gemini;
 mod inline;
+mod merge;
 mod root;
 mod strict;
 mod walk;

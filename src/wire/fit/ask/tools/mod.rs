@@ -147,7 +147,7 @@ fn collect<'a>(
                             });
                         }
                         let name = function.name.clone().into_owned();
-                        tool.kind = ToolKind::Function(function);
+                        tool.kind = ToolKind::Function(*function);
                         items.push(Item {
                             tool,
                             full: name.clone(),

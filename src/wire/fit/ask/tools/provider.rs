@@ -12,7 +12,7 @@ pub(super) enum Fate<'a> {
     /// The target has it too.
     Keep,
     /// The client runs it: any function will do. How its calls look to the client.
-    Function(Function<'a>, CallKind),
+    Function(Box<Function<'a>>, CallKind),
     /// The answer may hold pictures.
     Pictures,
     /// The answer can do without it.
@@ -59,7 +59,7 @@ pub(super) fn fate<'a>(
 ) -> Result<Fate<'a>, Fault> {
     if !runs_there(tool) {
         return match typed::function(tool) {
-            Some((function, kind)) => Ok(Fate::Function(function, kind)),
+            Some((function, kind)) => Ok(Fate::Function(Box::new(function), kind)),
             None => Err(refused(at)),
         };
     }
