@@ -36,7 +36,12 @@ pub fn exposes_reasoning(request: &Request<'_>) -> bool {
         Format::Claude => asked.is_some_and(|reasoning| {
             let is_on = match reasoning.mode {
                 ReasoningMode::On => reasoning.budget.is_some() || expose.is_some(),
-                ReasoningMode::Auto => true,
+                // Only an effort: thinking itself was not asked for.
+                ReasoningMode::Auto => {
+                    reasoning.effort.is_none()
+                        || expose.is_some()
+                        || request.native.get("thinking").is_some()
+                }
                 ReasoningMode::Off => false,
             };
             is_on && expose != Some(Expose::Nothing)

@@ -16,7 +16,7 @@ mod tests;
 
 use super::Restore;
 use crate::chat::{Fault, Losses, Request};
-use crate::wire::{Format, Profile};
+use crate::wire::{EmitReasoning, Format, Profile};
 
 /// Who is to understand the request.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +58,15 @@ pub(super) fn fit(
         format: target,
         profile,
     };
+    let sees_reasoning = super::exposes_reasoning(request)
+        && (request.origin != Format::OpenAiChat
+            || profile.chat.emit_reasoning != EmitReasoning::None);
     state::fit(request, to, losses)?;
     native::fit(request, to, losses)?;
     user::fit(request, to, losses)?;
     output::modalities(request, to, losses)?;
     limits::max_tokens(request, to, losses)?;
-    reasoning::fit(request, to, losses)?;
+    reasoning::fit(request, to, sees_reasoning, losses)?;
     tools::fit(request, to, losses, restore)?;
     output::fit(request, to, losses, restore)?;
     tools::choose(request, to, losses)?;

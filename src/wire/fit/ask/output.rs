@@ -329,32 +329,25 @@ const OPENAI_VOICES: &[&str] = &[
     "shimmer", "verse",
 ];
 
-/// The voice as the target writes it. `None`: it does not have it.
+/// The voice in OpenAI's words. `None`: the target does not have it.
 fn voice(to: To<'_>, audio: &Json<'_>) -> Option<Json<'static>> {
-    let audio = Node::trusted(audio.as_str());
-    let mut out = Vec::new();
+    let node = Node::trusted(audio.as_str());
     if to.is(Format::Gemini) {
-        let name = audio.get_str("voice")?;
-        // Google's voices have the names of stars, in capitals.
-        if !name.starts_with(|char: char| char.is_ascii_uppercase()) {
-            return None;
-        }
-        object(&mut out, |o| {
-            o.object("voiceConfig", |o| {
-                o.object("prebuiltVoiceConfig", |o| o.str("voiceName", &name));
-            });
-        });
-    } else {
-        let config = audio.get("voiceConfig")?.get("prebuiltVoiceConfig")?;
-        let name = config.get_str("voiceName")?.to_ascii_lowercase();
-        if !OPENAI_VOICES.contains(&&*name) {
-            return None;
-        }
-        object(&mut out, |o| {
-            o.str("voice", &name);
-            // What Gemini's clients expect: samples without a header.
-            o.str("format", "pcm16");
-        });
+        let name = node.get_str("voice")?;
+        // Google's voices have names, in capitals; OpenAI's are small words.
+        let is_there = name.starts_with(|char: char| char.is_ascii_uppercase());
+        return is_there.then(|| audio.clone().into_owned());
     }
+    let config = node.get("voiceConfig")?.get("prebuiltVoiceConfig")?;
+    let name = config.get_str("voiceName")?.to_ascii_lowercase();
+    if !OPENAI_VOICES.contains(&&*name) {
+        return None;
+    }
+    let mut out = Vec::new();
+    object(&mut out, |o| {
+        o.str("voice", &name);
+        // What Gemini's clients expect: samples without a header.
+        o.str("format", "pcm16");
+    });
     Some(Json::trusted(String::from_utf8(out).unwrap_or_default()))
 }

@@ -8,7 +8,6 @@ use super::{To, place};
 use crate::chat::{
     Change, Effort, Expose, Fault, Format, Losses, Reasoning, ReasoningMode, Request,
 };
-use crate::wire::EmitReasoning;
 
 /// The least that Anthropic takes as a budget, and what should be left for the answer.
 const CLAUDE_MIN: i64 = 1024;
@@ -22,11 +21,14 @@ enum Wish {
     Auto,
 }
 
-/// Turns `request.reasoning` into what the target gets; `None`: nothing is sent.
-pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) -> Result<(), Fault> {
-    let sees = super::super::exposes_reasoning(request)
-        && (request.origin != Format::OpenAiChat
-            || to.profile.chat.emit_reasoning != EmitReasoning::None);
+/// Turns `request.reasoning` into what the target gets; `None`: nothing is sent. `sees`: the client is
+/// to see reasoning.
+pub(super) fn fit(
+    request: &mut Request<'_>,
+    to: To<'_>,
+    sees: bool,
+    losses: &mut Losses,
+) -> Result<(), Fault> {
     if let Some(asked) = request.reasoning.take() {
         let mut fitting = Fitting {
             request,

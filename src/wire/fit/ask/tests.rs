@@ -513,6 +513,13 @@ fn who_sees_reasoning() {
         ask(&mut fitted, Gemini, "gemini-3-pro").unwrap();
         assert_eq!(fitted.reasoning.unwrap().expose, Some(Expose::Auto));
     }
+    // An effort alone does not turn thinking on.
+    request.reasoning = Some(thinking(ReasoningMode::Auto, Some(Effort::Low), None));
+    assert!(!exposes_reasoning(&request));
+    request.native = Extra(vec![("thinking".into(), Json::trusted("{}"))]);
+    assert!(exposes_reasoning(&request));
+    ask(&mut request, OpenAiResponses, "gpt-5").unwrap();
+    assert_eq!(request.reasoning.unwrap().expose, Some(Expose::Auto));
     // New models show nothing unless they are told to.
     let mut request = Request::new(OpenAiResponses);
     request.reasoning = Some(thinking(ReasoningMode::On, Some(Effort::Low), None));
@@ -697,6 +704,24 @@ fn which_pages_may_be_read_is_not_forgotten() {
     assert!(ask(&mut search(true), Gemini, "m").is_err());
     let profile = Profile::default();
     assert!(ask_as(&mut search(false), Gemini, &profile, OnLoss::Quiet).is_ok());
+    // Pages are read by the search there: its list counts.
+    let fetch = provider(Claude, ProviderKind::WebFetch, "{}");
+    let mut both = search(true);
+    both.tools.insert(0, fetch.clone());
+    ask(&mut both, OpenAiResponses, "m").unwrap();
+    assert_eq!(names(&both), ["WebSearch"]);
+    assert!(matches!(&both.tools[0].kind, ToolKind::Provider(tool)
+        if tool.common.allowed_domains == ["example.com"]));
+    let mut both = search(false);
+    if let ToolKind::Provider(tool) = &mut both.tools[0].kind {
+        tool.common.blocked_domains.clear();
+    }
+    let mut fetch = fetch;
+    if let ToolKind::Provider(tool) = &mut fetch.kind {
+        tool.common.allowed_domains.push("example.com".into());
+    }
+    both.tools.push(fetch);
+    assert!(ask(&mut both, OpenAiResponses, "m").is_err());
 }
 
 #[test]
@@ -918,10 +943,21 @@ fn sound_and_pictures() {
     };
     let kore = r#"{"voice":"Kore","format":"wav"}"#;
     let spoken = asked(OpenAiChat, Modality::Audio, Some(kore), Gemini, "m").unwrap();
-    assert_eq!(
-        spoken.output.audio.unwrap().as_str(),
-        r#"{"voiceConfig":{"prebuiltVoiceConfig":{"voiceName":"Kore"}}}"#
-    );
+    assert_eq!(spoken.output.audio.unwrap().as_str(), kore);
+    let named = |name: &str| {
+        format!(r#"{{"voiceConfig":{{"prebuiltVoiceConfig":{{"voiceName":"{name}"}}}}}}"#)
+    };
+    let (sage, puck) = (named("Sage"), named("Puck"));
+    let mut request = Request::new(Gemini);
+    request.output.modalities = vec![Modality::Audio];
+    request.output.audio = Some(Json::trusted(&*sage));
+    ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    let audio = request.output.audio.unwrap();
+    assert_eq!(audio.as_str(), r#"{"voice":"sage","format":"pcm16"}"#);
+    let mut request = Request::new(Gemini);
+    request.output.modalities = vec![Modality::Audio];
+    request.output.audio = Some(Json::trusted(&*puck));
+    assert!(ask(&mut request, OpenAiChat, "gpt-4o").is_err());
     let alloy = r#"{"voice":"alloy","format":"wav"}"#;
     assert!(asked(OpenAiChat, Modality::Audio, Some(alloy), Gemini, "m").is_err());
     assert!(asked(OpenAiChat, Modality::Audio, Some(alloy), Claude, "m").is_err());

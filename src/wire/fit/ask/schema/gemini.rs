@@ -271,14 +271,18 @@ fn items<'a>(from: &mut Tree<'a>, to: &mut Tree<'a>, kind: Option<&str>, is_loss
                 branches.push(schema);
             }
         }
-        let one = if branches.len() == 1 {
-            branches.pop().unwrap_or_else(Tree::empty)
-        } else {
-            let mut any = Tree::empty();
-            any.set("anyOf", Tree::Array(branches));
-            any
+        let one = match branches.len() {
+            0 => None,
+            1 => branches.pop(),
+            _ => {
+                let mut any = Tree::empty();
+                any.set("anyOf", Tree::Array(branches));
+                Some(any)
+            }
         };
-        to.set("items", one);
+        if let Some(one) = one {
+            to.set("items", one);
+        }
         for key in ["minItems", "maxItems"] {
             if from.get(key).is_none() {
                 from.set(key, Tree::scalar(count.clone()));

@@ -109,7 +109,7 @@ fn collect<'a>(
         .iter()
         .any(|tool| !matches!(&tool.kind, ToolKind::Provider(tool) if provider::runs_there(tool)));
     let mut items = Vec::new();
-    let mut kept: Vec<Tool<'a>> = Vec::new();
+    let (mut kept, mut pages) = (Vec::new(), Vec::new());
     for mut tool in all {
         match tool.kind {
             ToolKind::Namespace {
@@ -125,15 +125,12 @@ fn collect<'a>(
                 let at = tool.at;
                 match provider::fate(&mut ran, at, to, has_functions, losses)? {
                     Fate::Keep => {
-                        let kind = ran.kind;
-                        let is_there = kept.iter().any(
-                            |one| matches!(&one.kind, ToolKind::Provider(one) if one.kind == kind),
-                        );
-                        // Reading pages is part of searching there.
-                        if !(is_there && kind == ProviderKind::WebSearch) {
-                            tool.kind = ToolKind::Provider(ran);
-                            kept.push(tool);
-                        }
+                        tool.kind = ToolKind::Provider(ran);
+                        kept.push(tool);
+                    }
+                    Fate::Search => {
+                        tool.kind = ToolKind::Provider(ran);
+                        pages.push(tool);
                     }
                     Fate::Function(function, kind) => {
                         losses.note(at, Change::Approximated);
@@ -170,6 +167,9 @@ fn collect<'a>(
             }
             _ => items.extend(own(tool, None)),
         }
+    }
+    for tool in pages {
+        provider::merge(&mut kept, tool, losses)?;
     }
     Ok((items, kept))
 }

@@ -3,8 +3,8 @@
 use super::super::To;
 use super::typed;
 use crate::chat::{
-    CallKind, Fault, Format, Function, Losses, OnLoss, Place, ProviderKind, ProviderTool, Tool,
-    ToolKind,
+    CallKind, Change, Fault, Format, Function, Losses, OnLoss, Place, ProviderKind, ProviderTool,
+    Tool, ToolKind,
 };
 
 /// What becomes of one.
@@ -13,6 +13,8 @@ pub(super) enum Fate<'a> {
     Keep,
     /// The client runs it: any function will do. How its calls look to the client.
     Function(Box<Function<'a>>, CallKind),
+    /// The target reads pages while it searches.
+    Search,
     /// The answer may hold pictures.
     Pictures,
     /// The answer can do without it.
@@ -68,8 +70,8 @@ pub(super) fn fate<'a>(
         (Format::OpenAiResponses, ProviderKind::WebFetch) => {
             tool.kind = ProviderKind::WebSearch;
             tool.common.max_uses = None;
-            losses.note(at, crate::chat::Change::Approximated);
-            Fate::Keep
+            losses.note(at, Change::Approximated);
+            Fate::Search
         }
         (
             Format::OpenAiResponses | Format::Claude,
@@ -103,7 +105,7 @@ pub(super) fn fate<'a>(
         ) => Fate::Drop,
         _ => return Err(refused(at)),
     };
-    if matches!(fate, Fate::Keep) {
+    if matches!(fate, Fate::Keep | Fate::Search) {
         filters(tool, at, to, losses)?;
     }
     Ok(fate)
@@ -124,12 +126,7 @@ fn filters(
         || (!takes_blocked && !common.blocked_domains.is_empty());
     if is_lost {
         if losses.policy() != OnLoss::Quiet {
-            return Err(Fault::cannot_carry(
-                at,
-                format!(
-                    "the provider that serves this model cannot keep '{at}' to these domains; without the list it could read any"
-                ),
-            ));
+            return Err(only_these(at));
         }
         if !takes_allowed {
             common.allowed_domains.clear();
@@ -143,6 +140,43 @@ fn filters(
         losses.dropped(at)?;
     }
     Ok(())
+}
+
+/// Reading pages, where the target does so while it searches: a search of its own only if there is
+/// none that says which pages may be read.
+pub(super) fn merge<'a>(
+    kept: &mut Vec<Tool<'a>>,
+    pages: Tool<'a>,
+    losses: &Losses,
+) -> Result<(), Fault> {
+    let search = kept.iter().find_map(|tool| match &tool.kind {
+        ToolKind::Provider(tool) if tool.kind == ProviderKind::WebSearch => Some(tool),
+        _ => None,
+    });
+    let Some(search) = search else {
+        kept.push(pages);
+        return Ok(());
+    };
+    let widens = match &pages.kind {
+        ToolKind::Provider(pages) => {
+            let allowed = &pages.common.allowed_domains;
+            !allowed.is_empty() && *allowed != search.common.allowed_domains
+        }
+        _ => false,
+    };
+    if widens && losses.policy() != OnLoss::Quiet {
+        return Err(only_these(pages.at));
+    }
+    Ok(())
+}
+
+fn only_these(at: Place) -> Fault {
+    Fault::cannot_carry(
+        at,
+        format!(
+            "the provider that serves this model cannot keep '{at}' to these domains; without the list it could read any"
+        ),
+    )
 }
 
 fn refused(at: Place) -> Fault {
