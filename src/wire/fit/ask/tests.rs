@@ -1021,3 +1021,95 @@ fn what_is_fitted_comes_back() {
     });
     assert_eq!(opened, Some(("a.patch".to_owned(), CallKind::Custom)));
 }
+
+/// The texts of an answer that comes as `events`, and why it ended.
+fn answered(
+    request: &mut Request<'_>,
+    target: Format,
+    model: &str,
+    events: Vec<crate::chat::Event<'_>>,
+) -> (Vec<String>, crate::chat::StopReason) {
+    let mut losses = Losses::new(OnLoss::Warn);
+    let profile = shipped(target, model);
+    let mut restore = fit_all(request, target, &profile, &mut losses).unwrap();
+    let mut fold = crate::chat::Fold::default();
+    for event in events {
+        restore.event(event, &mut |event| fold.push(event));
+    }
+    let candidate = fold.finish().unwrap().candidates.remove(0);
+    let texts = candidate.parts.iter().filter_map(Part::as_text);
+    let texts = texts.map(str::to_owned).collect();
+    (texts, candidate.stop.reason)
+}
+
+#[test]
+fn what_the_target_does_not_do_is_done_in_the_answer() {
+    use crate::chat::{Event, Opening, Start, Stop, StopReason};
+    let stop = |reason| Event::Stop {
+        candidate: 0,
+        stop: Stop::new(reason),
+    };
+    let mut request = Request::new(OpenAiChat);
+    request.stop = vec!["END".into()];
+    let events = vec![
+        Event::Start(Start::default()),
+        Event::Open {
+            block: 0,
+            candidate: 0,
+            opening: Opening::Text,
+        },
+        Event::Text {
+            block: 0,
+            text: "one END two".into(),
+            logprobs: None,
+        },
+        Event::Close { block: 0 },
+        stop(StopReason::Stop),
+        Event::End,
+    ];
+    let done = answered(&mut request, OpenAiResponses, "m", events);
+    assert_eq!(done, (vec!["one ".to_owned()], StopReason::StopSequence));
+
+    let mut request = wants_schema(OpenAiChat, r#"{"type":"array"}"#);
+    let events = vec![
+        Event::Start(Start::default()),
+        Event::Open {
+            block: 0,
+            candidate: 0,
+            opening: Opening::ToolCall {
+                id: "c".into(),
+                name: "__aiproxy_json".into(),
+                kind: CallKind::Function,
+                namespace: None,
+            },
+        },
+        Event::Arguments {
+            block: 0,
+            text: r#"{"value":[1]}"#.into(),
+        },
+        Event::Close { block: 0 },
+        stop(StopReason::ToolUse),
+        Event::End,
+    ];
+    let done = answered(&mut request, Claude, "claude-opus-4", events);
+    assert_eq!(done, (vec!["[1]".to_owned()], StopReason::Stop));
+}
+
+#[test]
+fn arguments_go_into_the_object_that_a_tool_takes() {
+    let mut list = function("f");
+    if let ToolKind::Function(function) = &mut list.kind {
+        function.schema = Some(Json::trusted(r#"{"type":"array"}"#));
+    }
+    let mut request = Request::new(OpenAiChat);
+    request.tools = vec![list];
+    request.turns = vec![Turn::new(
+        Role::Assistant,
+        vec![call("f", "[1.0]", CallKind::Function)],
+    )];
+    ask(&mut request, Claude, "m").unwrap();
+    match &request.turns[0].parts[0].content {
+        Content::ToolCall(call) => assert_eq!(call.arguments, r#"{"value":[1.0]}"#),
+        other => panic!("{other:?}"),
+    }
+}
