@@ -26,6 +26,16 @@ pub(crate) fn streams() -> impl Iterator<Item = Fixture> {
     all("streams")
 }
 
+/// The recorded whole answers of all formats.
+pub(crate) fn answers() -> impl Iterator<Item = Fixture> {
+    all("responses")
+}
+
+/// The recorded requests of all formats.
+pub(crate) fn requests() -> impl Iterator<Item = Fixture> {
+    all("requests")
+}
+
 /// The recorded error bodies of all formats.
 pub(super) fn errors() -> impl Iterator<Item = Fixture> {
     all("errors")

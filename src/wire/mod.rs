@@ -23,6 +23,8 @@ pub mod translate;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+pub(crate) mod validate;
 
 pub use claude::Claude;
 pub use gemini::Gemini;
