@@ -44,12 +44,42 @@ const ITEM_STATUSES: &[&str] = &[
     "incomplete",
 ];
 
+/// A part of a message's or reasoning's content or of a summary.
+#[derive(Default)]
+struct Part {
+    kind: String,
+    text: String,
+    /// All text was repeated.
+    is_said: bool,
+    is_done: bool,
+}
+
+impl Part {
+    fn say(&mut self, more: &str) -> Judged {
+        ensure(!self.is_said, || {
+            "a delta after the text was done".to_owned()
+        })?;
+        self.text += more;
+        Ok(())
+    }
+
+    fn said(&mut self, all: &str) -> Judged {
+        ensure(!self.is_said, || "the text was done already".to_owned())?;
+        self.is_said = true;
+        same(all, &self.text)
+    }
+
+    fn done(&mut self, all: &str) -> Judged {
+        ensure(self.is_said, || "no event that the text is done".to_owned())?;
+        self.is_done = true;
+        same(all, &self.text)
+    }
+}
+
 struct Item {
     added: Value,
-    /// Content parts: what was said in each, and whether it is done.
-    parts: Vec<(Value, String, bool)>,
-    /// Parts of a reasoning's summary.
-    summary: Vec<(String, bool)>,
+    parts: Vec<Part>,
+    summary: Vec<Part>,
     /// A call's arguments or input.
     arguments: String,
     arguments_done: bool,
@@ -191,10 +221,10 @@ impl Stream {
         ensure(item["id"] == open.added["id"] || !us, || {
             "`id` is not as it was added".to_owned()
         })?;
-        ensure(open.parts.iter().all(|(.., done)| *done), || {
+        ensure(open.parts.iter().all(|part| part.is_done), || {
             "a content part is open".to_owned()
         })?;
-        ensure(open.summary.iter().all(|(_, done)| *done), || {
+        ensure(open.summary.iter().all(|part| part.is_done), || {
             "a summary part is open".to_owned()
         })?;
         match item["type"].as_str() {
@@ -206,7 +236,7 @@ impl Stream {
                 ensure(content.len() == open.parts.len() || !us, || {
                     "not the content that was sent".to_owned()
                 })?;
-                for (part, (_, text, _)) in content.iter().zip(&open.parts) {
+                for (part, Part { text, .. }) in content.iter().zip(&open.parts) {
                     let said = part["text"].as_str().or_else(|| part["refusal"].as_str());
                     ensure(said == Some(text), || {
                         format!("it says {said:?}, sent was {text:?}")
@@ -217,7 +247,7 @@ impl Stream {
                     ensure(summary.len() == open.summary.len(), || {
                         "not the summary that was sent".to_owned()
                     })?;
-                    for (part, (text, _)) in summary.iter().zip(&open.summary) {
+                    for (part, Part { text, .. }) in summary.iter().zip(&open.summary) {
                         ensure(part["text"] == **text, || {
                             "not the summary that was sent".to_owned()
                         })?;
@@ -265,53 +295,60 @@ impl Stream {
             if kind == "output_text" && us {
                 list(part, "annotations").and(list(part, "logprobs"))?;
             }
-            item.parts.push((part.clone(), String::new(), false));
+            item.parts.push(Part {
+                kind: kind.to_owned(),
+                ..Part::default()
+            });
             return Ok(());
         }
-        let Some((part, text, done)) = item.parts.get_mut(index) else {
+        let Some(part) = item.parts.get_mut(index) else {
             return Err(format!("part {index} was not added"));
         };
-        ensure(!*done, || format!("part {index} is done"))?;
-        let right = |kind: &str| part["type"] == kind;
-        let fits = match kind {
+        ensure(!part.is_done, || format!("part {index} is done"))?;
+        let fits: &[&str] = match kind {
             "response.output_text.delta" => {
                 if us {
                     list(event, "logprobs")?;
                     filled(event, "delta")?;
                 }
-                text.push_str(string(event, "delta")?);
-                right("output_text")
+                part.say(string(event, "delta")?)?;
+                &["output_text"]
             }
             "response.refusal.delta" => {
-                text.push_str(string(event, "delta")?);
-                right("refusal")
+                part.say(string(event, "delta")?)?;
+                &["refusal"]
             }
             "response.reasoning_text.delta" => {
-                text.push_str(string(event, "delta")?);
-                right("reasoning_text")
+                part.say(string(event, "delta")?)?;
+                &["reasoning_text"]
             }
             "response.output_text.annotation.added" => {
                 number(event, "annotation_index")?;
                 filled(&event["annotation"], "type")?;
-                right("output_text")
+                &["output_text"]
             }
-            "response.output_text.done" | "response.reasoning_text.done" => {
-                same(string(event, "text")?, text)?;
-                right("output_text") || right("reasoning_text")
+            "response.output_text.done" => {
+                part.said(string(event, "text")?)?;
+                &["output_text"]
+            }
+            "response.reasoning_text.done" => {
+                part.said(string(event, "text")?)?;
+                &["reasoning_text"]
             }
             "response.refusal.done" => {
-                same(string(event, "refusal")?, text)?;
-                right("refusal")
+                part.said(string(event, "refusal")?)?;
+                &["refusal"]
             }
             _ => {
-                let part = &event["part"];
-                let said = part["text"].as_str().or_else(|| part["refusal"].as_str());
-                same(said.unwrap_or_default(), text)?;
-                *done = true;
-                true
+                let done = &event["part"];
+                let said = done["text"].as_str().or_else(|| done["refusal"].as_str());
+                part.done(said.unwrap_or_default())?;
+                &["output_text", "refusal", "reasoning_text"]
             }
         };
-        ensure(fits, || "no event for such a part".to_owned())
+        ensure(fits.contains(&part.kind.as_str()), || {
+            format!("no event for a part of type {}", part.kind)
+        })
     }
 
     fn summary(&mut self, kind: &str, event: &Value) -> Judged {
@@ -324,22 +361,18 @@ impl Stream {
             ensure(index == item.summary.len(), || {
                 "a gap in the summary indices".to_owned()
             })?;
-            item.summary.push((String::new(), false));
+            item.summary.push(Part::default());
             return Ok(());
         }
-        let Some((text, done)) = item.summary.get_mut(index) else {
+        let Some(part) = item.summary.get_mut(index) else {
             return Err(format!("summary part {index} was not added"));
         };
-        ensure(!*done, || format!("summary part {index} is done"))?;
+        ensure(!part.is_done, || format!("summary part {index} is done"))?;
         match kind {
-            "response.reasoning_summary_text.delta" => text.push_str(string(event, "delta")?),
-            "response.reasoning_summary_text.done" => same(string(event, "text")?, text)?,
-            _ => {
-                same(string(&event["part"], "text")?, text)?;
-                *done = true;
-            }
+            "response.reasoning_summary_text.delta" => part.say(string(event, "delta")?),
+            "response.reasoning_summary_text.done" => part.said(string(event, "text")?),
+            _ => part.done(string(&event["part"], "text")?),
         }
-        Ok(())
     }
 
     fn arguments(&mut self, kind: &str, event: &Value) -> Judged {
@@ -487,9 +520,9 @@ pub(super) fn answer(answer: &Value, author: Author) -> Judged {
     }
     let status = one_of(answer, "status", &["completed", "incomplete"])?;
     let reason = &answer["incomplete_details"];
-    if status == "incomplete" {
+    if status == "incomplete" && us {
         one_of(reason, "reason", &["max_output_tokens", "content_filter"])?;
-    } else {
+    } else if status == "completed" {
         ensure(reason.is_null(), || {
             "completed with incomplete_details".to_owned()
         })?;
