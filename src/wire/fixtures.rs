@@ -46,6 +46,12 @@ pub(super) fn read(format: Format, name: &str) -> Vec<u8> {
     fs::read(folder(format).join(name)).unwrap()
 }
 
+/// Where each file is from and what it shows.
+pub(super) fn manifest() -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/MANIFEST.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
 fn all(category: &'static str) -> impl Iterator<Item = Fixture> {
     Format::ALL.into_iter().flat_map(move |format| {
         let mut paths: Vec<PathBuf> = fs::read_dir(folder(format).join(category))

@@ -163,4 +163,6 @@ pub trait Encode: Send + Sync {
 }
 
 #[cfg(test)]
+mod pairs_tests;
+#[cfg(test)]
 mod tests;
