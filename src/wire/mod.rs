@@ -163,6 +163,8 @@ pub trait Encode: Send + Sync {
 }
 
 #[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
 mod pairs_tests;
 #[cfg(test)]
 mod tests;

@@ -167,7 +167,12 @@ fn requests_become_what_they_became() {
                         format!("{}: {}", case(&fixture, to), judged.unwrap_err())
                     });
                     goldens.add(&fixture, to, "json", pretty(&done.body));
-                    goldens.add(&fixture, to, "losses", listed(&done.losses).into_bytes());
+                    goldens.add(
+                        &fixture,
+                        to,
+                        "losses",
+                        listed(done.losses.notes()).into_bytes(),
+                    );
                 }
             }
         }
@@ -195,7 +200,7 @@ fn answers_become_what_they_became() {
                 });
                 goldens.add(&fixture, to, "json", pretty(&got.text));
             }
-            goldens.add(&fixture, to, "losses", got.losses.into_bytes());
+            goldens.add(&fixture, to, "losses", listed(&got.losses).into_bytes());
         }
     }
     goldens.compare(&mut complaints);
@@ -217,7 +222,7 @@ fn streams_become_what_they_became() {
                 format!("{}: {judged:?} ({:?})", case(&fixture, to), got.fault)
             });
             goldens.add(&fixture, to, "sse", got.text);
-            goldens.add(&fixture, to, "losses", got.losses.into_bytes());
+            goldens.add(&fixture, to, "losses", listed(&got.losses).into_bytes());
         }
     }
     goldens.compare(&mut complaints);

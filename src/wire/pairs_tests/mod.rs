@@ -18,7 +18,7 @@ use super::fixtures::{self, Fixture};
 use super::sse::{Blocks, Elements};
 use super::translate::{Answer, Route, Source, Target, Translated, request};
 use super::{Format, Profile, Reply, Shape, carrier, codec};
-use crate::chat::{Event, Extra, Fault, FaultKind, Losses, OnLoss};
+use crate::chat::{Event, Extra, Fault, FaultKind, Loss, Losses, OnLoss};
 
 const SEED: &str = "translate000000000000000";
 
@@ -95,7 +95,7 @@ fn reply_to(fixture: &Fixture) -> Arc<Reply> {
 struct Got {
     text: Vec<u8>,
     fault: Option<Fault>,
-    losses: String,
+    losses: Vec<Loss>,
 }
 
 /// How an answer is framed.
@@ -146,7 +146,7 @@ fn stream<'a>(
     Got {
         text,
         fault,
-        losses: listed(answer.losses()),
+        losses: answer.losses().notes().to_vec(),
     }
 }
 
@@ -167,13 +167,19 @@ fn whole(from: Format, to: Format, reply: &Arc<Reply>, body: &[u8]) -> Got {
     Got {
         text,
         fault: seen.fault,
-        losses: listed(answer.losses()),
+        losses: answer.losses().notes().to_vec(),
     }
 }
 
-fn listed(losses: &Losses) -> String {
-    let lines = losses.notes().iter();
-    lines
+/// A whole answer for a client, and what it lost; `None`: there is only an error.
+pub(super) fn answer(from: Format, to: Format, body: &[u8]) -> Option<(Vec<u8>, Vec<Loss>)> {
+    let got = whole(from, to, &Arc::new(reply(from)), body);
+    got.fault.is_none().then_some((got.text, got.losses))
+}
+
+fn listed(losses: &[Loss]) -> String {
+    losses
+        .iter()
         .map(|loss| format!("{} {}\n", loss.change.name(), loss.path))
         .collect()
 }
