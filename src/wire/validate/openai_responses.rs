@@ -538,7 +538,7 @@ pub(super) fn answer(answer: &Value, author: Author) -> Judged {
         }
     }
     if us || !absent(answer, "usage") {
-        usage(&answer["usage"])?;
+        usage(&answer["usage"], us)?;
     }
     Ok(())
 }
@@ -652,7 +652,7 @@ fn annotation(note: &Value, text: &str, us: bool) -> Judged {
     })
 }
 
-fn usage(usage: &Value) -> Judged {
+fn usage(usage: &Value, us: bool) -> Judged {
     let input = number(usage, "input_tokens")?;
     let output = number(usage, "output_tokens")?;
     let total = number(usage, "total_tokens")?;
@@ -661,6 +661,9 @@ fn usage(usage: &Value) -> Judged {
     })?;
     let cached = number(&usage["input_tokens_details"], "cached_tokens")?;
     ensure(cached <= input, || "more cached than sent".to_owned())?;
+    if us {
+        number(&usage["input_tokens_details"], "cache_write_tokens")?;
+    }
     let reasoning = number(&usage["output_tokens_details"], "reasoning_tokens")?;
     ensure(reasoning <= output, || {
         "more reasoning than output".to_owned()
