@@ -205,3 +205,91 @@ fn profile(_format: Format, model: &str) -> Arc<Profile> {
         ..Profile::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Change, Place};
+
+    fn job(kind: Kind, from: Format, to: Format) -> Job<'static> {
+        Job {
+            kind,
+            from,
+            to,
+            model: None,
+            stream: false,
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_in_the_clients_words() {
+        let asked = job(Kind::Request, Format::Claude, Format::OpenAiChat);
+        let error = String::from_utf8(run(asked, b"{").unwrap_err()).unwrap();
+        assert!(
+            error.contains(r#""type":"invalid_request_error""#),
+            "{error}"
+        );
+        let answered = job(Kind::Response, Format::Claude, Format::Gemini);
+        let error = String::from_utf8(run(answered, b"{").unwrap_err()).unwrap();
+        assert!(error.contains(r#""status":"#), "{error}");
+    }
+
+    #[test]
+    fn a_request_takes_the_same_way_every_time() {
+        let asked = job(Kind::Request, Format::OpenAiChat, Format::Claude);
+        let body = br#"{"model":"claude-sonnet-4-5","temperature":1.5,"messages":[{"role":"user","content":"Hi"}]}"#;
+        let done = run(asked, body).unwrap();
+        let document = String::from_utf8(done.document.clone()).unwrap();
+        assert!(document.contains("claude-sonnet-4-5"), "{document}");
+        let lines = String::from_utf8(loss_lines(&done.losses)).unwrap();
+        assert_eq!(lines, "{\"path\":\"temperature\",\"change\":\"clamped\"}\n");
+        assert_eq!(run(asked, body).unwrap().document, done.document);
+        let other = Job {
+            model: Some("claude-opus-4-1"),
+            ..asked
+        };
+        let document = run(other, body).unwrap().document;
+        assert!(String::from_utf8(document).unwrap().contains("opus"));
+    }
+
+    #[test]
+    fn an_answer_is_translated_whole_and_as_a_stream() {
+        let whole = br#"{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}"#;
+        let answered = job(Kind::Response, Format::Gemini, Format::Claude);
+        let document = String::from_utf8(run(answered, whole).unwrap().document).unwrap();
+        assert!(document.contains(&format!("msg_{SEED}")), "{document}");
+        let whole = String::from_utf8(whole.to_vec()).unwrap();
+        let streamed = job(Kind::Stream, Format::Gemini, Format::Claude);
+        let text = |input: String| {
+            let done = run(streamed, input.as_bytes()).unwrap();
+            String::from_utf8(done.document).unwrap()
+        };
+        let sse = text(format!("data: {whole}\n\n"));
+        assert!(sse.contains("event: message_stop"), "{sse}");
+        assert_eq!(text(format!("[{whole}]")), sse);
+        let cut = text(format!(
+            "data: {}\n\n",
+            whole.replace(",\"finishReason\":\"STOP\"", "")
+        ));
+        assert!(!cut.contains("event: message_stop"), "{cut}");
+    }
+
+    #[test]
+    fn losses_are_json_lines() {
+        let mut losses = Losses::new(OnLoss::Warn);
+        losses.note(Place::field("messages").item(2), Change::Approximated);
+        losses.note_at("a \"b\"".to_owned(), Change::Dropped);
+        let lines = String::from_utf8(loss_lines(&losses)).unwrap();
+        let want = [
+            r#"{"path":"messages[2]","change":"approximated"}"#,
+            r#"{"path":"a \"b\"","change":"dropped"}"#,
+        ];
+        assert_eq!(lines.lines().collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn kinds_are_named() {
+        assert_eq!("stream".parse(), Ok(Kind::Stream));
+        assert!("streams".parse::<Kind>().is_err());
+    }
+}

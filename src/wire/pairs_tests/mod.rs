@@ -107,6 +107,13 @@ fn framing(fixture: &Fixture) -> Shape {
     }
 }
 
+/// Whether a recorded stream has no good end: an error, a cut, a second answer in the midst of a call.
+fn has_no_end(fixture: &Fixture) -> bool {
+    ["error", "truncated-no-finish", "spliced-message-start"]
+        .iter()
+        .any(|word| fixture.name.contains(word))
+}
+
 /// Translates a stream that arrives in `chunks`.
 fn stream<'a>(
     from: Format,

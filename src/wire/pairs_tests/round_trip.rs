@@ -109,7 +109,7 @@ fn expected(here: Essence, there: &Essence, to: Format) -> Essence {
 
 fn compare(fixture: &Fixture, framed: Shape, complaints: &mut Complaints) {
     let reply = reply_to(fixture);
-    if fixture.name.contains("error") || fixture.name.contains("truncated-no-finish") {
+    if has_no_end(fixture) {
         return;
     }
     for to in others(fixture.format) {
@@ -183,6 +183,10 @@ fn a_stream_makes_the_same_document() {
                 continue;
             }
             let document = essence(to, Shape::Whole, &client, &got.text);
+            let streamed = match (streamed, &document) {
+                (Ok(streamed), Ok(document)) => Ok(expected(streamed, document, to)),
+                (streamed, _) => streamed,
+            };
             complaints.unless(streamed == document, || {
                 format!("{}:\n  {streamed:?}\n  {document:?}", case(&fixture, to))
             });
