@@ -80,7 +80,15 @@ async fn the_schema_is_a_json_schema() {
 async fn a_document_is_translated_without_a_config() {
     let request = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hi"}]}"#;
     let translate = |more: &[&str], body: &str| {
-        let args = ["translate", "--kind", "request", "--from", "openai-chat", "--to", "claude"];
+        let args = [
+            "translate",
+            "--kind",
+            "request",
+            "--from",
+            "openai-chat",
+            "--to",
+            "claude",
+        ];
         let args = args.iter().chain(more).copied();
         Gateway::command(args).file("request.json", body)
     };
@@ -102,9 +110,13 @@ async fn a_document_is_translated_without_a_config() {
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.contains("nowhere.json: "), "{done:?}");
 
-    for wrong in [["--from", "cohere"], ["--kind", "answer"]] {
-        let done = translate(&wrong, request).run().await;
-        assert!(done.code == Some(1) && done.stderr.contains("it is "), "{done:?}");
+    for (kind, to) in [("request", "cohere"), ("answer", "claude")] {
+        let args = ["translate", "--kind", kind, "--from", "gemini", "--to", to];
+        let done = Gateway::command(args).run().await;
+        assert!(
+            done.code.is_some_and(|code| code != 0) && done.stderr.contains("it is "),
+            "{done:?}"
+        );
     }
 }
 
