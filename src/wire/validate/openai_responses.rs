@@ -632,7 +632,8 @@ fn output_item(item: &Value, author: Author) -> Judged {
             )?;
         }
         "code_interpreter_call" if us => {
-            filled(item, "container_id")?;
+            // Other providers have no containers: it may be empty.
+            string(item, "container_id")?;
             ensure(item.get("code").is_some(), || "no code".to_owned())?;
         }
         _ => {}

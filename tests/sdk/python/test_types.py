@@ -110,6 +110,13 @@ def judge(name, document):
     adapter(name).validate_python(document)
 
 
+def judge_answer(to, answer, name="response"):
+    if to == "gemini":
+        # Google sends it, and its SDK drops what it has no type for before it looks.
+        answer.get("usageMetadata", {}).pop("serviceTier", None)
+    judge(f"{to} {name}", answer)
+
+
 def judge_request(to, request):
     if to == "gemini":
         for member, value in request.items():
@@ -117,6 +124,10 @@ def judge_request(to, request):
             judge(member, value)
     else:
         known = {key: value for key, value in request.items() if key not in EXTENSIONS[to]}
+        for item in known.get("input", []):
+            if item["type"] == "message" and item["role"] == "assistant":
+                # OpenAI gives them, and refuses those that it has not given.
+                item.update(id="msg_1", status="completed")
         judge(f"{to} request", known)
 
 
@@ -138,7 +149,7 @@ def judge_stream(to, text):
                     event["response"]["error"]["code"] = "server_error"
                 known[event["type"]].validate_python(event)
             else:
-                judge(f"{to} event", event)
+                judge_answer(to, event, "event")
 
 
 def goldens(kind, ending):
@@ -149,9 +160,12 @@ def goldens(kind, ending):
 
 
 def complaints(error: ValidationError, most=12) -> Iterable[str]:
-    errors = error.errors(include_url=False)
+    # Of all that a document might have been, what it nearly is complains deepest inside.
+    errors = sorted(error.errors(include_url=False), key=lambda each: -len(each["loc"]))
     for each in errors[:most]:
-        yield f"{'.'.join(map(str, each['loc']))}: {each['msg']}: {str(each['input'])[:120]}"
+        # Unions name all their members.
+        where = [str(step) for step in each["loc"] if "[" not in str(step)]
+        yield f"{'.'.join(where)}: {each['msg']}: {str(each['input'])[:120]}"
     if len(errors) > most:
         yield f"and {len(errors) - most} more"
 
@@ -173,7 +187,7 @@ def test_requests_are_what_the_sdk_would_send(to, path):
 
 @pytest.mark.parametrize(("to", "path"), goldens("responses", "json"))
 def test_answers_are_what_the_sdk_reads(to, path):
-    run(lambda to, answer: judge(f"{to} response", answer), to, json.loads(path.read_text()), path.name)
+    run(judge_answer, to, json.loads(path.read_text()), path.name)
 
 
 @pytest.mark.parametrize(("to", "path"), goldens("streams", "sse"))
