@@ -4,6 +4,7 @@
 
 mod cuts;
 mod faults;
+mod framings;
 mod golden;
 mod requests;
 mod round_trip;
@@ -114,7 +115,7 @@ fn has_no_end(fixture: &Fixture) -> bool {
         .any(|word| fixture.name.contains(word))
 }
 
-/// Translates a stream that arrives in `chunks`.
+/// Translates a stream that arrives in `chunks` into events for a client.
 fn stream<'a>(
     from: Format,
     framed: Shape,
@@ -122,13 +123,18 @@ fn stream<'a>(
     reply: &Arc<Reply>,
     chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Got {
-    let wanted = Shape::Sse;
     let route = Route {
         from,
         framed,
         to,
-        wanted,
+        wanted: Shape::Sse,
     };
+    routed(route, reply, chunks)
+}
+
+/// Translates a stream that arrives in `chunks`.
+fn routed<'a>(route: Route, reply: &Arc<Reply>, chunks: impl Iterator<Item = &'a [u8]>) -> Got {
+    let framed = route.framed;
     let mut answer = Answer::new(route, Restore::default(), reply);
     let (mut text, mut fault) = (Vec::new(), None);
     let mut push = |piece: &[u8]| {
