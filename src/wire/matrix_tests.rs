@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Format;
 use super::pairs_tests::{answer, ask, model};
+use super::validate::{self, Author};
 use crate::chat::{Change, Loss};
 
 const PAGE: &str = concat!(
@@ -71,53 +72,80 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
+/// A small document that has a feature, and the same without it.
+struct Probe {
+    feature: String,
+    format: Format,
+    with: Vec<u8>,
+    without: Vec<u8>,
+}
+
+fn probes(text: &str) -> Vec<Probe> {
+    let all: Value = serde_json::from_str(text).unwrap();
+    let mut probes = Vec::new();
+    for probe in all["features"].as_array().unwrap() {
+        let feature = probe["feature"].as_str().unwrap();
+        for format in Format::ALL {
+            let Some(patch) = probe["with"].get(format.name()) else {
+                continue;
+            };
+            let base = &all["base"][format.name()];
+            let (mut with, mut without) = (base.clone(), base.clone());
+            merge(&mut with, patch);
+            if let Some(patch) = probe["without"].get(format.name()) {
+                merge(&mut without, patch);
+            }
+            assert_ne!(with, without, "{feature} in {}", format.name());
+            probes.push(Probe {
+                feature: feature.to_owned(),
+                format,
+                with: serde_json::to_vec(&with).unwrap(),
+                without: serde_json::to_vec(&without).unwrap(),
+            });
+        }
+    }
+    probes
+}
+
+fn requests() -> Vec<Probe> {
+    probes(include_str!("../../tests/matrix/requests.json"))
+}
+
+fn answers() -> Vec<Probe> {
+    probes(include_str!("../../tests/matrix/answers.json"))
+}
+
+/// Translates a request.
+fn asked(from: Format, to: Format, body: &[u8]) -> Done {
+    let done = ask(from, to, body).ok()?;
+    Some((done.body, done.losses.notes().to_vec()))
+}
+
 /// A table of probes. `way` translates a document of the first format into the second.
-fn table(probes: &str, way: &dyn Fn(Format, Format, &[u8]) -> Done) -> String {
-    let probes: Value = serde_json::from_str(probes).unwrap();
+fn table(probes: &[Probe], way: fn(Format, Format, &[u8]) -> Done) -> String {
     let mut table = "| Feature | in |".to_owned();
     for to in Format::ALL {
         write!(table, " → {} |", to.name()).unwrap();
     }
     table += "\n|---|---|---|---|---|---|\n";
-    for probe in probes["features"].as_array().unwrap() {
-        let feature = probe["feature"].as_str().unwrap();
-        assert!(!probe["with"].as_object().unwrap().is_empty(), "{feature}");
-        for from in Format::ALL {
-            let Some(patch) = probe["with"].get(from.name()) else {
-                continue;
+    for probe in probes {
+        let from = probe.format;
+        write!(table, "| {} | {} |", probe.feature, from.name()).unwrap();
+        for to in Format::ALL {
+            let outcome = if from == to {
+                Outcome::Own
+            } else {
+                outcome(way(from, to, &probe.with), way(from, to, &probe.without))
             };
-            let base = &probes["base"][from.name()];
-            let (mut with, mut without) = (base.clone(), base.clone());
-            merge(&mut with, patch);
-            if let Some(patch) = probe["without"].get(from.name()) {
-                merge(&mut without, patch);
-            }
-            assert_ne!(with, without, "{feature} in {}", from.name());
-            write!(table, "| {feature} | {} |", from.name()).unwrap();
-            for to in Format::ALL {
-                let done = |document| way(from, to, &serde_json::to_vec(document).unwrap());
-                let outcome = if from == to {
-                    Outcome::Own
-                } else {
-                    outcome(done(&with), done(&without))
-                };
-                write!(table, " {outcome} |").unwrap();
-            }
-            table.push('\n');
+            write!(table, " {outcome} |").unwrap();
         }
+        table.push('\n');
     }
     table
 }
 
 fn page() -> String {
-    let requests = table(
-        include_str!("../../tests/matrix/requests.json"),
-        &|from, to, body| {
-            let done = ask(from, to, body).ok()?;
-            Some((done.body, done.losses.notes().to_vec()))
-        },
-    );
-    let answers = table(include_str!("../../tests/matrix/answers.json"), &answer);
+    let (requests, answers) = (table(&requests(), asked), table(&answers(), answer));
     let models = Format::ALL.map(|format| format!("`{}` ({})", model(format), format.name()));
     format!(
         "\
@@ -152,6 +180,38 @@ fn the_page_shows_what_becomes_of_each_feature() {
         current == page,
         "out of date: run UPDATE_DOCS=1 cargo test --lib matrix_tests"
     );
+}
+
+/// Whatever has a probe is written as providers and clients take it.
+#[test]
+fn translated_probes_pass_the_judge() {
+    let mut wrong = Vec::new();
+    let mut check = |probe: &Probe, to: Format, judged: Result<(), String>| {
+        if let Err(what) = judged {
+            let (feature, from) = (&probe.feature, probe.format.name());
+            wrong.push(format!("{feature}, {from} → {}: {what}", to.name()));
+        }
+    };
+    for probe in requests() {
+        for to in Format::ALL.into_iter().filter(|to| *to != probe.format) {
+            if let Some((body, _)) = asked(probe.format, to, &probe.with) {
+                let body = serde_json::from_slice(&body).unwrap();
+                check(
+                    &probe,
+                    to,
+                    validate::request::judge(to, probe.format, &body),
+                );
+            }
+        }
+    }
+    for probe in answers() {
+        for to in Format::ALL.into_iter().filter(|to| *to != probe.format) {
+            if let Some((body, _)) = answer(probe.format, to, &probe.with) {
+                check(&probe, to, validate::answer(to, Author::Gateway, &body));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]
