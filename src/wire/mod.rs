@@ -26,6 +26,8 @@ pub mod translate;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+pub(crate) mod validate;
 
 pub use claude::Claude;
 pub use gemini::{Gemini, envelope};
@@ -172,5 +174,9 @@ pub trait Encode: Send + Sync {
     fn event(&mut self, event: Event<'_>, losses: &mut Losses, out: &mut Vec<u8>);
 }
 
+#[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
+mod pairs_tests;
 #[cfg(test)]
 mod tests;
