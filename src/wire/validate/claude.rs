@@ -126,7 +126,7 @@ impl Stream {
                 ensure(is_empty_object(&content["input"]), || {
                     "input in a start".to_owned()
                 })?;
-                filled(content, "id").and(filled(content, "name"))?;
+                filled(content, "id").and_then(|_| filled(content, "name"))?;
             }
             _ => block(content, self.author)?,
         }
@@ -330,7 +330,7 @@ fn block(content: &Value, author: Author) -> Judged {
             string(content, "text")?;
         }
         "thinking" => {
-            string(content, "thinking").and(string(content, "signature"))?;
+            string(content, "thinking").and_then(|_| string(content, "signature"))?;
         }
         "redacted_thinking" => {
             filled(content, "data")?;
@@ -339,7 +339,7 @@ fn block(content: &Value, author: Author) -> Judged {
             tool_use(content)?;
         }
         "server_tool_use" => {
-            filled(content, "id").and(filled(content, "name"))?;
+            filled(content, "id").and_then(|_| filled(content, "name"))?;
             ensure(content["input"].is_object(), || {
                 "input that is no object".to_owned()
             })?;
@@ -351,7 +351,7 @@ fn block(content: &Value, author: Author) -> Judged {
             }
             for result in list(content, "content")? {
                 one_of(result, "type", &["web_search_result"])?;
-                string(result, "url").and(string(result, "title"))?;
+                string(result, "url").and_then(|_| string(result, "title"))?;
                 string(result, "encrypted_content")?;
             }
         }

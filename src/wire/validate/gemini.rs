@@ -180,19 +180,17 @@ fn part(part: &Value, us: bool, ids: &mut Vec<String>) -> Judged {
     ensure(data == 1, || {
         format!("a part with {data} kinds of data: {part}")
     })?;
-    if let Some(call) = part.get("functionCall") {
-        if us {
-            filled(call, "name")?;
-            ensure(call["args"].is_object(), || {
-                "args that are no object".to_owned()
-            })?;
-            let id = filled(call, "id")?.to_owned();
-            ensure(!ids.contains(&id), || format!("two calls `{id}`"))?;
-            ids.push(id);
-        }
+    if let Some(call) = part.get("functionCall").filter(|_| us) {
+        filled(call, "name")?;
+        ensure(call["args"].is_object(), || {
+            "args that are no object".to_owned()
+        })?;
+        let id = filled(call, "id")?.to_owned();
+        ensure(!ids.contains(&id), || format!("two calls `{id}`"))?;
+        ids.push(id);
     }
     if let Some(blob) = part.get("inlineData") {
-        filled(blob, "mimeType").and(filled(blob, "data"))?;
+        filled(blob, "mimeType").and_then(|_| filled(blob, "data"))?;
     }
     if let Some(signature) = part.get("thoughtSignature") {
         let is_base64 = signature.as_str().is_some_and(|text| {
@@ -240,6 +238,6 @@ fn error(error: &Value) -> Judged {
     let code = number(error, "code")?;
     ensure((400..600).contains(&code), || format!("the code {code}"))?;
     filled(error, "message")
-        .and(filled(error, "status"))
+        .and_then(|_| filled(error, "status"))
         .map(drop)
 }

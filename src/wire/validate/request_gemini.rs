@@ -245,7 +245,7 @@ fn contents(body: &Value, origin: Origin) -> Judged {
             })?;
             if let Some(blob) = part.get("inlineData") {
                 filled(blob, "mimeType")
-                    .and(filled(blob, "data"))
+                    .and_then(|_| filled(blob, "data"))
                     .map_err(wrong)?;
             }
         }

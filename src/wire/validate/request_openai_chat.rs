@@ -183,7 +183,7 @@ fn messages(body: &Value, origin: Origin) -> Judged {
     })
 }
 
-fn calls<'a>(message: &'a Value, origin: Origin) -> Judged<Vec<&'a str>> {
+fn calls(message: &Value, origin: Origin) -> Judged<Vec<&str>> {
     let mut ids = Vec::new();
     if absent(message, "tool_calls") {
         return Ok(ids);

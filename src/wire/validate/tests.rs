@@ -96,7 +96,7 @@ const SAMPLES: &[Sample] = &[
         format: Format::OpenAiChat,
         text: include_str!("samples/openai-chat.sse"),
         may_miss: &[1, 5],
-        may_repeat: &[0, 1],
+        may_repeat: &[0, 1, 3],
     },
     Sample {
         format: Format::OpenAiResponses,
