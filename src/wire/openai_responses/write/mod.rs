@@ -40,6 +40,7 @@ pub(super) fn encoder(shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
         servers: Vec::new(),
         started: false,
         over: false,
+        refused: false,
         usage: None,
         stop: None,
     })
@@ -61,9 +62,14 @@ struct Responses {
     servers: Vec<(String, Option<usize>)>,
     started: bool,
     over: bool,
+    /// The model declined in words.
+    refused: bool,
     usage: Option<Usage>,
     stop: Option<StopReason>,
 }
+
+/// The words of a model that declined without any.
+const DECLINED: &str = "The model declined to answer.";
 
 /// Where the pieces of a block go.
 enum Block {
@@ -127,7 +133,10 @@ impl Responses {
             Event::Open { block, opening, .. } => {
                 let held = match opening {
                     Opening::Text => Block::Speech(Speech::new(false)),
-                    Opening::Refusal => Block::Speech(Speech::new(true)),
+                    Opening::Refusal => {
+                        self.refused = true;
+                        Block::Speech(Speech::new(true))
+                    }
                     Opening::Reasoning => Block::Thought(Thought::default()),
                     Opening::ToolCall {
                         id,
@@ -156,7 +165,12 @@ impl Responses {
             Event::Close { block } => self.close(block, out),
             Event::Part { part, .. } => self.part(part, losses, out),
             Event::Usage(usage) => self.usage = Some(usage),
-            Event::Stop { stop, .. } => self.stop(stop.reason, out),
+            Event::Stop { stop, .. } => {
+                if stop.reason == StopReason::Refusal && !self.refused {
+                    self.refuse(stop.detail.as_deref(), out);
+                }
+                self.stop(stop.reason, out);
+            }
             Event::End => self.end(out),
             Event::Start(_) | Event::Fault(_) => {}
         }
@@ -214,6 +228,15 @@ impl Responses {
             Some(Block::Held(_) | Block::Call(_)) => self.close_call(block, out),
             None => {}
         }
+    }
+
+    /// The model declined without a word, which only words can say in this format.
+    fn refuse(&mut self, detail: Option<&str>, out: &mut Vec<u8>) {
+        self.settle(out);
+        let block = u32::MAX;
+        self.blocks.push((block, Block::Speech(Speech::new(true))));
+        self.say(block, detail.unwrap_or(DECLINED), None, out);
+        self.close_speech(block);
     }
 
     fn stop(&mut self, reason: StopReason, out: &mut Vec<u8>) {
