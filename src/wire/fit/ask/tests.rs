@@ -1,4 +1,4 @@
-use super::super::{exposes_reasoning, fit as fit_all};
+use super::super::exposes_reasoning;
 use super::*;
 use crate::chat::{
     CallKind, Common, Content, CustomFormat, CustomTool, Effort, Expose, Extra, Function, Json,
@@ -699,7 +699,12 @@ fn which_pages_may_be_read_is_not_forgotten() {
         request.tools = vec![tool];
         request
     };
-    assert!(ask(&mut search(true), OpenAiResponses, "m").is_ok());
+    let mut counted = search(true);
+    if let ToolKind::Provider(tool) = &mut counted.tools[0].kind {
+        tool.common.max_uses = Some(3);
+    }
+    let notes = ask(&mut counted, OpenAiResponses, "m").unwrap();
+    assert_eq!(notes, ["tools[0].max_uses dropped"]);
     assert!(ask(&mut search(false), OpenAiResponses, "m").is_err());
     assert!(ask(&mut search(true), Gemini, "m").is_err());
     let profile = Profile::default();
@@ -997,7 +1002,8 @@ fn what_is_fitted_comes_back() {
     request.tools = vec![custom("a.patch")];
     let profile = shipped(Claude, "claude-opus-5");
     let mut losses = Losses::new(OnLoss::Warn);
-    let mut restore = fit_all(&mut request, Claude, &profile, &mut losses).unwrap();
+    let mut restore = Restore::default();
+    fit(&mut request, Claude, &profile, &mut losses, &mut restore).unwrap();
     let sent = names(&request).remove(0);
     let mut opened = None;
     let event = Event::Open {
@@ -1031,7 +1037,8 @@ fn answered(
 ) -> (Vec<String>, crate::chat::StopReason) {
     let mut losses = Losses::new(OnLoss::Warn);
     let profile = shipped(target, model);
-    let mut restore = fit_all(request, target, &profile, &mut losses).unwrap();
+    let mut restore = Restore::default();
+    fit(request, target, &profile, &mut losses, &mut restore).unwrap();
     let mut fold = crate::chat::Fold::default();
     for event in events {
         restore.event(event, &mut |event| fold.push(event));

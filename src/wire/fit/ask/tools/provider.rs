@@ -134,10 +134,10 @@ fn filters(
         common.blocked_domains.clear();
     }
     if !to.is(Format::Claude) && common.max_uses.take().is_some() {
-        losses.dropped(at)?;
+        losses.dropped(at.of("max_uses"))?;
     }
     if to.is(Format::Gemini) && common.location.take().is_some() {
-        losses.dropped(at)?;
+        losses.dropped(at.of("user_location"))?;
     }
     Ok(())
 }
