@@ -20,10 +20,14 @@
 //!    keep-alives go to the client.
 //! 7. `upstream/peer.rs` finds the address (`upstream/resolve.rs`), goes through the account's outbound
 //!    proxy if it has one (`upstream/tunnel.rs`), and Pingora connects or takes a pooled connection.
+//!    Where the account's provider speaks another format than the client, `proxy/foreign.rs` has the
+//!    request translated ([`wire::translate`]): decoded into the neutral [`chat::Request`], fitted to what
+//!    the model accepts ([`wire::fit`]), encoded for the provider.
 //! 8. `proxy/attempt.rs` writes the upstream request: path, the headers that may cross
 //!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name.
 //! 9. `proxy/answer.rs` hands what comes to `proxy/relay.rs`, which reads it. An error status is kept until `wire/fault` has understood its
-//!    body. A stream passes event by event, untouched, once the first one has content; the codec of the
+//!    body. A translated answer goes through the neutral [`chat::Event`]s (`proxy/relay/translated.rs`). A
+//!    stream of the client's own format passes event by event, untouched, once the first one has content; the codec of the
 //!    format ([`wire::Codec`]) weighs each.
 //! 10. `proxy/verdict.rs` judges how the try ended and `proxy/outcome.rs` performs it: the account rests
 //!     or not, and the request goes back to 6, ends with the provider's own answer, or with a

@@ -3,10 +3,16 @@
 //! A request takes one [`Live`] when it begins and keeps it to its end, whatever is reloaded
 //! meanwhile.
 
+mod made;
+mod profiles;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+
+pub use made::{Made, Maker};
+pub use profiles::Profiles;
 
 use crate::account::book::Book;
 use crate::config::{ClientKey, Config};
@@ -20,11 +26,15 @@ pub struct Live {
     pub config: Config,
     /// Its routing table.
     pub router: Router,
+    /// What is known about models.
+    pub profiles: Profiles,
+    /// Who made which stored response.
+    pub made: Arc<Made>,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
 }
 
 impl Live {
-    fn new(config: Config, book: &Book) -> Self {
+    fn new(config: Config, book: &Book, made: &Arc<Made>) -> Self {
         Self {
             router: Router::new(
                 &config.accounts,
@@ -37,6 +47,8 @@ impl Live {
                 .iter()
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
+            profiles: Profiles::new(&config),
+            made: Arc::clone(made),
             config,
         }
     }
@@ -60,15 +72,18 @@ impl Live {
 pub struct Current {
     live: ArcSwap<Live>,
     book: Book,
+    made: Arc<Made>,
 }
 
 impl Current {
     /// Puts `config` in force.
     pub fn new(config: Config) -> Self {
         let book = Book::default();
+        let made = Arc::default();
         Self {
-            live: ArcSwap::from_pointee(Live::new(config, &book)),
+            live: ArcSwap::from_pointee(Live::new(config, &book, &made)),
             book,
+            made,
         }
     }
 
@@ -79,7 +94,8 @@ impl Current {
 
     /// Puts `config` in force for requests that begin from now on.
     pub fn replace(&self, config: Config) {
-        self.live.store(Arc::new(Live::new(config, &self.book)));
+        self.live
+            .store(Arc::new(Live::new(config, &self.book, &self.made)));
         self.book.sweep();
     }
 

@@ -15,11 +15,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use prepare::{Builder, by_provider, listed_models, open_candidates};
+use prepare::{Builder, by_provider, listed_models, only_speakers, open_candidates};
 
 use crate::account::book::Book;
 use crate::account::pool::{Route, Strategy, Target, Tier};
-use crate::account::{Account, Glob};
+use crate::account::{Account, AccountId, Glob};
+use crate::wire::Format;
 
 /// One entry of `routes`.
 #[derive(Debug, Clone)]
@@ -49,6 +50,10 @@ pub struct Router {
     scopes: HashMap<Box<str>, Scope>,
     /// By provider: all its accounts, whatever their prefix.
     of_provider: HashMap<Box<str>, Tiers>,
+    /// By account.
+    of_account: HashMap<AccountId, Tiers>,
+    /// Accounts that alone speak a format.
+    only_speakers: Vec<(Format, AccountId)>,
     listed: Vec<Listed>,
     providers: Vec<Box<str>>,
 }
@@ -108,6 +113,15 @@ impl Router {
                     (provider.into(), tiers)
                 })
                 .collect(),
+            of_account: accounts
+                .iter()
+                .map(|account| {
+                    let tiers =
+                        builder.tiers(("//", &account.name, ""), open_candidates(&[account]));
+                    (account.id, tiers)
+                })
+                .collect(),
+            only_speakers: only_speakers(accounts),
             listed: listed_models(accounts),
             providers,
         }
@@ -169,6 +183,23 @@ impl Router {
                 model: "".into(),
             }]),
         })
+    }
+
+    /// One account, for requests that no other can serve.
+    pub fn of_account(&self, id: AccountId) -> Option<Route> {
+        let tiers = Arc::clone(self.of_account.get(&id)?);
+        Some(Route {
+            targets: SmallVec::from_iter([Target {
+                tiers,
+                model: "".into(),
+            }]),
+        })
+    }
+
+    /// The account that alone speaks `format`.
+    pub fn only_speaker(&self, format: Format) -> Option<Route> {
+        let found = self.only_speakers.iter().find(|(one, _)| *one == format);
+        self.of_account(found?.1)
     }
 
     fn target(&self, model: &str, provider: Option<&str>) -> Option<Target> {
@@ -258,7 +289,7 @@ mod tests {
 
     fn router(accounts: Vec<Account>, rules: Vec<RouteRule>) -> Router {
         let any_format = |mut account: Account| {
-            account.formats = crate::wire::Format::ALL.to_vec();
+            account.formats = Format::ALL.to_vec();
             Arc::new(account)
         };
         let accounts: Vec<_> = accounts.into_iter().map(any_format).collect();
@@ -283,7 +314,7 @@ mod tests {
         loop {
             match route.pick(
                 &mut tried,
-                Some(crate::wire::Format::Claude),
+                Some(Format::Claude),
                 Seat::Fixed(0),
                 Instant::now(),
             ) {

@@ -62,6 +62,8 @@ pub struct Account {
     pub priority: i32,
     /// How long its requests may take.
     pub timeouts: Timeouts,
+    /// The Google Cloud project of requests in the Code Assist envelope.
+    pub project: Option<Box<str>>,
 }
 
 impl Account {

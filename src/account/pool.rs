@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::Account;
 use super::health::{Admission, Cause, Health, Lease};
+use super::{Account, AccountId};
 use crate::wire::Format;
 
 /// How one of several equal accounts is chosen.
@@ -24,7 +24,7 @@ pub enum Strategy {
 }
 
 /// One account as a route sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Candidate {
     account: Arc<Account>,
     health: Arc<Health>,
@@ -74,6 +74,16 @@ impl Tier {
     /// The accounts in it.
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates
+    }
+
+    /// One of its accounts, alone.
+    fn only(&self, id: AccountId) -> Option<Self> {
+        let candidate = self.candidates.iter().find(|one| one.account.id == id)?;
+        Some(Self::new(
+            vec![candidate.clone()],
+            self.strategy,
+            Arc::clone(&self.cursor),
+        ))
     }
 
     fn len(&self) -> usize {
@@ -296,6 +306,25 @@ impl Route {
             None if native => Pick::Unknown,
             None => Pick::Foreign,
         }
+    }
+
+    /// The same route with no other account than `id`; `None`: it is not on it.
+    pub fn only(&self, id: AccountId) -> Option<Self> {
+        self.targets.iter().find_map(|target| {
+            let tier = target.tiers.iter().find_map(|tier| tier.only(id))?;
+            Some(Self {
+                targets: SmallVec::from_iter([Target {
+                    tiers: Arc::new([Arc::new(tier)]),
+                    model: Arc::clone(&target.model),
+                }]),
+            })
+        })
+    }
+
+    /// Whether one account alone may serve the request.
+    pub fn is_single(&self) -> bool {
+        let tiers = self.targets.iter().flat_map(|target| target.tiers.iter());
+        tiers.flat_map(|tier| tier.candidates()).nth(1).is_none()
     }
 
     /// Whether a provider other than that of `account` is left that may know the model.

@@ -48,5 +48,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             idle: minute,
             total: minute,
         },
+        project: None,
     }
 }

@@ -1,5 +1,6 @@
 //! What a translation could not carry. Nothing is dropped without a note.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Fault, FaultKind};
@@ -69,7 +70,7 @@ impl fmt::Display for Place {
 }
 
 /// What happened to something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     /// It is gone.
     Dropped,
@@ -97,7 +98,7 @@ impl Change {
 }
 
 /// One thing that was not carried as it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Loss {
     /// Where it stands in the client's document.
     pub path: String,
@@ -123,6 +124,8 @@ pub enum OnLoss {
 pub struct Losses {
     policy: OnLoss,
     notes: Vec<Loss>,
+    /// The same, to be found.
+    known: BTreeSet<Loss>,
 }
 
 impl Losses {
@@ -131,6 +134,7 @@ impl Losses {
         Self {
             policy,
             notes: Vec::new(),
+            known: BTreeSet::new(),
         }
     }
 
@@ -163,7 +167,7 @@ impl Losses {
     /// [`Self::note`] for a path that is made up at run time.
     pub fn note_at(&mut self, path: String, change: Change) {
         let loss = Loss { path, change };
-        if !self.notes.contains(&loss) {
+        if self.known.insert(loss.clone()) {
             self.notes.push(loss);
         }
     }

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, Glob};
+use crate::chat::OnLoss;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
+use crate::wire::Setting;
 
 mod environment;
 mod error;
@@ -74,6 +76,8 @@ pub struct Config {
     pub upstream_ca: Option<PathBuf>,
     /// Whether an aliased answer names the model that the client asked for.
     pub rewrite_model: bool,
+    /// Translation between formats.
+    pub translation: Translation,
     /// What is logged.
     pub log: Log,
     /// SHA-256 of the file that it was read from; none when there was no file.
@@ -152,6 +156,43 @@ pub struct Streaming {
     /// Most bytes of an answer that wait for its first content, or, in an answer that is not
     /// streamed, for its end.
     pub hold_back: usize,
+}
+
+/// Translation between formats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Translation {
+    /// What is done about losses.
+    pub on_loss: OnLoss,
+    /// Whether streams end with a comment that lists what of the answer was lost.
+    pub loss_comments: bool,
+    /// Whether a request is tried once more without its reasoning state when a provider refuses that.
+    pub repair_retry: bool,
+    /// When a provider's rate limits are passed on.
+    pub rate_limit_headers: RateLimitHeaders,
+    /// Overrides of what is known about models; later ones win.
+    pub profiles: Vec<ProfileRule>,
+}
+
+/// What is known about some models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileRule {
+    /// A provider or the name of an account; `None`: all.
+    pub provider: Option<Box<str>>,
+    /// The provider's names of the models; `None`: all.
+    pub model: Option<Glob>,
+    /// Keys and values that [`Profile::set`](crate::wire::Profile::set) accepts.
+    pub settings: Vec<(Box<str>, Setting)>,
+}
+
+/// When a provider's rate limits are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitHeaders {
+    /// When only one account can serve the request.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// What is logged.

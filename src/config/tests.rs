@@ -207,7 +207,7 @@ fn every_error_is_reported_with_its_path() {
              - {preset: anthropic}\n- {base-url: 'ftp://x', weight: 0, prefix: /, proxy-url: 'ftp://p'}\n\
              - {base-url: 'https://x', weight: 1001, timeouts: {idle: 0}, models: [{alias: a}, {id: a, name: b}, '']}",
             &[
-                "openai-compatibility[0].base-url: is required, because the entry has no preset",
+                "openai-compatibility[0].base-url: is required, because there is no preset that knows it",
                 "openai-compatibility[1].preset: no preset has this name; did you mean `deepseek`?",
                 "openai-compatibility[2].preset: `anthropic` does not speak an OpenAI format; it has a list of its own",
                 "openai-compatibility[3].base-url: must start with http:// or https://",
@@ -271,10 +271,24 @@ fn every_error_is_reported_with_its_path() {
             "upstream-ca: /none.pem",
             &["upstream-ca: cannot be read: entity not found"],
         ),
+        // What is known about models.
+        (
+            "translation: {on-loss: reject, a.auto-cach: 1, on-los: warn}\n\
+             profiles: [{provider: nobody, g.schema: xml}, {model: '[', c.efforts: [low, huge]}, {a.sampling: {}}]",
+            &[
+                "translation.a.auto-cach: unknown key; did you mean `a.auto-cache`?",
+                "translation.on-los: unknown key; did you mean `on-loss`?",
+                "profiles[0].provider: no provider or entry has this name",
+                "profiles[0].g.schema: takes `openapi` or `json_schema`",
+                "profiles[1].c.efforts: takes a list of efforts (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`)",
+                "profiles[1].model: '[' has a '[' that is not closed or has nothing in it",
+                "profiles[2].a.sampling: must be true, false, a number, a word or a list of words",
+            ],
+        ),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
-             translation: {on-loss: reject}\nprofiles: [a]\npayload: {override: [{}]}\nprices: [a]\n\
+             translation: {media-fetch: on, n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
@@ -285,8 +299,8 @@ fn every_error_is_reported_with_its_path() {
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
-                "translation: not available in this version",
-                "profiles: not available in this version",
+                "translation.media-fetch: not available in this version",
+                "translation.n-fanout: not available in this version",
                 "payload.override: not available in this version",
                 "prices: not available in this version",
                 "database-url: not available in this version",
@@ -315,7 +329,7 @@ fn errors_of_form_and_of_meaning_come_together() {
             "prot: unknown key; did you mean `port`?",
             "port: must be a whole number from 0 to 65535, not text",
             "openai-compatibility[0].base-url: must be text, not a number; put it in quotes",
-            "openai-compatibility[1].base-url: is required, because the entry has no preset",
+            "openai-compatibility[1].base-url: is required, because there is no preset that knows it",
             "host: must be an IP address or localhost",
         ]
     );

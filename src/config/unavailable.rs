@@ -14,10 +14,10 @@ const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("accounts", |file| !file.accounts.is_empty()),
     ("secret-keys", |file| !file.secret_keys.is_empty()),
-    ("translation", |file| {
-        file.translation != Translation::default()
+    ("translation.media-fetch", |file| {
+        file.translation.media_fetch != Translation::default().media_fetch
     }),
-    ("profiles", |file| !file.profiles.is_empty()),
+    ("translation.n-fanout", |file| file.translation.n_fanout),
     ("payload.default", |file| !file.payload.default.is_empty()),
     ("payload.default-raw", |file| {
         !file.payload.default_raw.is_empty()

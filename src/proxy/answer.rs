@@ -6,12 +6,12 @@ use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 
-use super::context::Context;
+use super::context::{Ask, Context};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{hint, outcome, respond};
+use super::{foreign, hint, outcome, respond, stored};
 use crate::chat::{Fault, FaultKind};
-use crate::wire::{Shape, codec};
+use crate::wire::{Shape, cleanse, codec};
 
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
@@ -62,6 +62,11 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         // Pingora ends such an answer with its header and shows nobody a body.
         body(ctx, &mut None, true)?;
     }
+    if let Some((_, losses)) = &ctx.attempt()?.translated
+        && let Some(losses) = foreign::loss_header(losses)
+    {
+        header.insert_header("x-aiproxy-loss", losses)?;
+    }
     respond::identify(header, &ctx.request_id, ctx.dialect)
 }
 
@@ -73,7 +78,12 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
         Err(ending) => ending,
     };
     let (outcome, rest) = judged(ending);
-    if let Some(body) = rest
+    let outcome = match is_repairable(&outcome, ctx)? {
+        true => Outcome::BadState,
+        false => outcome,
+    };
+    let native = ctx.attempt()?.translated.is_none();
+    if let Some(body) = rest.filter(|_| native)
         && is_clients(&outcome, ctx)
         && !ctx.call()?.gate.is_committed()
     {
@@ -89,9 +99,27 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
     Err(failed())
 }
 
+/// Whether a provider refuses reasoning state that another attempt could do without.
+fn is_repairable(outcome: &Outcome, ctx: &Context) -> Result<bool> {
+    let (call, attempt) = (ctx.call()?, ctx.attempt()?);
+    let may = ctx.live.config.translation.repair_retry
+        && call.ask == Ask::Generate
+        && !call.without_state
+        && !call.gate.has_begun();
+    Ok(match (outcome, attempt.relay.format()) {
+        (Outcome::Refused { status, fault, .. }, Some(format)) if may => {
+            cleanse::is_state_fault(format, *status, fault)
+        }
+        _ => false,
+    })
+}
+
 /// The relay let `data` through.
 fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
-    if data.is_some_and(|data| !data.is_empty()) {
+    if let Some(data) = data.filter(|data| !data.is_empty()) {
+        if ctx.call()?.gate.is_undecided() || !ctx.call()?.gate.has_begun() {
+            stored::remember(ctx, data);
+        }
         ctx.attempt_mut()?.prove();
         ctx.call()?.gate.set_undecided(false);
     }
@@ -140,7 +168,7 @@ fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
             attempt.is_some_and(|attempt| {
                 !call
                     .route
-                    .has_other_provider(&call.tried, call.format, &attempt.account)
+                    .has_other_provider(&call.tried, call.native_format(), &attempt.account)
             })
         }),
         _ => false,

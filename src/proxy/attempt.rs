@@ -10,14 +10,18 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
-use super::context::{Attempt, Call, CallTarget, Context, Payload};
+use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
+use super::foreign::{self, Step, Terms};
+use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
 use super::search::{choose, refused};
 use super::verdict::Outcome;
 use super::{Gateway, headers, outcome, paths};
+use crate::account::Account;
 use crate::account::pool::Choice;
-use crate::config::Config;
+use crate::config::RateLimitHeaders;
 use crate::wire::json::{self, Splicer};
+use crate::wire::{Format, carrier, cleanse};
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
@@ -29,11 +33,14 @@ pub(super) async fn peer(
     loop {
         let again = ctx.attempt.as_ref().is_some_and(|attempt| attempt.again);
         if again {
-            ctx.attempt_mut()?.again = false;
+            renew(ctx)?;
         } else {
             ctx.call_mut()?.gate.end_attempt();
             let choice = choose(session, ctx).await?;
-            let attempt = prepare(ctx.call()?, choice, &ctx.live.config);
+            let Some(attempt) = prepare(ctx, choice)? else {
+                // Another account may speak a format that can carry the request.
+                continue;
+            };
             ctx.attempt = Some(Box::new(attempt));
         }
         let account = Arc::clone(&ctx.attempt()?.account);
@@ -63,48 +70,136 @@ pub(super) async fn peer(
     }
 }
 
-fn prepare(call: &Call, choice: Choice, config: &Config) -> Attempt {
+/// Makes the request ready for the account that was chosen. `None`: it cannot be carried to it.
+fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
+    let live = Arc::clone(&ctx.live);
+    let config = &live.config;
+    let request_id = Arc::clone(&ctx.request_id);
+    let call = ctx.call_mut()?;
+    let account = &choice.account;
+    let foreign = call
+        .format
+        .filter(|format| account.preset.envelope || !account.formats.contains(format))
+        .filter(|_| call.ask != Ask::Other);
     let aliased = *choice.model != *call.model;
-    let body = match &call.body {
-        Payload::Streamed => Bytes::new(),
-        Payload::Read {
-            bytes,
-            model: Some(span),
-        } if aliased => {
-            json::replace(bytes, span.clone(), json::quote(&choice.model).as_bytes()).into()
-        }
-        Payload::Read { bytes, .. } => match &call.target {
-            CallTarget::Gemini { action, .. } if aliased && action == "countTokens" => {
-                rename_counted(bytes, &choice.model)
-            }
-            _ => bytes.clone(),
-        },
-    };
-    let errors = match &call.body {
-        Payload::Streamed => None,
-        Payload::Read { .. } => call
-            .format
-            .or_else(|| choice.account.formats.first().copied()),
-    };
-    let wanted = Wanted {
-        format: call.format,
-        errors,
-        shape: call.shape,
-        model: (aliased && config.rewrite_model && call.format.is_some())
-            .then(|| Arc::clone(&call.model)),
-        hold_back: config.streaming.hold_back,
-    };
-    Attempt {
-        account: choice.account,
-        model: choice.model,
+    let mut attempt = Attempt {
+        target: None,
+        headers: Vec::new(),
+        translated: None,
+        body: Bytes::new(),
+        relay: Relay::new(Wanted {
+            format: call.format,
+            errors: errors(call, account),
+            shape: call.shape,
+            model: (aliased && config.rewrite_model && call.format.is_some())
+                .then(|| Arc::clone(&call.model)),
+            hold_back: config.streaming.hold_back,
+            limits: match config.translation.rate_limit_headers {
+                RateLimitHeaders::On => true,
+                RateLimitHeaders::Off => call.format.is_none(),
+                RateLimitHeaders::Auto => call.format.is_none() || call.route.is_single(),
+            },
+        }),
+        account: Arc::clone(account),
+        model: Arc::clone(&choice.model),
         lease: Some(choice.lease),
-        body,
-        relay: Relay::new(wanted),
         address: None,
         status: None,
         outcome: None,
         again: false,
+    };
+    let (Some(format), Payload::Read { bytes, .. }) = (foreign, &call.body) else {
+        attempt.body = native_body(call, &attempt.model);
+        return Ok(Some(attempt));
+    };
+    let profile = live.profiles.of(&attempt.account, &attempt.model);
+    let terms = Terms {
+        on_loss: call.on_loss,
+        rewrite_model: config.rewrite_model,
+        request_id: &request_id,
+    };
+    let (account, model) = (&attempt.account, &attempt.model);
+    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms);
+    match step {
+        Ok(Step::Send(prepared)) => {
+            let prepared = *prepared;
+            attempt
+                .relay
+                .translate(prepared.back, config.translation.loss_comments);
+            attempt.target = Some(prepared.target);
+            attempt.headers = prepared.headers;
+            let to = attempt.relay.format().unwrap_or(format);
+            attempt.translated = Some((to, prepared.losses));
+            attempt.body = prepared.body.into();
+            Ok(Some(attempt))
+        }
+        Ok(Step::Local(answer)) => {
+            ctx.local = Some(answer);
+            Err(refused())
+        }
+        Err(fault) => {
+            call.tried.without_provider(account, model);
+            call.unknown_model.get_or_insert(fault);
+            Ok(None)
+        }
     }
+}
+
+/// The format in which the account's error answers are read.
+fn errors(call: &Call, account: &Account) -> Option<Format> {
+    match &call.body {
+        Payload::Streamed => None,
+        Payload::Read { .. } => call
+            .format
+            .filter(|format| account.formats.contains(format))
+            .or_else(|| account.formats.first().copied()),
+    }
+}
+
+/// The body for an account that speaks the client's format: as it came, but for the model's name and
+/// for reasoning state that only this gateway understands.
+fn native_body(call: &mut Call, model: &str) -> Bytes {
+    let Payload::Read { bytes, model: span } = &call.body else {
+        return Bytes::new();
+    };
+    let aliased = *model != *call.model;
+    let body: Bytes = match (span, &call.target) {
+        (Some(span), _) if aliased => {
+            json::replace(bytes, span.clone(), json::quote(model).as_bytes()).into()
+        }
+        (_, CallTarget::Gemini { action, .. }) if aliased && action == "countTokens" => {
+            rename_counted(bytes, model)
+        }
+        _ => bytes.clone(),
+    };
+    let Some(format) = call.format.filter(|_| call.ask != Ask::Other) else {
+        return body;
+    };
+    let carries = *call
+        .carries_state
+        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes));
+    if !carries {
+        return body;
+    }
+    cleanse::cleanse(format, &body, &carrier::family(model)).map_or(body, Bytes::from)
+}
+
+/// The same account once more: without the reasoning state that it has refused, if that is why.
+fn renew(ctx: &mut Context) -> Result<()> {
+    let without_state = ctx.call()?.without_state;
+    let attempt = ctx.attempt_mut()?;
+    attempt.again = false;
+    if without_state && let Some(format) = attempt.relay.format() {
+        if let Some(body) = cleanse::without_state(format, &attempt.body) {
+            attempt.body = body.into();
+        }
+        if let Some((_, losses)) = &mut attempt.translated {
+            foreign::note_repair(losses);
+        }
+    }
+    attempt.relay.renew();
+    attempt.status = None;
+    Ok(())
 }
 
 /// Gemini's token counting may carry the request to count, which names the model once more.
@@ -128,13 +223,17 @@ pub(super) fn request(
 ) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
-    let target = match &call.target {
-        CallTarget::Path(path) => account.base.target(path),
-        CallTarget::Gemini {
-            version,
-            action,
-            query,
-        } => {
+    let target = match (&attempt.target, &call.target) {
+        (Some(path), _) => account.base.target(path),
+        (None, CallTarget::Path(path)) => account.base.target(path),
+        (
+            None,
+            CallTarget::Gemini {
+                version,
+                action,
+                query,
+            },
+        ) => {
             let path = paths::gemini_path(version, &attempt.model, action).ok_or_else(|| {
                 Error::explain(
                     ErrorType::InternalError,
@@ -150,13 +249,15 @@ pub(super) fn request(
     let mut header = RequestHeader::build(call.method.clone(), target.as_bytes(), Some(12))?;
     header.set_version(upstream.version);
     header.insert_header(header::HOST, &*account.base.authority)?;
-    headers::to_provider(
-        client,
-        account,
-        &ctx.request_id,
-        call.format.is_none(),
-        &mut header,
-    )?;
+    let kinship = match (call.format, &attempt.translated) {
+        (None, _) => Kinship::Unseen,
+        (Some(_), None) => Kinship::Native,
+        (Some(_), Some(_)) => Kinship::Foreign,
+    };
+    for (name, value) in &attempt.headers {
+        header.insert_header(*name, value)?;
+    }
+    headers::to_provider(client, account, &ctx.request_id, kinship, &mut header)?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => header.insert_header(header::CONTENT_LENGTH, attempt.body.len())?,

@@ -17,7 +17,7 @@ use super::verdict::Outcome;
 use crate::account::Account;
 use crate::account::health::Lease;
 use crate::account::pool::{Route, Seat, Tried};
-use crate::chat::Fault;
+use crate::chat::{Fault, Losses, OnLoss};
 use crate::config::ClientKey;
 use crate::lifecycle::Running;
 use crate::live::Live;
@@ -43,6 +43,8 @@ pub struct Context {
     pub attempt: Option<Box<Attempt>>,
     /// The error that it ends with, if the gateway makes one.
     pub fault: Option<Fault>,
+    /// An answer that needs no provider after all.
+    pub local: Option<Vec<u8>>,
     /// The status that the client got.
     pub status: Option<u16>,
 }
@@ -51,6 +53,10 @@ pub struct Context {
 pub struct Call {
     /// Its format; `None`: nobody looks into it.
     pub format: Option<Format>,
+    /// What of its format it asks for.
+    pub ask: Ask,
+    /// What is done about what cannot be translated.
+    pub on_loss: OnLoss,
     /// How the answer is framed.
     pub shape: Shape,
     /// Method of the upstream request.
@@ -85,8 +91,24 @@ pub struct Call {
     pub last: Option<Outcome>,
     /// A provider's own answer to a model that it does not know, for when nobody else knows it.
     pub unknown_model: Option<Fault>,
+    /// Whether its history holds reasoning state that this gateway has wrapped, once that was looked
+    /// for.
+    pub carries_state: Option<bool>,
+    /// A provider has refused its reasoning state: it goes without.
+    pub without_state: bool,
     /// Shared with the wrapped session.
     pub gate: Arc<Gate>,
+}
+
+/// What of its format a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// An answer of the model.
+    Generate,
+    /// The number of tokens.
+    Count,
+    /// Something that only providers of its own format have.
+    Other,
 }
 
 /// Where the upstream request goes.
@@ -125,6 +147,12 @@ pub struct Attempt {
     pub model: Arc<str>,
     /// To be settled.
     pub lease: Option<Lease>,
+    /// Where it goes, if not where the client's call went; with the query.
+    pub target: Option<String>,
+    /// Headers that its format wants.
+    pub headers: Vec<(&'static str, String)>,
+    /// The provider's format and what could not be carried to it, when that is not the client's.
+    pub translated: Option<(Format, Losses)>,
     /// Its body.
     pub body: Bytes,
     /// Its answer.
@@ -160,6 +188,13 @@ impl Context {
         self.attempt
             .as_deref_mut()
             .ok_or_else(|| too_early("attempt"))
+    }
+}
+
+impl Call {
+    /// The format that an account must speak itself; `None`: any will do.
+    pub fn native_format(&self) -> Option<Format> {
+        self.format.filter(|_| self.ask == Ask::Other)
     }
 }
 

@@ -1,11 +1,16 @@
 //! Which headers cross the gateway.
 
+use std::time::SystemTime;
+
 use http::header::{self, HeaderMap, HeaderName};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::relay::Wanted;
 use crate::account::{Account, HeaderSource};
 use crate::secret::Secret;
 use crate::upstream::presets::KeyHeader;
+use crate::wire::limits::{Limits, is_limit};
+use crate::wire::{Format, Shape};
 
 /// Client headers that every provider gets.
 const COMMON: &[&str] = &["accept", "content-type", "idempotency-key", "user-agent"];
@@ -24,10 +29,23 @@ const PASS_THROUGH: &[&str] = &[
     "range",
 ];
 
+/// How a request and its provider belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kinship {
+    /// Both speak the same format.
+    Native,
+    /// The request was translated.
+    Foreign,
+    /// Nobody looks into it.
+    Unseen,
+}
+
 /// Whether a client's header goes to a provider of `preset`: what every provider gets, and what is
-/// that provider's own.
-fn is_forwarded(name: &str, preset: &str, pass_through: bool) -> bool {
+/// that provider's own. A translated request is ours: what the client says about its own does not
+/// hold for it.
+fn is_forwarded(name: &str, preset: &str, kinship: Kinship) -> bool {
     let own = match preset {
+        _ if kinship == Kinship::Foreign => false,
         "anthropic" => matches!(name, "anthropic-version" | "anthropic-beta"),
         "openai" => matches!(
             name,
@@ -36,7 +54,11 @@ fn is_forwarded(name: &str, preset: &str, pass_through: bool) -> bool {
         "gemini" | "antigravity" => name.starts_with("x-goog-") && name != "x-goog-api-key",
         _ => false,
     };
-    own || COMMON.contains(&name) || (pass_through && PASS_THROUGH.contains(&name))
+    let common = match kinship {
+        Kinship::Foreign => matches!(name, "idempotency-key" | "user-agent"),
+        Kinship::Native | Kinship::Unseen => COMMON.contains(&name),
+    };
+    own || common || (kinship == Kinship::Unseen && PASS_THROUGH.contains(&name))
 }
 
 /// Writes the client's headers that `account` may see, the account's own, and its key.
@@ -44,15 +66,18 @@ pub(super) fn to_provider(
     client: &HeaderMap,
     account: &Account,
     request_id: &str,
-    pass_through: bool,
+    kinship: Kinship,
     upstream: &mut RequestHeader,
 ) -> pingora_core::Result<()> {
     for (name, value) in client {
-        if is_forwarded(name.as_str(), account.preset.name, pass_through) {
+        if is_forwarded(name.as_str(), account.preset.name, kinship) {
             upstream.append_header(name, value)?;
         }
     }
-    if !pass_through {
+    if kinship == Kinship::Foreign {
+        upstream.insert_header(header::CONTENT_TYPE, "application/json")?;
+    }
+    if kinship != Kinship::Unseen {
         // Compressed events could neither be weighed nor spliced.
         upstream.insert_header(header::ACCEPT_ENCODING, "identity")?;
     }
@@ -88,6 +113,60 @@ fn key(
     match place {
         KeyHeader::Bearer => upstream.insert_header(name, format!("Bearer {}", key.expose())),
         KeyHeader::XApiKey | KeyHeader::XGoogApiKey => upstream.insert_header(name, key.expose()),
+    }
+}
+
+/// Makes a translated answer's header: nothing of the provider's own is true of it but its status.
+pub(super) fn rewrite(
+    answer: &mut ResponseHeader,
+    (to, from): (Option<Format>, Format),
+    wanted: &Wanted,
+) {
+    let shape = wanted.shape;
+    let limits = match (wanted.limits, to) {
+        (true, Some(to)) => {
+            let value = |name: &str| answer.headers.get(name)?.to_str().ok();
+            let now = SystemTime::now();
+            Limits::read(from, value, now).write(to, now)
+        }
+        _ => Vec::new(),
+    };
+    scrub(answer);
+    let names: Vec<HeaderName> = answer.headers.keys().cloned().collect();
+    for name in names {
+        let is_ours = name == "x-aiproxy-upstream-request-id" || name == header::TRANSFER_ENCODING;
+        if !is_ours {
+            answer.remove_header(&name);
+        }
+    }
+    let kind = match shape {
+        Shape::Whole | Shape::JsonArray => "application/json",
+        Shape::Sse if to == Some(Format::Gemini) => "text/event-stream",
+        Shape::Sse => "text/event-stream; charset=utf-8",
+    };
+    let to = to.map_or("", Format::name);
+    // All of them are valid values.
+    let _ = answer.insert_header(header::CONTENT_TYPE, kind);
+    let _ = answer.insert_header("x-aiproxy-translation", format!("{to};{}", from.name()));
+    if shape == Shape::Sse {
+        let _ = answer.insert_header(header::CACHE_CONTROL, "no-cache");
+        let _ = answer.insert_header("x-accel-buffering", "no");
+    }
+    for (name, value) in limits {
+        let _ = answer.insert_header(name, value);
+    }
+}
+
+/// Takes out what the account's rate limits are: with several accounts they mislead.
+pub(super) fn hide_limits(answer: &mut ResponseHeader) {
+    let names: smallvec::SmallVec<[HeaderName; 8]> = answer
+        .headers
+        .keys()
+        .filter(|name| is_limit(name.as_str()))
+        .cloned()
+        .collect();
+    for name in &names {
+        answer.remove_header(name);
     }
 }
 
@@ -153,7 +232,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let mut upstream = RequestHeader::build("POST", b"/", None).unwrap();
-        to_provider(&client, &account, "req_1", false, &mut upstream).unwrap();
+        to_provider(&client, &account, "req_1", Kinship::Native, &mut upstream).unwrap();
         let mut lines: Vec<_> = upstream
             .headers
             .iter()

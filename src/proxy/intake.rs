@@ -10,14 +10,14 @@ use pingora_proxy::Session;
 use tokio::time::Instant;
 
 use super::body::{self, Rejection};
-use super::context::{Call, CallTarget, Context, Payload};
+use super::context::{Ask, Call, CallTarget, Context, Payload};
 use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, respond};
+use super::{Gateway, admission, affinity, asked, local, respond, stored};
 use crate::account::pool::{Route, Seat, Tried};
-use crate::chat::{Fault, FaultKind};
+use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::wire::{Format, Shape, codec};
 
@@ -133,12 +133,18 @@ async fn model_call(
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
         return Err(model_not_found(&asked.model).into());
     };
+    let route = match format {
+        Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,
+        _ => route,
+    };
     let seat = match config.session_affinity {
         true => affinity::seat(headers, &asked.body),
         false => Seat::Turn(affinity::hash(&*asked.model)),
     };
     Ok(Call {
         format: Some(format),
+        ask: named.ask(uri.path()),
+        on_loss: on_loss(headers, config.translation.on_loss)?,
         shape: asked.shape,
         body: Payload::Read {
             bytes: asked.body,
@@ -150,21 +156,42 @@ async fn model_call(
     })
 }
 
+/// What the client wants done about what cannot be translated.
+fn on_loss(headers: &HeaderMap, configured: OnLoss) -> Result<OnLoss, Fault> {
+    match headers
+        .get("x-aiproxy-on-loss")
+        .map(http::HeaderValue::as_bytes)
+    {
+        None => Ok(configured),
+        Some(b"warn") => Ok(OnLoss::Warn),
+        Some(b"reject") => Ok(OnLoss::Reject),
+        Some(b"quiet") => Ok(OnLoss::Quiet),
+        Some(_) => Err(Fault::new(
+            FaultKind::InvalidRequest,
+            "invalid_header",
+            "x-aiproxy-on-loss is warn, reject or quiet",
+        )
+        .with_param("x-aiproxy-on-loss")),
+    }
+}
+
 async fn pass_through(
     session: &mut Session,
     ctx: &Context,
     provider: Option<&str>,
     uri: &http::Uri,
 ) -> Result<Call, Rejection> {
-    let Some(provider) = provider else {
-        return Err(unknown_path(uri.path()).into());
-    };
-    admission::may_pass_through(ctx.client.as_deref())?;
     if paths::leads_elsewhere(uri.path()) {
         return Err(unknown_path(uri.path()).into());
     }
-    let Some(route) = ctx.live.router.of_provider(provider) else {
-        return Err(model_not_found("").into());
+    let route = match (provider, stored::route(ctx, uri.path())) {
+        (None, Some(route)) => route?,
+        (None, None) => return Err(unknown_path(uri.path()).into()),
+        (Some(provider), _) => {
+            admission::may_pass_through(ctx.client.as_deref())?;
+            let route = ctx.live.router.of_provider(provider);
+            route.ok_or_else(|| model_not_found(""))?
+        }
     };
     let length = body::announced(&session.req_header().headers);
     let small = length.is_some_and(|length| length <= READ_AHEAD);
@@ -194,6 +221,8 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
     let total = config.timeouts.total;
     Call {
         format: None,
+        ask: Ask::Other,
+        on_loss: OnLoss::Warn,
         shape: Shape::Whole,
         method: http::Method::POST,
         target,
@@ -211,6 +240,8 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         stale: 0,
         last: None,
         unknown_model: None,
+        carries_state: None,
+        without_state: false,
         gate: Arc::new(Gate::new(Instant::now(), ctx.started + total)),
     }
 }

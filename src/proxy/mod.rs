@@ -24,6 +24,7 @@ mod attempt;
 mod body;
 mod context;
 mod downstream;
+mod foreign;
 mod gate;
 mod headers;
 mod hint;
@@ -35,6 +36,7 @@ mod paths;
 mod relay;
 mod respond;
 mod search;
+mod stored;
 mod tell;
 mod verdict;
 
@@ -66,6 +68,7 @@ impl ProxyHttp for Gateway {
             call: None,
             attempt: None,
             fault: None,
+            local: None,
             status: None,
         }
     }

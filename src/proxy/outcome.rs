@@ -53,7 +53,10 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             false
         }
         Next::Again => {
-            call.stale += 1;
+            match outcome {
+                Outcome::BadState => call.without_state = true,
+                _ => call.stale += 1,
+            }
             attempt.again = true;
             true
         }
@@ -129,7 +132,7 @@ fn reason(outcome: &Outcome, scope: Scope) -> String {
         Outcome::Unreachable => format!("{scope}: unreachable"),
         Outcome::Silent => format!("{scope}: silent"),
         // Neither rests an account.
-        Outcome::Stale | Outcome::OutOfTime => scope.to_owned(),
+        Outcome::Stale | Outcome::BadState | Outcome::OutOfTime => scope.to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use super::context::Ask;
 use crate::wire::{Format, Shape};
 
 /// What a request asks for.
@@ -57,6 +58,25 @@ pub(super) enum ModelCall<'a> {
         /// `generateContent`, …
         action: &'a str,
     },
+}
+
+impl ModelCall<'_> {
+    /// What of its format a call of `path` asks for.
+    pub(super) fn ask(&self, path: &str) -> Ask {
+        let action = match self {
+            Self::Body => path.rsplit('/').next().unwrap_or_default(),
+            Self::Path { action, .. } => action,
+        };
+        match action {
+            "completions"
+            | "responses"
+            | "messages"
+            | "generateContent"
+            | "streamGenerateContent" => Ask::Generate,
+            "count_tokens" | "input_tokens" | "countTokens" => Ask::Count,
+            _ => Ask::Other,
+        }
+    }
 }
 
 /// Finds out what `method` on `path` asks for.

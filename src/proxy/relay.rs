@@ -6,6 +6,7 @@
 //! whole events pass, so that a keep-alive or an error event always falls between two of them.
 
 mod events;
+mod translated;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCO
 use pingora_http::ResponseHeader;
 
 use events::Events;
+use translated::{Counted, Translated};
 
+use super::foreign::{Back, BackKind};
 use super::{headers, hint};
-use crate::chat::Fault;
+use crate::chat::{Fault, Losses};
 use crate::wire::json::{self, JsonError, Splicer};
+use crate::wire::translate::{Answer, Route};
 use crate::wire::{Format, Shape, codec};
 
 /// Longest error answer that is read before it is judged; a longer one is judged by its beginning.
@@ -40,6 +44,8 @@ pub struct Wanted {
     pub model: Option<Arc<str>>,
     /// Most bytes that wait.
     pub hold_back: usize,
+    /// Whether the client sees the account's rate limits.
+    pub limits: bool,
 }
 
 /// Why an answer is not relayed (any further).
@@ -65,6 +71,9 @@ pub enum Ending {
 /// The answer of one attempt.
 pub struct Relay {
     wanted: Wanted,
+    /// The way back from another format.
+    back: Option<Back>,
+    comments: bool,
     state: State,
 }
 
@@ -88,6 +97,10 @@ enum State {
     },
     /// Events.
     Events(Box<Events>),
+    /// Something to be translated.
+    Translated(Box<Translated>),
+    /// A number of tokens to be translated.
+    Counted(Counted),
     /// Nobody looks.
     Opaque,
 }
@@ -110,7 +123,47 @@ impl Relay {
     pub fn new(wanted: Wanted) -> Self {
         Self {
             wanted,
+            back: None,
+            comments: false,
             state: State::Waiting,
+        }
+    }
+
+    /// The answer comes in another format. With `comments`, a stream ends with what of it was lost.
+    pub(super) fn translate(&mut self, back: Back, comments: bool) {
+        self.wanted.errors = Some(back.from);
+        self.back = Some(back);
+        self.comments = comments;
+    }
+
+    /// The provider's format, if anyone looks.
+    pub fn format(&self) -> Option<Format> {
+        self.back
+            .as_ref()
+            .map_or(self.wanted.format, |back| Some(back.from))
+    }
+
+    /// The same request is sent once more.
+    pub fn renew(&mut self) {
+        self.state = State::Waiting;
+    }
+
+    /// Writes an error into an answer that was being translated. False: it was not.
+    pub fn encode_fault(&mut self, fault: &Fault, out: &mut Vec<u8>) -> bool {
+        match &mut self.state {
+            State::Translated(translated) => {
+                translated.encode_fault(fault, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What of a translated answer could not be carried.
+    pub fn losses(&self) -> Option<&Losses> {
+        match &self.state {
+            State::Translated(translated) => Some(translated.losses()),
+            _ => None,
         }
     }
 
@@ -141,6 +194,7 @@ impl Relay {
                     .get(CONTENT_TYPE)
                     .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
                 match (events, self.wanted.shape) {
+                    _ if self.back.is_some() => self.translated(format, events),
                     (true, _) => self.events(format, Shape::Sse),
                     (false, Shape::JsonArray) => self.events(format, Shape::JsonArray),
                     (false, _) => {
@@ -160,12 +214,45 @@ impl Relay {
             _ => (State::Opaque, Kind::Opaque),
         };
         self.state = state;
+        if let (true, Some(back)) = (kind != Kind::Refusal, &self.back) {
+            headers::rewrite(header, (self.wanted.format, back.from), &self.wanted);
+            return kind;
+        }
         headers::scrub(header);
+        if !self.wanted.limits {
+            headers::hide_limits(header);
+        }
         let respliced = self.wanted.model.is_some() && matches!(kind, Kind::Whole | Kind::Events);
         if respliced || kind == Kind::Events {
             header.remove_header(&CONTENT_LENGTH);
         }
         kind
+    }
+
+    fn translated(&mut self, to: Format, events: bool) -> (State, Kind) {
+        let (wanted, comments) = (self.wanted.shape, self.comments);
+        let Some(back) = &mut self.back else {
+            return (State::Opaque, Kind::Opaque);
+        };
+        let framed = if events { Shape::Sse } else { Shape::Whole };
+        let route = Route {
+            from: back.from,
+            framed,
+            to,
+            wanted,
+        };
+        match &mut back.kind {
+            BackKind::Count => (State::Counted(Counted::new(back.from, to)), Kind::Whole),
+            BackKind::Answer { restore, reply } => {
+                let answer = Answer::new(route, restore.clone(), reply);
+                let translated = Translated::new(answer, framed, wanted, comments);
+                let kind = match wanted {
+                    Shape::Whole => Kind::Whole,
+                    Shape::Sse | Shape::JsonArray => Kind::Events,
+                };
+                (State::Translated(Box::new(translated)), kind)
+            }
+        }
     }
 
     fn events(&self, format: Format, shape: Shape) -> (State, Kind) {
@@ -240,6 +327,8 @@ impl Relay {
                 Ok(())
             }
             State::Events(events) => events.body(data, end, hold_back),
+            State::Translated(translated) => translated.body(data, end, hold_back),
+            State::Counted(counted) => counted.body(data, end),
         }
     }
 
@@ -252,6 +341,7 @@ impl Relay {
     pub fn fault(&self) -> Option<&Fault> {
         match &self.state {
             State::Events(events) => events.fault(),
+            State::Translated(translated) => translated.fault(),
             _ => None,
         }
     }
@@ -260,6 +350,10 @@ impl Relay {
     pub fn shape(&self) -> Option<Shape> {
         match &self.state {
             State::Events(events) => Some(events.shape()),
+            State::Translated(translated) => match translated.shape() {
+                Shape::Whole => None,
+                shape => Some(shape),
+            },
             _ => None,
         }
     }
@@ -274,7 +368,11 @@ impl Relay {
 
     /// Whether the provider's end marker has passed: whatever happens now, the client has it all.
     pub fn has_ended(&self) -> bool {
-        matches!(&self.state, State::Events(events) if events.has_ended())
+        match &self.state {
+            State::Events(events) => events.has_ended(),
+            State::Translated(translated) => translated.has_ended(),
+            _ => false,
+        }
     }
 }
 

@@ -63,6 +63,21 @@ pub(super) async fn fault(
     send(session, header, reply.body.into()).await
 }
 
+/// Writes a document that nobody but the gateway has made, and says that it is an estimate.
+pub(super) async fn estimate(
+    session: &mut Session,
+    ctx: &mut Context,
+    body: Vec<u8>,
+) -> Result<()> {
+    let mut header = ResponseHeader::build(200, Some(6))?;
+    header.insert_header(header::CONTENT_TYPE, "application/json")?;
+    header.insert_header(header::CONTENT_LENGTH, body.len())?;
+    header.insert_header("x-aiproxy-usage", "estimated")?;
+    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    ctx.status = Some(200);
+    send(session, header, body.into()).await
+}
+
 /// Writes a JSON document.
 pub(super) async fn json(
     session: &mut Session,

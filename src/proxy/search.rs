@@ -61,8 +61,8 @@ pub(super) async fn choose(session: &mut Session, ctx: &mut Context) -> Result<C
 
 impl Call {
     fn pick(&mut self, now: Instant) -> Pick {
-        self.route
-            .pick(&mut self.tried, self.format, self.seat, now)
+        let native = self.native_format();
+        self.route.pick(&mut self.tried, native, self.seat, now)
     }
 
     /// How long the request waits for an account that rests, if it does. A round may wait once; while
@@ -136,7 +136,7 @@ fn foreign(call: &Call) -> Fault {
         FaultKind::NotImplemented,
         "format_not_supported",
         format!(
-            "the accounts that serve '{}' do not speak the format of this request, and this version does not translate",
+            "the accounts that serve '{}' do not speak the format of this request, and it is not one that can be translated",
             call.model
         ),
     )

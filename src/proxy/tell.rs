@@ -36,6 +36,9 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
             can_reuse_downstream: false,
         };
     }
+    if let Some(answer) = ctx.local.take() {
+        return local(session, ctx, answer).await;
+    }
     if has_whole_answer(ctx) {
         end_well(session, ctx).await;
         return FailToProxy {
@@ -69,6 +72,17 @@ pub(super) async fn tell(session: &mut Session, error: &Error, ctx: &mut Context
     }
 }
 
+/// No provider has to be asked: an estimate is the answer.
+async fn local(session: &mut Session, ctx: &mut Context, answer: Vec<u8>) -> FailToProxy {
+    if let Err(error) = respond::estimate(session, ctx, answer).await {
+        log::debug!("the client was gone before it could be told: {error}");
+    }
+    FailToProxy {
+        error_code: 200,
+        can_reuse_downstream: true,
+    }
+}
+
 /// Whether the provider's end marker has gone out: what failed after it is nothing to the client.
 fn has_whole_answer(ctx: &Context) -> bool {
     let (Some(call), Some(attempt)) = (ctx.call.as_deref(), ctx.attempt.as_deref()) else {
@@ -96,14 +110,21 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
     ctx.fault = Some(fault.clone());
     let call = ctx.call()?;
     let begun = call.gate.has_begun();
-    let relay = ctx.attempt.as_deref().map(|attempt| &attempt.relay);
+    let torn = call.gate.is_torn();
+    let (format, wanted) = (call.format, call.shape);
+    let mut relay = ctx.attempt.as_deref_mut().map(|attempt| &mut attempt.relay);
     let shape = match begun {
-        true => relay.and_then(Relay::shape),
-        false => Some(call.shape),
+        true => relay.as_deref().and_then(Relay::shape),
+        false => Some(wanted),
     };
     let mut out = Vec::new();
-    match (shape, call.format) {
-        _ if call.gate.is_torn() => {}
+    let translated = begun
+        && !torn
+        && relay
+            .as_deref_mut()
+            .is_some_and(|relay| relay.encode_fault(fault, &mut out));
+    match (shape, format) {
+        _ if torn || translated => {}
         (Some(shape), Some(format)) => {
             codec(format).encode_stream_fault(fault, &ctx.request_id, shape, begun, &mut out);
         }

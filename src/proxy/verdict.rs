@@ -24,6 +24,8 @@ pub enum Outcome {
     BrokeOff(Fault),
     /// No connection, a connection that broke, or an answer that ended too soon.
     Unreachable,
+    /// The provider refuses the reasoning state in the request; it may be sent without.
+    BadState,
     /// A pooled connection that the provider had closed meanwhile.
     Stale,
     /// No first byte, or a silence, for too long.
@@ -81,7 +83,7 @@ pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
         Outcome::Refused { .. } if failure.is_none() => Next::Relay,
         Outcome::BrokeOff(fault) if failure.is_none() => Next::Refuse(fault.clone()),
         _ if !means.replayable => Next::Refuse(exhausted(outcome)),
-        Outcome::Stale => Next::Again,
+        Outcome::Stale | Outcome::BadState => Next::Again,
         _ if means.answered && means.bootstrap == 0 => Next::Refuse(exhausted(outcome)),
         _ => Next::Retry,
     };
@@ -96,7 +98,7 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
         rest: Rest::Backoff,
     };
     match outcome {
-        Outcome::Stale | Outcome::OutOfTime => None,
+        Outcome::Stale | Outcome::BadState | Outcome::OutOfTime => None,
         Outcome::Unreachable | Outcome::Silent => Some(trouble),
         Outcome::BrokeOff(fault) => by_kind(fault),
         Outcome::Refused {

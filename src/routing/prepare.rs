@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::{Listed, ProviderScope, Scope, Tiers};
 use crate::account::book::Book;
 use crate::account::pool::{Candidate, Strategy, Tier};
-use crate::account::{Account, Glob};
+use crate::account::{Account, AccountId, Glob};
+use crate::wire::Format;
 
 /// Makes tiers whose healths and cursors come from `book`.
 pub(super) struct Builder<'a> {
@@ -168,4 +169,16 @@ pub(super) fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
         }
     }
     listed
+}
+
+/// The accounts that alone speak a format.
+pub(super) fn only_speakers(accounts: &[Arc<Account>]) -> Vec<(Format, AccountId)> {
+    let speaker = |format: Format| {
+        let mut speakers = accounts.iter().filter(|one| one.formats.contains(&format));
+        match (speakers.next(), speakers.next()) {
+            (Some(one), None) => Some((format, one.id)),
+            _ => None,
+        }
+    };
+    Format::ALL.into_iter().filter_map(speaker).collect()
 }

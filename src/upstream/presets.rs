@@ -27,6 +27,8 @@ pub struct Preset {
     /// Models that an entry without a `models` list serves, as globs; none: it serves any model that
     /// no other entry claims.
     pub models: &'static [&'static str],
+    /// Whether its Gemini bodies go in the envelope of Google's Code Assist API.
+    pub envelope: bool,
     /// Environment variables that hold its key when there is no config file, first one set wins.
     pub key_env: &'static [&'static str],
 }
@@ -41,6 +43,7 @@ pub const PRESETS: &[Preset] = &[
         formats: &[Format::Claude],
         key_header: KeyHeader::XApiKey,
         models: &["claude-*"],
+        envelope: false,
         key_env: &["ANTHROPIC_API_KEY"],
     },
     Preset {
@@ -49,6 +52,7 @@ pub const PRESETS: &[Preset] = &[
         formats: &[Format::OpenAiChat, Format::OpenAiResponses],
         key_header: KeyHeader::Bearer,
         models: &["gpt-*", "o[0-9]*", "chatgpt-*", "codex-*"],
+        envelope: false,
         key_env: &["OPENAI_API_KEY"],
     },
     Preset {
@@ -57,7 +61,18 @@ pub const PRESETS: &[Preset] = &[
         formats: &[Format::Gemini],
         key_header: KeyHeader::XGoogApiKey,
         models: &["gemini-*", "gemma-*"],
+        envelope: false,
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    },
+    // A private API: the operator says where it is and brings the token.
+    Preset {
+        name: "antigravity",
+        base_url: "",
+        formats: &[Format::Gemini],
+        key_header: KeyHeader::Bearer,
+        models: &[],
+        envelope: true,
+        key_env: &[],
     },
     compatible("glm", "https://open.bigmodel.cn/api/paas/v4", &["glm-*"]),
     compatible("deepseek", "https://api.deepseek.com", &["deepseek-*"]),
@@ -103,6 +118,7 @@ const fn compatible(
         formats: CHAT,
         key_header: KeyHeader::Bearer,
         models,
+        envelope: false,
         key_env: &[],
     }
 }

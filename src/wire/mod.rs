@@ -8,11 +8,14 @@
 
 pub mod carrier;
 mod claude;
+pub mod cleanse;
+pub mod count;
 mod event;
 pub mod fault;
 pub mod fit;
 mod gemini;
 pub mod json;
+pub mod limits;
 mod openai;
 mod openai_chat;
 mod openai_responses;
@@ -27,14 +30,14 @@ pub(crate) mod fixtures;
 pub(crate) mod validate;
 
 pub use claude::Claude;
-pub use gemini::Gemini;
+pub use gemini::{Gemini, envelope};
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 
 pub use crate::chat::Format;
 pub use profile::{
     ChatProfile, ClaudeProfile, EmitReasoning, GeminiProfile, Profile, ReasoningField,
-    ResponsesProfile, StateInToolId, ThinkingTypes, TrailingAssistant,
+    ResponsesProfile, Setting, StateInToolId, ThinkingTypes, TrailingAssistant,
 };
 pub use reply::Reply;
 
@@ -131,6 +134,15 @@ pub trait Codec: Sync {
         losses: &mut Losses,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault>;
+
+    /// The headers that an encoded request needs besides its credential and its content type.
+    fn request_headers(
+        &self,
+        _request: &Request<'_>,
+        _profile: &Profile,
+    ) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// What of a request this format's answers repeat.
     fn echo(&self, _body: Node<'_>) -> Extra<'static> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::count;
 use super::fit::{self, Restore};
 use super::json::{JsonError, Node};
 use super::sse::Event as SseEvent;
@@ -42,6 +43,8 @@ pub struct Translated {
     pub body: Vec<u8>,
     /// What could not be carried.
     pub losses: Losses,
+    /// Headers that the provider's format wants.
+    pub headers: Vec<(&'static str, String)>,
     /// Undoes the translation in the answer.
     pub restore: Restore,
     /// What the answer's codecs must know; the gateway fills in its ids and the model's name.
@@ -64,6 +67,7 @@ pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Tran
     codec(to.format).encode_request(&request, to.profile, &mut losses, &mut out)?;
     Ok(Translated {
         body: out,
+        headers: codec(to.format).request_headers(&request, to.profile),
         losses,
         restore,
         reply: Reply {
@@ -77,6 +81,44 @@ pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Tran
             echo: source.echo(body),
             profile: Arc::clone(to.profile),
         },
+    })
+}
+
+/// A translated question for the number of tokens.
+#[derive(Debug)]
+pub enum Question {
+    /// For the provider.
+    Ask {
+        /// The document.
+        body: Vec<u8>,
+        /// Headers that the provider's format wants.
+        headers: Vec<(&'static str, String)>,
+        /// What could not be carried.
+        losses: Losses,
+    },
+    /// The provider does not count: about so many.
+    Estimate(u64),
+}
+
+/// Translates a question for the number of tokens.
+pub fn count(from: Source<'_>, to: Target<'_>) -> Result<Question, Fault> {
+    let body = Node::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
+    let body = count::asked(from.format, body);
+    if to.format == Format::OpenAiChat {
+        let request = codec(from.format).decode_request(body)?;
+        return Ok(Question::Estimate(count::estimate(&request)));
+    }
+    let source = Source {
+        body: body.raw().as_bytes(),
+        ..from
+    };
+    // What is counted is the prompt: whatever else is lost does not matter.
+    let translated = request(source, to, OnLoss::Quiet)?;
+    let body = count::question(to.format, &translated.body, to.model).unwrap_or_default();
+    Ok(Question::Ask {
+        body,
+        headers: translated.headers,
+        losses: translated.losses,
     })
 }
 

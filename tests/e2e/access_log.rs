@@ -130,9 +130,9 @@ async fn a_refused_request_has_one_line_with_its_error() {
         ("POST", "/nothing", CLIENT_KEY, "{}", 404, "unknown_path"),
         (
             "POST",
-            "/v1/responses",
+            "/v1beta/models/claude-x:embedContent",
             CLIENT_KEY,
-            r#"{"model":"claude-x"}"#,
+            "{}",
             501,
             "format_not_supported",
         ),

@@ -20,7 +20,7 @@ pub(in crate::config) struct Entry {
     /// provider and a number.
     pub(in crate::config) name: String,
     /// Known provider that an `openai-compatibility` entry is for: it brings the base URL and the
-    /// models that the entry serves.
+    /// models that the entry serves. In `gemini-api-key`, `antigravity` speaks the Code Assist API.
     pub(in crate::config) preset: String,
     /// Where the provider's API is, with or without `/v1`. Empty: the provider's own address;
     /// required for `openai-compatibility` entries without a `preset`.
@@ -37,6 +37,8 @@ pub(in crate::config) struct Entry {
     pub(in crate::config) excluded_models: Vec<String>,
     /// Headers added to its requests; `$name` as a value copies that header of the client.
     pub(in crate::config) headers: BTreeMap<String, String>,
+    /// Google Cloud project that requests of an `antigravity` entry are for.
+    pub(in crate::config) project: String,
     /// OpenAI API that the provider is spoken to in, for OpenAI-format providers only. Left out:
     /// whatever the provider has.
     pub(in crate::config) wire_api: Option<WireApi>,
@@ -69,6 +71,7 @@ impl Default for Entry {
             models: Vec::new(),
             excluded_models: Vec::new(),
             headers: BTreeMap::new(),
+            project: String::new(),
             wire_api: None,
             tags: BTreeMap::new(),
             weight: 1,

@@ -42,75 +42,6 @@ pub(in crate::config) struct Cors {
     pub(in crate::config) origins: Vec<String>,
 }
 
-/// Translation between formats.
-#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Translation {
-    /// What happens when something cannot be translated.
-    pub(in crate::config) on_loss: OnLoss,
-    /// Whether streams carry a comment that lists what was lost.
-    pub(in crate::config) loss_comments: bool,
-    /// Whether a request that a provider refuses because of foreign reasoning state is tried once
-    /// more without it.
-    pub(in crate::config) repair_retry: bool,
-    /// Whether media behind a URL is fetched for providers that want it inline.
-    pub(in crate::config) media_fetch: MediaFetch,
-    /// Whether several choices are asked for in parallel where the provider gives only one.
-    pub(in crate::config) n_fanout: bool,
-    /// Whether a provider's rate limit headers are passed on.
-    pub(in crate::config) rate_limit_headers: RateLimitHeaders,
-}
-
-impl Default for Translation {
-    fn default() -> Self {
-        Self {
-            on_loss: OnLoss::Warn,
-            loss_comments: false,
-            repair_retry: true,
-            media_fetch: MediaFetch::Off,
-            n_fanout: false,
-            rate_limit_headers: RateLimitHeaders::Auto,
-        }
-    }
-}
-
-/// What happens when something cannot be translated.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum OnLoss {
-    /// It is dropped, and the answer says so.
-    Warn,
-    /// The request is refused.
-    Reject,
-    /// It is dropped.
-    Quiet,
-}
-
-/// Whether media is fetched.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum MediaFetch {
-    /// Never.
-    Off,
-    /// From listed hosts.
-    Allowlist,
-    /// From any public address.
-    On,
-}
-
-/// Whether rate limit headers are passed on.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum RateLimitHeaders {
-    /// When only one credential can serve the request.
-    Auto,
-    /// Always.
-    On,
-    /// Never.
-    Off,
-}
-
 /// Rules that change request bodies.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
@@ -198,6 +129,7 @@ pub(in crate::config) enum CloakMode {
 }
 
 /// Anything: its shape comes with the feature, and nothing of it is kept.
+#[derive(PartialEq, Eq)]
 pub(in crate::config) struct Unread;
 
 impl<'de> Deserialize<'de> for Unread {

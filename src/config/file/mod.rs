@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 mod entry;
 mod later;
 mod scalar;
+mod translation;
 
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Translation, Unread, Usage};
+pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
 pub(super) use scalar::{Brief, Seconds, Size};
+pub(super) use translation::{Known, OnLoss, ProfileItem, RateLimitHeaders, Translation};
 
 /// Configuration of ai-proxy.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -88,7 +90,7 @@ pub(super) struct File {
     /// Translation between formats.
     pub(super) translation: Translation,
     /// Overrides of what is known about models.
-    pub(super) profiles: Vec<Unread>,
+    pub(super) profiles: Vec<ProfileItem>,
     /// Rules that change request bodies.
     pub(super) payload: Payload,
     /// Prices of models.

@@ -68,6 +68,8 @@ impl List {
                 resolver.error(path, format_args!("no preset has this name{hint}"));
                 None
             }
+            // Another provider of the same format.
+            (Some("gemini"), Some(preset)) if preset.formats == [Format::Gemini] => Some(preset),
             (Some(provider), named) => {
                 let own = presets::preset(provider);
                 if !entry.preset.is_empty() && named != own {
@@ -123,6 +125,11 @@ pub(super) fn account(
     let headers = headers(&entry.headers, &path.key("headers"), resolver);
     let timeouts = timeouts(&entry.timeouts, defaults.timeouts, path, resolver);
 
+    let envelope = preset.is_some_and(|preset| preset.envelope);
+    if !entry.project.is_empty() && !envelope {
+        resolver.error(path.key("project"), "is only for `preset: antigravity`");
+    }
+
     let (preset, key, base) = (preset?, key?, base?);
     Some(Account {
         id: id(preset, &base, &key, &entry.name),
@@ -142,6 +149,7 @@ pub(super) fn account(
         weight: entry.weight,
         priority: entry.priority,
         timeouts,
+        project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
     })
 }
 
@@ -199,7 +207,10 @@ fn base(
         &given
     };
     if url.is_empty() {
-        resolver.error(path, "is required, because the entry has no preset");
+        resolver.error(
+            path,
+            "is required, because there is no preset that knows it",
+        );
         return None;
     }
     // The library's messages repeat the URL, and a key may be in it.

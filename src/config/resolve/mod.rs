@@ -23,6 +23,7 @@ mod headers;
 mod listen;
 mod reference;
 mod routes;
+mod translation;
 
 /// What flags say; it goes before everything else.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +71,12 @@ pub(super) fn resolve(
         accounts: accounts.enabled,
         upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
         rewrite_model: file.rewrite_model_in_response,
+        translation: translation::translation(
+            &file.translation,
+            &file.profiles,
+            &accounts.names,
+            &mut resolver,
+        ),
         log: listen::log(file, overrides, &mut resolver),
         digest: None,
     };

@@ -42,6 +42,7 @@ fn relay(fixture: &Fixture, alias: bool) -> Relay {
         shape: shape(fixture),
         model: alias.then(|| ALIAS.into()),
         hold_back: 1024 * 1024,
+        limits: true,
     });
     assert_eq!(relay.header(&mut header), Kind::Events);
     relay

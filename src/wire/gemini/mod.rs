@@ -1,17 +1,23 @@
 //! Gemini generateContent, bare or in the envelope of Code Assist.
 
-use memchr::memmem;
+mod answer;
+mod encode;
+pub mod envelope;
+mod media;
+mod members;
+mod part;
+mod request;
+mod schema;
 
 use std::sync::Arc;
 
-use super::json::Node;
-use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{Fault, FaultKind};
-use crate::chat::{Losses, Request};
+use memchr::memmem;
 
 use super::fault::{self, Dialect, phrase, proto_duration};
-use super::json::{elements, is_blank, pick, quote, unquote};
+use super::json::{Node, elements, is_blank, pick, quote, unquote};
 use super::{Codec, ErrorReply, Shape, Weight, Words, finders, has_member, unframe};
+use super::{Decode, Encode, Profile, Reply};
+use crate::chat::{Fault, FaultKind, Losses, Request};
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| finders(["Reason\"", "error"]));
@@ -78,26 +84,26 @@ impl Codec for Gemini {
         &["modelVersion"]
     }
 
-    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
-        todo!()
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault> {
+        request::decode(body)
     }
 
     fn encode_request(
         &self,
-        _request: &Request<'_>,
-        _profile: &Profile,
-        _losses: &mut Losses,
-        _out: &mut Vec<u8>,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        todo!()
+        encode::encode(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        Box::new(answer::Decoder::new(shape, reply))
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        Box::new(answer::Encoder::new(shape, reply))
     }
 }
 
@@ -123,10 +129,13 @@ fn weigh_chunk(data: &[u8]) -> Option<Weight> {
         data => data,
     };
     let [response] = pick(data, ["response"])?;
-    let [candidates, feedback, usage, error] = pick(response.unwrap_or(data), NAMES)?;
-    let error = error.or_else(|| pick(data, ["error"])?[0]);
-    if error.is_some_and(|error| !is_blank(error)) {
-        return Some(Weight::Fault(fault::decode(fault::IN_STREAM, data)));
+    let inner = response.unwrap_or(data);
+    let [candidates, feedback, usage, inner_error] = pick(inner, NAMES)?;
+    let [error] = pick(data, ["error"])?;
+    for (error, document) in [(error, data), (inner_error, inner)] {
+        if error.is_some_and(|error| !is_blank(error)) {
+            return Some(Weight::Fault(fault::decode(fault::IN_STREAM, document)));
+        }
     }
     let mut weight = match (candidates, feedback, usage) {
         (None, None, None) => return None,

@@ -178,6 +178,14 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The members of `node` under the names that `name` gives them.
+    pub fn renamed(node: Node<'a>, name: impl Fn(Cow<'a, str>) -> Cow<'a, str>) -> Self {
+        let renamed = |(key, value): (Cow<'a, str>, Node<'a>)| (name(key), value);
+        Self {
+            members: node.members().map(renamed).collect(),
+        }
+    }
+
     /// Takes a member out. `null` counts as not there. Of a repeated key the last one counts.
     pub fn take(&mut self, key: &str) -> Option<Node<'a>> {
         let mut found = None;

@@ -1,5 +1,11 @@
 //! What a target accepts: data, never a model's name in an encoder.
 
+mod keys;
+mod rows;
+mod set;
+
+pub use set::Setting;
+
 use crate::chat::Effort;
 
 /// What is known about one model at one provider. The keys are those of `profiles:` in the config.
@@ -113,6 +119,8 @@ pub struct ChatProfile {
     pub cache_breakpoints: bool,
     /// `c.web-search`: knows `web_search_options`.
     pub web_search: bool,
+    /// `c.custom-tools`: knows free-form tools; where not, they become functions.
+    pub custom_tools: bool,
     /// `c.think-tags`: `<think>…</think>` at the start of an answer is reasoning.
     pub think_tags: bool,
     /// `c.emit-reasoning`: what clients see of reasoning.
@@ -248,6 +256,7 @@ impl Default for Profile {
                 force_strict: false,
                 cache_breakpoints: false,
                 web_search: false,
+                custom_tools: true,
                 think_tags: false,
                 emit_reasoning: EmitReasoning::ContentAndDetails,
                 state_in_tool_id: StateInToolId::Gemini,

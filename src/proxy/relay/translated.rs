@@ -1,0 +1,243 @@
+//! An answer that is translated on its way: read in the provider's framing, written in the client's.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Ending;
+use super::events::EVENT;
+use crate::chat::{Fault, FaultKind, Losses};
+use crate::wire::sse::{Blocks, Elements};
+use crate::wire::translate::{Answer, Seen};
+use crate::wire::{Format, Shape, count};
+
+/// Longest answer that is not streamed.
+const WHOLE: usize = 64 * 1024 * 1024;
+
+/// An answer on its way from one format to another.
+pub(super) struct Translated {
+    answer: Answer,
+    framing: Framing,
+    wanted: Shape,
+    comments: bool,
+    /// Written, and waiting for content.
+    held: Vec<u8>,
+    open: bool,
+    ended: bool,
+    fault: Option<Fault>,
+}
+
+enum Framing {
+    Whole(BytesMut),
+    Sse(Blocks),
+    Array(Elements),
+}
+
+impl Translated {
+    /// Nothing has come yet. The provider frames its answer as `framed`, the client wants it as
+    /// `wanted`. With `comments`, a stream ends with a comment about what was lost.
+    pub(super) fn new(answer: Answer, framed: Shape, wanted: Shape, comments: bool) -> Self {
+        Self {
+            answer,
+            framing: match framed {
+                Shape::Whole => Framing::Whole(BytesMut::new()),
+                Shape::Sse => Framing::Sse(Blocks::new(EVENT)),
+                Shape::JsonArray => Framing::Array(Elements::new(EVENT)),
+            },
+            wanted,
+            comments,
+            held: Vec::new(),
+            open: false,
+            ended: false,
+            fault: None,
+        }
+    }
+
+    pub(super) const fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    pub(super) const fn shape(&self) -> Shape {
+        self.wanted
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(super) const fn losses(&self) -> &Losses {
+        self.answer.losses()
+    }
+
+    /// Ends what has been written so far with an error.
+    pub(super) fn encode_fault(&mut self, fault: &Fault, out: &mut Vec<u8>) {
+        self.answer.fault(fault.clone(), out);
+    }
+
+    pub(super) fn body(
+        &mut self,
+        data: &mut Option<Bytes>,
+        end: bool,
+        hold_back: usize,
+    ) -> Result<(), Ending> {
+        let mut seen = Seen::default();
+        let mut out = std::mem::take(&mut self.held);
+        if let Some(piece) = data.take() {
+            self.push(piece, &mut seen, &mut out)?;
+        }
+        if end {
+            self.end(&mut seen, &mut out);
+        }
+        self.ended |= seen.ended;
+        if let Some(fault) = seen.fault {
+            if !self.open && !seen.content {
+                return Err(Ending::BrokeOff(Box::new(fault)));
+            }
+            self.answer.fault(fault.clone(), &mut out);
+            self.ended = true;
+            self.fault = Some(fault);
+        }
+        if end && !self.ended {
+            return Err(Ending::CutShort);
+        }
+        self.open |= match self.wanted {
+            // A document is of use only when it is whole.
+            Shape::Whole => self.ended,
+            Shape::Sse | Shape::JsonArray => seen.content || out.len() > hold_back,
+        };
+        if self.open {
+            *data = Some(out.into());
+        } else {
+            self.held = out;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, piece: Bytes, seen: &mut Seen, out: &mut Vec<u8>) -> Result<(), Ending> {
+        let Self {
+            answer,
+            framing,
+            comments,
+            wanted,
+            ..
+        } = self;
+        let mut take = |framed, event: &[u8]| {
+            let before = out.len();
+            let one = answer.push(framed, event, out);
+            if one.ended && *comments && *wanted == Shape::Sse {
+                comment(answer.losses(), before, out);
+            }
+            add(seen, one);
+        };
+        match framing {
+            Framing::Whole(held) => {
+                if held.len() + piece.len() > WHOLE {
+                    return Err(Ending::BrokeOff(Box::new(too_long())));
+                }
+                held.extend_from_slice(&piece);
+                Ok(())
+            }
+            Framing::Sse(blocks) => blocks
+                .push(piece, |block| take(Shape::Sse, block))
+                .map(|_| ())
+                .map_err(|_| Ending::CutShort),
+            Framing::Array(elements) => elements
+                .push(piece, |element| take(Shape::JsonArray, element))
+                .map(|_| ())
+                .map_err(|_| Ending::CutShort),
+        }
+    }
+
+    /// The provider has closed: what is left is its last event, or the whole document.
+    fn end(&mut self, seen: &mut Seen, out: &mut Vec<u8>) {
+        let before = out.len();
+        let left = match &mut self.framing {
+            Framing::Whole(held) => Some((Shape::Whole, held.split().freeze())),
+            Framing::Sse(blocks) => Some((Shape::Sse, blocks.tail())),
+            Framing::Array(_) => None,
+        };
+        let mut last = Seen::default();
+        if let Some((framed, left)) = left
+            && !left.is_empty()
+        {
+            add(&mut last, self.answer.push(framed, &left, out));
+        }
+        add(&mut last, self.answer.end(out));
+        if last.ended && self.comments && self.wanted == Shape::Sse {
+            comment(self.answer.losses(), before, out);
+        }
+        add(seen, last);
+    }
+}
+
+fn add(seen: &mut Seen, one: Seen) {
+    seen.content |= one.content;
+    seen.ended |= one.ended;
+    if let Some(fault) = one.fault {
+        seen.fault.get_or_insert(fault);
+    }
+}
+
+/// Puts a comment about what was lost before what was written from `at` on: clients stop reading at
+/// the end marker.
+fn comment(losses: &Losses, at: usize, out: &mut Vec<u8>) {
+    if losses.notes().is_empty() {
+        return;
+    }
+    let notes: Vec<String> = losses
+        .notes()
+        .iter()
+        .map(|loss| {
+            format!(
+                "{} {}",
+                loss.path.replace(['\n', '\r'], " "),
+                loss.change.name()
+            )
+        })
+        .collect();
+    let comment = format!(": x-aiproxy-loss {}\n\n", notes.join(";"));
+    out.splice(at..at, comment.into_bytes());
+}
+
+fn too_long() -> Fault {
+    Fault::new(
+        FaultKind::BadUpstream,
+        "bad_upstream",
+        "the provider's answer is longer than the gateway translates",
+    )
+}
+
+/// A number of tokens, in another format.
+pub(super) struct Counted {
+    from: Format,
+    to: Format,
+    held: BytesMut,
+}
+
+impl Counted {
+    /// From a provider of `from` for a client of `to`.
+    pub(super) fn new(from: Format, to: Format) -> Self {
+        Self {
+            from,
+            to,
+            held: BytesMut::new(),
+        }
+    }
+
+    pub(super) fn body(&mut self, data: &mut Option<Bytes>, end: bool) -> Result<(), Ending> {
+        if let Some(piece) = data.take() {
+            if self.held.len() + piece.len() > EVENT {
+                return Err(Ending::BrokeOff(Box::new(too_long())));
+            }
+            self.held.extend_from_slice(&piece);
+        }
+        if !end {
+            return Ok(());
+        }
+        match count::read(self.from, &self.held) {
+            Some(tokens) => {
+                *data = Some(count::write(self.to, tokens).into());
+                Ok(())
+            }
+            None => Err(Ending::CutShort),
+        }
+    }
+}
