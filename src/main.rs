@@ -128,7 +128,7 @@ fn translate(asked: &Translate) -> io::Result<ExitCode> {
 }
 
 /// The demo's config, and the socket of its provider.
-fn prepare_demo(once: bool) -> std::io::Result<(Source, Demo)> {
+fn prepare_demo(once: bool) -> io::Result<(Source, Demo)> {
     let provider = TcpListener::bind("127.0.0.1:0")?;
     provider.set_nonblocking(true)?;
     let source = Source::Text(demo::config_yaml(provider.local_addr()?));

@@ -13,7 +13,7 @@ use crate::wire::fit::Restore;
 use crate::wire::json::{Node, object};
 use crate::wire::sse::{Blocks, Elements};
 use crate::wire::translate::{self, Answer, Route, Seen, Source, Target};
-use crate::wire::{Profile, Reply, Shape, carrier, codec};
+use crate::wire::{Profile, Reply, Shape, codec};
 
 /// What ids are made of that a document does not give.
 const SEED: &str = "translate000000000000000";
@@ -198,12 +198,14 @@ fn answer(job: Job<'_>, framed: Shape, wanted: Shape) -> Answer {
     Answer::new(route, Restore::default(), &reply)
 }
 
-/// What is known about a model of a provider that speaks `format`.
-fn profile(_format: Format, model: &str) -> Arc<Profile> {
-    Arc::new(Profile {
-        family: carrier::family(model),
-        ..Profile::default()
-    })
+/// What is known about a model at the provider whose format it is.
+fn profile(format: Format, model: &str) -> Arc<Profile> {
+    let host = match format {
+        Format::OpenAiChat | Format::OpenAiResponses => "api.openai.com",
+        Format::Claude => "api.anthropic.com",
+        Format::Gemini => "generativelanguage.googleapis.com",
+    };
+    Arc::new(Profile::shipped(format, host, model))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::fit::Restore;
 use super::fixtures::{self, Fixture};
 use super::sse::{Blocks, Elements};
 use super::translate::{Answer, Route, Source, Target, Translated, request};
-use super::{Format, Profile, Reply, Shape, carrier, codec};
+use super::{Format, Profile, Reply, Shape, codec};
 use crate::chat::{Event, Extra, Fault, FaultKind, Loss, Losses, OnLoss};
 
 const SEED: &str = "translate000000000000000";
@@ -33,12 +33,18 @@ pub(super) const fn model(format: Format) -> &'static str {
     }
 }
 
+/// Where that provider is.
+const fn host(format: Format) -> &'static str {
+    match format {
+        Format::OpenAiChat | Format::OpenAiResponses => "api.openai.com",
+        Format::Claude => "api.anthropic.com",
+        Format::Gemini => "generativelanguage.googleapis.com",
+    }
+}
+
 /// What is known about it.
 pub(super) fn profile(format: Format) -> Profile {
-    Profile {
-        family: carrier::family(model(format)),
-        ..Profile::default()
-    }
+    Profile::shipped(format, host(format), model(format))
 }
 
 fn others(format: Format) -> impl Iterator<Item = Format> {
