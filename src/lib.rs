@@ -44,7 +44,7 @@
 //!
 //! | Layer | Modules | What they do |
 //! |---|---|---|
-//! | L6 | `main`, `cli`, `server`, `logging`, `demo` | put the parts together |
+//! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command` | put the parts together |
 //! | L5 | `proxy`, *`admin`* | talk to clients and providers |
 //! | L4 | `live`, `lifecycle`, *`usage`*, *`metrics`* | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
@@ -67,5 +67,6 @@ pub mod proxy;
 pub mod routing;
 pub mod secret;
 pub mod server;
+pub mod translate_command;
 pub mod upstream;
 pub mod wire;

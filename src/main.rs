@@ -1,16 +1,19 @@
-//! Flags in, exit code out: 0 done, 1 failed to run, 2 bad config.
+//! Flags in, exit code out: 0 done, 1 failed to run, 2 bad config, 3 translated with losses.
 
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ai_proxy::cli::{Command, Flags};
+use ai_proxy::cli::{Command, Flags, Translate};
 use ai_proxy::config::{self, Environment, Errors, ProcessEnvironment, Source};
 use ai_proxy::server::{self, Demo, Launch, StartError};
+use ai_proxy::translate_command::{self, Job};
 use ai_proxy::{demo, logging};
 
 const BAD_CONFIG: u8 = 2;
+const WITH_LOSSES: u8 = 3;
 
 fn main() -> ExitCode {
     let flags = Flags::from_command_line();
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
         Command::Run => {
             let source = Source::find(flags.config.clone(), &*environment);
             launch(&flags, source, environment, None)
+        }
+        Command::Translate(asked) => {
+            translate(&asked).unwrap_or_else(|error| failed(&error.to_string()))
         }
         Command::Demo { once } => match prepare_demo(once) {
             Ok((source, demo)) => launch(&flags, source, environment, Some(demo)),
@@ -88,8 +94,41 @@ fn check(flags: &Flags, environment: &dyn Environment) -> ExitCode {
     }
 }
 
+/// Translates one document: it goes to stdout, losses or the error to stderr.
+fn translate(asked: &Translate) -> io::Result<ExitCode> {
+    let mut input = Vec::new();
+    if asked.file == Path::new("-") {
+        io::stdin().read_to_end(&mut input)?;
+    } else {
+        input = std::fs::read(&asked.file).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", asked.file.display()))
+        })?;
+    }
+    let job = Job {
+        kind: asked.kind,
+        from: asked.from,
+        to: asked.to,
+        model: asked.model.as_deref(),
+        stream: asked.stream,
+    };
+    match translate_command::run(job, &input) {
+        Ok(done) => {
+            io::stdout().write_all(&done.document)?;
+            io::stderr().write_all(&translate_command::loss_lines(&done.losses))?;
+            Ok(match done.losses.notes() {
+                [] => ExitCode::SUCCESS,
+                _ => ExitCode::from(WITH_LOSSES),
+            })
+        }
+        Err(error) => {
+            io::stderr().write_all(&error)?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
 /// The demo's config, and the socket of its provider.
-fn prepare_demo(once: bool) -> std::io::Result<(Source, Demo)> {
+fn prepare_demo(once: bool) -> io::Result<(Source, Demo)> {
     let provider = TcpListener::bind("127.0.0.1:0")?;
     provider.set_nonblocking(true)?;
     let source = Source::Text(demo::config_yaml(provider.local_addr()?));

@@ -289,7 +289,7 @@ mod tests {
 
     fn router(accounts: Vec<Account>, rules: Vec<RouteRule>) -> Router {
         let any_format = |mut account: Account| {
-            account.formats = crate::wire::Format::ALL.to_vec();
+            account.formats = Format::ALL.to_vec();
             Arc::new(account)
         };
         let accounts: Vec<_> = accounts.into_iter().map(any_format).collect();
@@ -314,7 +314,7 @@ mod tests {
         loop {
             match route.pick(
                 &mut tried,
-                Some(crate::wire::Format::Claude),
+                Some(Format::Claude),
                 Seat::Fixed(0),
                 Instant::now(),
             ) {

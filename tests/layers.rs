@@ -25,7 +25,14 @@ const LAYERS: [&[&str]; 7] = [
     &["config"],
     &["live", "lifecycle", "usage", "metrics"],
     &["proxy", "admin"],
-    &["main", "cli", "server", "logging", "demo"],
+    &[
+        "main",
+        "cli",
+        "server",
+        "logging",
+        "demo",
+        "translate_command",
+    ],
 ];
 
 /// What a module may use in its own layer.
@@ -34,10 +41,12 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("account", "upstream"),
     ("server", "demo"),
     ("server", "logging"),
+    ("cli", "translate_command"),
     ("main", "cli"),
     ("main", "demo"),
     ("main", "logging"),
     ("main", "server"),
+    ("main", "translate_command"),
 ];
 
 /// Who may know Pingora.

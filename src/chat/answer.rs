@@ -34,7 +34,7 @@ impl<'a> Answer<'a> {
         let mut block = 0;
         for (candidate, content) in (0..).zip(self.candidates) {
             for part in content.parts {
-                emit_part(part, candidate, &mut block, emit);
+                part.into_events(candidate, &mut block, emit);
             }
             let stop = content.stop;
             emit(Event::Stop { candidate, stop });
@@ -46,81 +46,85 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn emit_part(part: Part<'_>, candidate: u32, next: &mut u32, emit: &mut dyn FnMut(Event<'_>)) {
-    let block = *next;
-    let mut open = |opening| {
-        emit(Event::Open {
-            block,
-            candidate,
-            opening,
-        });
-        *next += 1;
-    };
-    match part.content {
-        Content::Text(text) => {
-            open(Opening::Text);
-            if !text.text.is_empty() {
-                let (text, logprobs) = (text.text, text.logprobs);
-                emit(Event::Text {
-                    block,
-                    text,
-                    logprobs,
-                });
-            }
-            for citation in text.citations {
-                emit(Event::Cite { block, citation });
-            }
-        }
-        Content::Refusal(text) => {
-            open(Opening::Refusal);
-            if !text.is_empty() {
-                emit(Event::Refusal { block, text });
-            }
-        }
-        Content::Reasoning(reasoned) => {
-            open(Opening::Reasoning);
-            for (index, part) in (0..).zip(reasoned.texts) {
-                let (kind, text) = (part.kind, part.text);
-                if !text.is_empty() {
-                    emit(Event::Reason {
+impl Part<'_> {
+    /// Gives the part as events. `next` is the number of the next block and goes up if it makes one.
+    pub fn into_events(self, candidate: u32, next: &mut u32, emit: &mut dyn FnMut(Event<'_>)) {
+        let part = self;
+        let block = *next;
+        let mut open = |opening| {
+            emit(Event::Open {
+                block,
+                candidate,
+                opening,
+            });
+            *next += 1;
+        };
+        match part.content {
+            Content::Text(text) => {
+                open(Opening::Text);
+                if !text.text.is_empty() {
+                    let (text, logprobs) = (text.text, text.logprobs);
+                    emit(Event::Text {
                         block,
-                        kind,
-                        index,
                         text,
+                        logprobs,
                     });
                 }
+                for citation in text.citations {
+                    emit(Event::Cite { block, citation });
+                }
             }
-            for opaque in reasoned.opaque {
-                emit(Event::Signature { block, opaque });
+            Content::Refusal(text) => {
+                open(Opening::Refusal);
+                if !text.is_empty() {
+                    emit(Event::Refusal { block, text });
+                }
+            }
+            Content::Reasoning(reasoned) => {
+                open(Opening::Reasoning);
+                for (index, part) in (0..).zip(reasoned.texts) {
+                    let (kind, text) = (part.kind, part.text);
+                    if !text.is_empty() {
+                        emit(Event::Reason {
+                            block,
+                            kind,
+                            index,
+                            text,
+                        });
+                    }
+                }
+                for opaque in reasoned.opaque {
+                    emit(Event::Signature { block, opaque });
+                }
+            }
+            Content::ToolCall(call) => {
+                open(Opening::ToolCall {
+                    id: call.id,
+                    name: call.name,
+                    kind: call.kind,
+                    namespace: call.namespace,
+                });
+                if let Some(opaque) = part.signature {
+                    emit(Event::Signature { block, opaque });
+                }
+                if !call.arguments.is_empty() {
+                    let text = call.arguments;
+                    emit(Event::Arguments { block, text });
+                }
+                emit(Event::Close { block });
+                return;
+            }
+            content => {
+                let part = Part { content, ..part };
+                emit(Event::Part { candidate, part });
+                return;
             }
         }
-        Content::ToolCall(call) => {
-            open(Opening::ToolCall {
-                id: call.id,
-                name: call.name,
-                kind: call.kind,
-                namespace: call.namespace,
-            });
-            if let Some(opaque) = part.signature {
-                emit(Event::Signature { block, opaque });
-            }
-            if !call.arguments.is_empty() {
-                let text = call.arguments;
-                emit(Event::Arguments { block, text });
-            }
-            emit(Event::Close { block });
-            return;
+        if let Some(opaque) = part.signature {
+            emit(Event::Signature { block, opaque });
         }
-        content => {
-            let part = Part { content, ..part };
-            emit(Event::Part { candidate, part });
-            return;
-        }
+        emit(Event::Close { block });
     }
-    if let Some(opaque) = part.signature {
-        emit(Event::Signature { block, opaque });
-    }
-    emit(Event::Close { block });
 }
 
 /// Makes a whole answer of events.

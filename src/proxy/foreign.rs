@@ -15,7 +15,7 @@ use crate::chat::{Change, Fault, Loss, Losses, OnLoss};
 use crate::wire::fit::Restore;
 use crate::wire::media::{Media, Wanted};
 use crate::wire::translate::{self, Question, Source, Target};
-use crate::wire::{Format, Profile, Reply, Shape, codec};
+use crate::wire::{Format, Profile, Reply, Shape};
 
 /// Longest `x-aiproxy-loss`.
 const HEADER: usize = 2_000;
@@ -143,13 +143,17 @@ pub(super) fn prepare(
     if call.ask == Ask::Count {
         return Ok(match translate::count(source, target)? {
             Question::Estimate(tokens) => Step::Local(crate::wire::count::write(format, tokens)),
-            Question::Ask { body, losses } => Step::Send(Box::new(Prepared {
+            Question::Ask {
+                body,
+                headers,
+                losses,
+            } => Step::Send(Box::new(Prepared {
                 body: match envelope {
                     Some(_) => crate::wire::envelope::count_envelope(&body),
                     None => body,
                 },
                 target: path,
-                headers: codec(to).request_headers(None, profile),
+                headers,
                 losses,
                 back: Back {
                     from: to,

@@ -26,6 +26,16 @@ pub(crate) fn streams() -> impl Iterator<Item = Fixture> {
     all("streams")
 }
 
+/// The recorded whole answers of all formats.
+pub(crate) fn answers() -> impl Iterator<Item = Fixture> {
+    all("responses")
+}
+
+/// The recorded requests of all formats.
+pub(crate) fn requests() -> impl Iterator<Item = Fixture> {
+    all("requests")
+}
+
 /// The recorded error bodies of all formats.
 pub(super) fn errors() -> impl Iterator<Item = Fixture> {
     all("errors")
@@ -34,6 +44,12 @@ pub(super) fn errors() -> impl Iterator<Item = Fixture> {
 /// One recorded file, named from the format's folder.
 pub(super) fn read(format: Format, name: &str) -> Vec<u8> {
     fs::read(folder(format).join(name)).unwrap()
+}
+
+/// Where each file is from and what it shows.
+pub(super) fn manifest() -> serde_json::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/MANIFEST.json");
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 fn all(category: &'static str) -> impl Iterator<Item = Fixture> {

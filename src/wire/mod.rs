@@ -27,6 +27,8 @@ pub mod translate;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+pub(crate) mod validate;
 
 pub use claude::Claude;
 pub use gemini::{Gemini, envelope};
@@ -134,11 +136,10 @@ pub trait Codec: Sync {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault>;
 
-    /// Headers that an encoded request needs besides those of every provider. `None`: the question for
-    /// its number of tokens.
+    /// The headers that an encoded request needs besides its credential and its content type.
     fn request_headers(
         &self,
-        _request: Option<&Request<'_>>,
+        _request: &Request<'_>,
         _profile: &Profile,
     ) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -174,5 +175,9 @@ pub trait Encode: Send + Sync {
     fn event(&mut self, event: Event<'_>, losses: &mut Losses, out: &mut Vec<u8>);
 }
 
+#[cfg(test)]
+mod matrix_tests;
+#[cfg(test)]
+mod pairs_tests;
 #[cfg(test)]
 mod tests;

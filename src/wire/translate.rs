@@ -88,7 +88,7 @@ pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Tran
     codec(to.format).encode_request(&request, to.profile, &mut losses, &mut out)?;
     Ok(Translated {
         body: out,
-        headers: codec(to.format).request_headers(Some(&request), to.profile),
+        headers: codec(to.format).request_headers(&request, to.profile),
         losses,
         restore,
         reply: Reply {
@@ -112,6 +112,8 @@ pub enum Question {
     Ask {
         /// The document.
         body: Vec<u8>,
+        /// Headers that the provider's format wants.
+        headers: Vec<(&'static str, String)>,
         /// What could not be carried.
         losses: Losses,
     },
@@ -136,6 +138,7 @@ pub fn count(from: Source<'_>, to: Target<'_>) -> Result<Question, Fault> {
     let body = count::question(to.format, &translated.body, to.model).unwrap_or_default();
     Ok(Question::Ask {
         body,
+        headers: translated.headers,
         losses: translated.losses,
     })
 }

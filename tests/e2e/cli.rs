@@ -77,6 +77,50 @@ async fn the_schema_is_a_json_schema() {
 }
 
 #[tokio::test]
+async fn a_document_is_translated_without_a_config() {
+    let request = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hi"}]}"#;
+    let translate = |more: &[&str], body: &str| {
+        let args = [
+            "translate",
+            "--kind",
+            "request",
+            "--from",
+            "openai-chat",
+            "--to",
+            "claude",
+        ];
+        let args = args.iter().chain(more).copied();
+        Gateway::command(args).file("request.json", body)
+    };
+    let done = translate(&["request.json"], request).run().await;
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+    let body: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(body["messages"][0]["role"], "user");
+
+    let lossy = request.replace("{\"model\"", "{\"seed\":7,\"model\"");
+    let done = translate(&["request.json"], &lossy).run().await;
+    assert_eq!(done.code, Some(3), "{done:?}");
+    assert_eq!(done.stderr, "{\"path\":\"seed\",\"change\":\"dropped\"}\n");
+
+    let done = translate(&["request.json"], "{").run().await;
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    assert!(done.stderr.starts_with("{\"error\":"), "{done:?}");
+
+    let done = translate(&["nowhere.json"], request).run().await;
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.contains("nowhere.json: "), "{done:?}");
+
+    for (kind, to) in [("request", "cohere"), ("answer", "claude")] {
+        let args = ["translate", "--kind", kind, "--from", "gemini", "--to", to];
+        let done = Gateway::command(args).run().await;
+        assert!(
+            done.code.is_some_and(|code| code != 0) && done.stderr.contains("it is "),
+            "{done:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn help_and_version_are_printed_and_bad_flags_refused() {
     let version = Gateway::command(["--version"]).run().await;
     assert_eq!(version.code, Some(0));

@@ -1,17 +1,22 @@
 //! Anthropic Messages.
 
-use memchr::memmem;
+mod answer;
+mod media;
+mod request;
+mod server;
 
 use std::sync::Arc;
 
-use super::json::Node;
-use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{Fault, FaultKind};
-use crate::chat::{Losses, Request};
+use memchr::memmem;
 
 use super::fault::{self, Dialect, phrase};
-use super::json::{is_blank, pick, quote, unquote};
-use super::{Codec, ErrorReply, Shape, Weight, Words, event_type, finders, has_member, unframe};
+use super::json::{Node, is_blank, pick, quote, unquote};
+use super::{
+    Codec, Decode, Encode, ErrorReply, Profile, Reply, Shape, Weight, Words, event_type, finders,
+    has_member, unframe,
+};
+use crate::chat::{Fault, FaultKind, Losses, Request};
+use request::betas;
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| finders(["message_", "error", "stop_reason"]));
@@ -82,26 +87,42 @@ impl Codec for Claude {
         }
     }
 
-    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
-        todo!()
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault> {
+        request::decode(body)
     }
 
     fn encode_request(
         &self,
-        _request: &Request<'_>,
-        _profile: &Profile,
-        _losses: &mut Losses,
-        _out: &mut Vec<u8>,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        todo!()
+        request::encode(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn request_headers(
+        &self,
+        request: &Request<'_>,
+        profile: &Profile,
+    ) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("anthropic-version", profile.claude.version.clone())];
+        let betas = betas(request, profile);
+        if !betas.is_empty() {
+            headers.push(("anthropic-beta", betas.join(",")));
+        }
+        headers
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        Box::new(answer::Decoder::new(shape, reply))
+    }
+
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        match shape {
+            Shape::Whole => Box::new(answer::WholeEncoder::new(reply)),
+            Shape::Sse | Shape::JsonArray => Box::new(answer::StreamEncoder::new(reply)),
+        }
     }
 }
 

@@ -193,3 +193,21 @@ fn an_error_event_is_a_fault() {
         (FaultKind::Overloaded, "Overloaded")
     );
 }
+
+/// The places of all values in a document, as JSON pointers.
+pub(super) fn pointers(value: &serde_json::Value, at: &str, all: &mut Vec<String>) {
+    all.push(at.to_owned());
+    match value {
+        serde_json::Value::Object(members) => {
+            for (key, value) in members {
+                pointers(value, &format!("{at}/{key}"), all);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                pointers(value, &format!("{at}/{index}"), all);
+            }
+        }
+        _ => {}
+    }
+}

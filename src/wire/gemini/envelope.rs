@@ -3,7 +3,7 @@
 //!
 //! What is inside is copied value by value: numbers, order and spelling stay.
 
-use super::super::json::{Node, elements, object, pick};
+use super::super::json::{Node, array, elements, object, pick};
 use super::members::{camel, list};
 
 /// Puts a request into the envelope. `safetySettings`, which is not known there, is left out. A body
@@ -47,24 +47,25 @@ pub fn unwrap_element(data: &[u8]) -> &[u8] {
 
 fn write_request(body: &[u8], left_out: &[&str], out: &mut Vec<u8>) {
     let text = std::str::from_utf8(body).unwrap_or("{}");
-    write_members(Node::trusted(text), out, |key, value, out| {
-        let key = camel(key.into());
-        match &*key {
-            "tools" => write_list(value, out, write_tool),
-            key if left_out.contains(&key) => return false,
-            _ => out.extend_from_slice(value.raw().as_bytes()),
+    object(out, |o| {
+        for (key, value) in Node::trusted(text).members() {
+            match &*camel(key.as_ref().into()) {
+                name if left_out.contains(&name) => {}
+                "tools" => write_list(value, o.key(&key), write_tool),
+                _ => o.raw(&key, value.raw()),
+            }
         }
-        true
     });
 }
 
 fn write_tool(tool: Node<'_>, out: &mut Vec<u8>) {
-    write_members(tool, out, |key, value, out| {
-        match &*camel(key.into()) {
-            "functionDeclarations" => write_list(value, out, write_declaration),
-            _ => out.extend_from_slice(value.raw().as_bytes()),
+    object(out, |o| {
+        for (key, value) in tool.members() {
+            match &*camel(key.as_ref().into()) {
+                "functionDeclarations" => write_list(value, o.key(&key), write_declaration),
+                _ => o.raw(&key, value.raw()),
+            }
         }
-        true
     });
 }
 
@@ -78,24 +79,8 @@ fn write_declaration(declaration: Node<'_>, out: &mut Vec<u8>) {
     });
 }
 
-/// Writes the members of `node` for which `write` writes a value and says so.
-fn write_members(
-    node: Node<'_>,
-    out: &mut Vec<u8>,
-    mut write: impl FnMut(&str, Node<'_>, &mut Vec<u8>) -> bool,
-) {
-    object(out, |o| {
-        for (key, value) in node.members() {
-            let mut raw = Vec::new();
-            if write(&key, value, &mut raw) {
-                o.key(&key).append(&mut raw);
-            }
-        }
-    });
-}
-
 fn write_list(node: Node<'_>, out: &mut Vec<u8>, write: impl Fn(Node<'_>, &mut Vec<u8>)) {
-    super::super::json::array(out, |a| {
+    array(out, |a| {
         for item in list(node) {
             write(item, a.element());
         }
@@ -121,6 +106,21 @@ mod tests {
             text(envelope(b"{}", "m", None, "r")),
             r#"{"model":"m","requestId":"r","request":{}}"#
         );
+    }
+
+    #[test]
+    fn the_recorded_envelope_is_made() {
+        use crate::wire::{Format, fixtures::read};
+        let recorded = read(Format::Gemini, "requests/auth-code-assist-envelope.json");
+        let recorded: serde_json::Value = serde_json::from_slice(&recorded).unwrap();
+        let made = envelope(
+            recorded["request"].to_string().as_bytes(),
+            "gemini-3-pro",
+            Some("example-project"),
+            "0b6f0a52-1111-4222-8333-944455556666",
+        );
+        let made: serde_json::Value = serde_json::from_slice(&made).unwrap();
+        assert_eq!(made, recorded);
     }
 
     #[test]

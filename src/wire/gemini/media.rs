@@ -1,6 +1,7 @@
 //! Writes the parts that requests and answers share.
 
 use super::super::json::{Node, ObjectWriter};
+use super::members::compact;
 use crate::chat::{
     Content, Detail, Document, Extra, Format, Native, ServerCall, ServerResult, ServerTool, Source,
 };
@@ -12,7 +13,7 @@ const INNER: [&str; 4] = ["inlineData", "fileData", "functionCall", "functionRes
 pub(super) fn write_extra(o: &mut ObjectWriter<'_>, extra: &Extra<'_>) {
     for (key, value) in &extra.0 {
         if !INNER.contains(&&**key) {
-            o.raw(key, value.as_str());
+            o.raw(key, &compact(value.as_str()));
         }
     }
 }
@@ -28,7 +29,7 @@ pub(super) fn write_inner(
     if let Some(rest) = extra.get(name) {
         for (key, value) in Node::trusted(rest.as_str()).members() {
             if !written.contains(&&*key) {
-                o.raw(&key, value.raw());
+                o.raw(&key, &compact(value.raw()));
             }
         }
     }
@@ -118,7 +119,7 @@ pub(super) fn write_native(o: &mut ObjectWriter<'_>, native: &Native<'_>) -> boo
     let is_own = native.format == Format::Gemini;
     if is_own {
         for (key, value) in Node::trusted(native.json.as_str()).members() {
-            o.raw(&key, value.raw());
+            o.raw(&key, &compact(value.raw()));
         }
     }
     is_own

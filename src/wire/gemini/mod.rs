@@ -1,5 +1,6 @@
 //! Gemini generateContent, bare or in the envelope of Code Assist.
 
+mod answer;
 mod encode;
 pub mod envelope;
 mod media;
@@ -97,12 +98,12 @@ impl Codec for Gemini {
         encode::encode(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        Box::new(answer::Decoder::new(shape, reply))
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        Box::new(answer::Encoder::new(shape, reply))
     }
 }
 
@@ -128,10 +129,13 @@ fn weigh_chunk(data: &[u8]) -> Option<Weight> {
         data => data,
     };
     let [response] = pick(data, ["response"])?;
-    let [candidates, feedback, usage, error] = pick(response.unwrap_or(data), NAMES)?;
-    let error = error.or_else(|| pick(data, ["error"])?[0]);
-    if error.is_some_and(|error| !is_blank(error)) {
-        return Some(Weight::Fault(fault::decode(fault::IN_STREAM, data)));
+    let inner = response.unwrap_or(data);
+    let [candidates, feedback, usage, inner_error] = pick(inner, NAMES)?;
+    let [error] = pick(data, ["error"])?;
+    for (error, document) in [(error, data), (inner_error, inner)] {
+        if error.is_some_and(|error| !is_blank(error)) {
+            return Some(Weight::Fault(fault::decode(fault::IN_STREAM, document)));
+        }
     }
     let mut weight = match (candidates, feedback, usage) {
         (None, None, None) => return None,

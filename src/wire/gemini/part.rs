@@ -193,7 +193,7 @@ fn server<'a>(members: &mut Object<'a>) -> Option<Content<'a>> {
     if let Some(call) = members.take("toolCall") {
         let input = call
             .get("args")
-            .map_or("{}".into(), |args| compact(args.raw()));
+            .map_or(Cow::Borrowed("{}"), |args| compact(args.raw()));
         return Some(Content::ServerCall(ServerCall {
             id: call.get_str("id").unwrap_or_default(),
             tool: tool(call),

@@ -29,7 +29,7 @@ pub(super) fn to_json_schema(schema: Node<'_>, at: &str) -> Result<Json<'static>
     let tree = Tree::build(schema, DEPTH, &mut nodes).ok_or_else(|| {
         Fault::new(
             FaultKind::InvalidRequest,
-            "invalid_schema",
+            "invalid_request",
             "the schema is too deep or too big",
         )
         .with_param(at.to_owned())

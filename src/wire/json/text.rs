@@ -134,8 +134,9 @@ pub(super) fn decode_lossy(raw: &str) -> String {
     out
 }
 
-/// The character of the escape that `text` starts with, and how many bytes it takes.
-fn decode_escape(text: &[u8]) -> Option<(char, usize)> {
+/// The character of the escape that `text` starts with, and how many bytes it takes. `None`: it is
+/// none, or not all of it is there.
+pub fn decode_escape(text: &[u8]) -> Option<(char, usize)> {
     let simple = match text.get(1)? {
         b'"' => '"',
         b'\\' => '\\',

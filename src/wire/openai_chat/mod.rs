@@ -1,5 +1,13 @@
 //! OpenAI Chat Completions, and the many servers that speak it.
 
+mod answer;
+mod reply;
+mod request;
+mod state;
+mod stop;
+mod usage;
+mod write;
+
 use std::sync::LazyLock;
 
 use memchr::memmem;
@@ -8,8 +16,7 @@ use std::sync::Arc;
 
 use super::json::Node;
 use super::{Decode, Encode, Profile, Reply};
-use crate::chat::Fault;
-use crate::chat::{Losses, Request};
+use crate::chat::{CacheMark, Extra, Fault, Losses, Request};
 
 use super::fault;
 use super::json::{elements, is_blank, pick, unquote};
@@ -82,26 +89,29 @@ impl Codec for OpenAiChat {
         &["model"]
     }
 
-    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
-        todo!()
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault> {
+        request::decode(body)
     }
 
     fn encode_request(
         &self,
-        _request: &Request<'_>,
-        _profile: &Profile,
-        _losses: &mut Losses,
-        _out: &mut Vec<u8>,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        todo!()
+        write::encode(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        Box::new(answer::Decoder::new(shape, reply))
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        match shape {
+            Shape::Whole => Box::new(reply::Whole::new(reply)),
+            Shape::Sse | Shape::JsonArray => Box::new(reply::Stream::new(reply)),
+        }
     }
 }
 
@@ -168,5 +178,27 @@ fn carries_content(delta: &[u8]) -> bool {
     super::has_member(delta, |key, value| key != "role" && !is_blank(value))
 }
 
+/// The cache mark among the members of a part, a message or a tool: OpenAI's own, or Anthropic's,
+/// which many clients send here too.
+fn cache_mark(extra: &Extra<'_>) -> Option<CacheMark> {
+    let mark = extra.get("prompt_cache_breakpoint");
+    let mark = mark.or_else(|| extra.get("cache_control"))?;
+    Some(
+        match Node::trusted(mark.as_str()).get_str("ttl").as_deref() {
+            Some("5m") => CacheMark::Minutes5,
+            Some("30m") => CacheMark::Minutes30,
+            Some("1h") => CacheMark::Hour1,
+            Some("12h") => CacheMark::Hours12,
+            _ => CacheMark::Default,
+        },
+    )
+}
+
+#[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod reply_tests;
+#[cfg(test)]
+mod request_tests;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,28 @@
 //! OpenAI Responses.
+//!
+//! `decode` and `encode` are for requests, `answer` reads answers and `write` writes them; `content` and
+//! `hosted` read what both have.
 
+mod answer;
+mod content;
+mod decode;
+mod encode;
+mod hosted;
+mod write;
+
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 
-use std::sync::Arc;
-
-use super::json::Node;
-use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{Fault, FaultKind};
-use crate::chat::{Losses, Request};
-
 use super::fault;
-use super::json::{is_blank, pick, quote, unquote};
+use super::json::{Node, is_blank, pick, quote, unquote};
 use super::openai::OpenAiError;
-use super::{Codec, ErrorReply, Shape, Weight, Words, event_type, finders, unframe};
+use super::{
+    Codec, Decode, Encode, ErrorReply, Profile, Reply, Shape, Weight, Words, event_type, finders,
+    unframe,
+};
+use crate::chat::{Extra, Fault, FaultKind, Losses, Request};
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| {
@@ -114,26 +122,32 @@ impl Codec for OpenAiResponses {
         }
     }
 
-    fn decode_request<'a>(&self, _body: Node<'a>) -> Result<Request<'a>, Fault> {
-        todo!()
+    fn decode_request<'a>(&self, body: Node<'a>) -> Result<Request<'a>, Fault> {
+        decode::request(body)
     }
 
     fn encode_request(
         &self,
-        _request: &Request<'_>,
-        _profile: &Profile,
-        _losses: &mut Losses,
-        _out: &mut Vec<u8>,
+        request: &Request<'_>,
+        profile: &Profile,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        todo!()
+        encode::request(request, profile, losses, out)
     }
 
-    fn decoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Decode> {
-        todo!()
+    fn echo(&self, body: Node<'_>) -> Extra<'static> {
+        let mut all = body.object().rest();
+        all.0.retain(|(key, _)| write::ECHO.contains(&&**key));
+        all.into_owned()
     }
 
-    fn encoder(&self, _shape: Shape, _reply: &Arc<Reply>) -> Box<dyn Encode> {
-        todo!()
+    fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+        answer::decoder(shape, reply)
+    }
+
+    fn encoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Encode> {
+        write::encoder(shape, reply)
     }
 }
 
@@ -175,4 +189,16 @@ fn failed_response(error: &OpenAiError, request_id: &str) -> String {
 }
 
 #[cfg(test)]
+mod answer_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod validate_tests;
+#[cfg(test)]
+mod write_tests;

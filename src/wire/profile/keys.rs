@@ -131,7 +131,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ),
     (
         "c.emit-reasoning",
-        "`content`, `reasoning` or `none`: what clients see of reasoning: `reasoning_content` with `reasoning_details`, `reasoning`, nothing",
+        "`reasoning_content+details`, `reasoning` or `none`: what clients see of reasoning",
     ),
     (
         "c.sig-in-tool-id",

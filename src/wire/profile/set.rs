@@ -109,7 +109,7 @@ impl Profile {
             "think-tags" => chat.think_tags = yes(value)?,
             "emit-reasoning" => {
                 chat.emit_reasoning = match text(value)? {
-                    "content" => EmitReasoning::ContentAndDetails,
+                    "reasoning_content+details" => EmitReasoning::ContentAndDetails,
                     "reasoning" => EmitReasoning::Reasoning,
                     "none" => EmitReasoning::None,
                     _ => return None,

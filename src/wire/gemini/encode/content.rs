@@ -10,8 +10,8 @@ use super::super::media::{
 };
 use super::super::members::signature;
 use crate::chat::{
-    Change, Content, Fault, Format, Image, Losses, Opaque, Part, Reasoned, Request, Role, ToolCall,
-    ToolResult, Turn,
+    CallKind, Change, Content, Fault, Format, Image, Losses, Opaque, Part, Reasoned, Request, Role,
+    ToolCall, ToolResult, Turn,
 };
 
 /// Writes the conversation. A turn that nothing is left of is left out.
@@ -174,13 +174,16 @@ impl<'r> Writer<'r, '_> {
                 o.str("id", &call.id);
             }
             o.str("name", &call.name);
-            match object_arguments(&call.arguments) {
+            let text = &call.arguments;
+            let is_text = call.kind == CallKind::Custom;
+            match object_arguments(text).filter(|_| !is_text) {
                 Some(arguments) => o.raw("args", arguments),
                 None => o.object("args", |o| {
-                    let value = Node::parse_any(&call.arguments, MAX_DEPTH);
-                    let value = value
-                        .map_or_else(|| quote(&call.arguments), |value| value.raw().to_owned());
-                    o.raw("input", &value);
+                    let value = Node::parse_any(text, MAX_DEPTH).filter(|_| !is_text);
+                    match value {
+                        Some(value) => o.raw("input", value.raw()),
+                        None => o.str("input", text),
+                    }
                 }),
             }
             if self.is_own {

@@ -71,3 +71,6 @@ const fn tier(tier: Tier) -> Option<&'static str> {
         Tier::Priority | Tier::Scale | Tier::Ultrafast => Some("priority"),
     }
 }
+
+#[cfg(test)]
+mod tests;

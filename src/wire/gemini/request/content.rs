@@ -14,13 +14,13 @@ use crate::chat::{
 
 /// Reads the contents.
 pub(super) fn read(contents: Node<'_>) -> Result<Vec<Turn<'_>>, Fault> {
-    let mut calls = Vec::new();
+    let mut calls = Calls::default();
     let mut turns = Vec::new();
     for (index, content) in list(contents).enumerate() {
         let at = Place::field("contents").item(index);
         if content.kind() != Kind::Object {
             let message = format!("'{at}' is no content");
-            let fault = Fault::new(FaultKind::InvalidRequest, "invalid_content", message);
+            let fault = Fault::new(FaultKind::InvalidRequest, "invalid_request", message);
             return Err(fault.with_param(at.to_string()));
         }
         turns.push(turn(content, index, at, &mut calls));
@@ -28,7 +28,15 @@ pub(super) fn read(contents: Node<'_>) -> Result<Vec<Turn<'_>>, Fault> {
     Ok(turns)
 }
 
-/// A call of the last content of the model that had any.
+/// The calls that may be answered: those of the model's last contents that had any.
+#[derive(Debug, Default)]
+struct Calls<'a> {
+    open: Vec<Call<'a>>,
+    /// Somebody else has spoken since.
+    is_past: bool,
+}
+
+/// A call.
 #[derive(Debug)]
 struct Call<'a> {
     id: Cow<'a, str>,
@@ -36,7 +44,7 @@ struct Call<'a> {
     is_answered: bool,
 }
 
-fn turn<'a>(node: Node<'a>, index: usize, at: Place, calls: &mut Vec<Call<'a>>) -> Turn<'a> {
+fn turn<'a>(node: Node<'a>, index: usize, at: Place, calls: &mut Calls<'a>) -> Turn<'a> {
     let mut members = fields(node);
     let role = match members.take_str("role").as_deref() {
         Some("model" | "assistant") => Role::Assistant,
@@ -45,7 +53,7 @@ fn turn<'a>(node: Node<'a>, index: usize, at: Place, calls: &mut Vec<Call<'a>>) 
     };
     let mut reader = Reader {
         turn: index,
-        calls,
+        calls: &mut calls.open,
         own: Vec::new(),
         parts: Vec::new(),
     };
@@ -54,8 +62,14 @@ fn turn<'a>(node: Node<'a>, index: usize, at: Place, calls: &mut Vec<Call<'a>>) 
         reader.read(part, index, at.of("parts").part(index));
     }
     let Reader { parts, own, .. } = reader;
+    if role != Role::Assistant {
+        calls.is_past = true;
+    }
     if !own.is_empty() {
-        *calls = own;
+        if std::mem::take(&mut calls.is_past) {
+            calls.open.clear();
+        }
+        calls.open.extend(own);
     }
     Turn {
         extra: present(members.rest()),
@@ -94,7 +108,7 @@ impl<'a> Reader<'a, '_> {
             }
             PieceKind::Call(call) => Content::ToolCall(self.call(call, index, &mut extra)),
             PieceKind::Response(response) => {
-                Content::ToolResult(self.result(response, index, &mut extra))
+                Content::ToolResult(self.result(response, (index, at), &mut extra))
             }
             PieceKind::Whole(content) => content,
         };
@@ -126,10 +140,16 @@ impl<'a> Reader<'a, '_> {
             .filter(|state| state.origin != Format::Gemini)
         {
             // A stream's client keeps the pieces of a thought; the state is about all of them.
-            while let Some(before) = self.parts.pop_if(|part| is_open_thought(part)) {
-                if let Content::Reasoning(reasoned) = &before.content {
-                    text = Cow::Owned(format!("{}{text}", reasoned.text()));
+            let first = self.parts.iter().rposition(|part| !is_open_thought(part));
+            let pieces = self.parts.split_off(first.map_or(0, |last| last + 1));
+            if !pieces.is_empty() {
+                let mut whole = String::new();
+                for piece in &pieces {
+                    if let Content::Reasoning(reasoned) = &piece.content {
+                        whole.push_str(&reasoned.text());
+                    }
                 }
+                text = Cow::Owned(whole + &text);
             }
             if let Some((hidden, signature)) = signed_text(foreign) {
                 text = hidden.into();
@@ -175,7 +195,7 @@ impl<'a> Reader<'a, '_> {
     fn result(
         &mut self,
         mut response: Object<'a>,
-        index: usize,
+        (index, at): (usize, Place),
         extra: &mut Extra<'a>,
     ) -> ToolResult<'a> {
         let name = response.take_str("name").unwrap_or_default();
@@ -196,12 +216,13 @@ impl<'a> Reader<'a, '_> {
         let value = response.clone().take("response");
         let (value, is_error) = value.map_or((None, None), outcome);
         let mut content = value.map(said).unwrap_or_default();
+        content.iter_mut().for_each(|part| part.at = at);
         for part in parts.into_iter().flat_map(list) {
             let mut extra = Extra::default();
             if let Some(medium) = media(&mut fields(part), &mut extra) {
                 content.push(Part {
                     extra,
-                    ..Part::new(medium)
+                    ..Part::new(medium).at(at)
                 });
             }
         }

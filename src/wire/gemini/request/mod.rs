@@ -27,12 +27,12 @@ pub(super) fn decode(body: Node<'_>) -> Result<Request<'_>, Fault> {
     }
     let contents = contents.ok_or_else(|| no_contents(members.clone()))?;
     let mut request = Request::new(Format::Gemini);
-    let mut part = |name: &str| fields(members.take(name).unwrap_or(Node::trusted("{}")));
+    let mut part = |name: &str| fields(members.take(name).unwrap_or_else(|| Node::trusted("{}")));
     let (mut generation, mut tool_config) = (part("generationConfig"), part("toolConfig"));
     let mut calling = fields(
         tool_config
             .take("functionCallingConfig")
-            .unwrap_or(Node::trusted("{}")),
+            .unwrap_or_else(|| Node::trusted("{}")),
     );
     let system = members.take("systemInstruction");
     request.instructions = system.map(instructions).unwrap_or_default();
@@ -71,7 +71,7 @@ fn no_contents(mut members: Object<'_>) -> Fault {
     } else {
         "'contents' is missing"
     };
-    Fault::new(FaultKind::InvalidRequest, "missing_contents", message).with_param("contents")
+    Fault::new(FaultKind::InvalidRequest, "invalid_request", message).with_param("contents")
 }
 
 fn instructions(system: Node<'_>) -> Vec<Turn<'_>> {

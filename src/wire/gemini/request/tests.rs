@@ -283,6 +283,14 @@ fn results_without_ids_belong_to_the_calls_of_that_name_in_order() {
 }
 
 #[test]
+fn calls_of_neighbouring_contents_are_answered_together() {
+    let (calls, results) = ids(
+        r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}}]},{"role":"model","parts":[{"functionCall":{"name":"g"}}]},{"parts":[{"functionResponse":{"name":"f","response":{}}}]},{"parts":[{"functionResponse":{"name":"g","response":{}}}]}]}"#,
+    );
+    assert_eq!(calls, results);
+}
+
+#[test]
 fn an_id_of_the_client_is_kept_and_used() {
     let (calls, results) = ids(
         r#"{"contents":[{"role":"model","parts":[{"functionCall":{"id":"a","name":"f"}},{"functionCall":{"id":"b","name":"f"}}]},{"parts":[{"functionResponse":{"id":"b","name":"f","response":{}}},{"functionResponse":{"name":"f","response":{}}}]}]}"#,
@@ -317,6 +325,7 @@ fn what_a_tool_gave_is_read_without_its_wrapping() {
         let Content::ToolResult(result) = &request.turns[0].parts[0].content else {
             panic!();
         };
+        assert_eq!(result.content[0].at.to_string(), "contents[0].parts[0]");
         let texts: Vec<_> = result
             .content
             .iter()

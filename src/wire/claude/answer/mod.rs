@@ -1,0 +1,26 @@
+//! Answers of the Messages format.
+
+mod blocks;
+mod complete;
+mod decode;
+mod emit;
+mod frame;
+mod partial;
+mod queue;
+mod stop;
+mod stream;
+mod usage;
+mod whole;
+
+#[cfg(test)]
+mod decode_tests;
+#[cfg(test)]
+mod encode_tests;
+#[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
+mod testing;
+
+pub(super) use decode::Decoder;
+pub(super) use stream::StreamEncoder;
+pub(super) use whole::WholeEncoder;

@@ -1,0 +1,386 @@
+//! Blocks on their way into a stream that has one open at a time.
+//!
+//! The first one in the queue is the one that is open; the others wait, and what comes for them waits
+//! with them. A block gives way as soon as nothing more can belong to it: text and reasoning at once
+//! (what comes later for them opens a new block), a tool call when its arguments are a whole value.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use super::super::server;
+use super::blocks::{Kept, Ready, TEXT_START, json, keep};
+use super::complete::Completeness;
+use super::frame::event;
+use crate::chat::Opaque;
+use crate::wire::carrier;
+use crate::wire::json::ObjectWriter;
+
+/// What came for a block.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    Text(Cow<'a, str>),
+    Reason(u32, Cow<'a, str>),
+    Arguments(Cow<'a, str>),
+    /// A citation in Anthropic's own words.
+    Cite(Cow<'a, str>),
+    State(Opaque<'a>),
+}
+
+impl Piece<'_> {
+    fn into_owned(self) -> Piece<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Text(text) => Piece::Text(own(text)),
+            Self::Reason(index, text) => Piece::Reason(index, own(text)),
+            Self::Arguments(text) => Piece::Arguments(own(text)),
+            Self::Cite(citation) => Piece::Cite(own(citation)),
+            Self::State(opaque) => Piece::State(opaque.into_owned()),
+        }
+    }
+}
+
+/// What a block is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Text,
+    Thinking,
+    Call { id: String, name: String },
+    Ready(Ready),
+}
+
+/// What is left of a block that gave way before its end.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    Text,
+    Thinking,
+    Call,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: Option<u32>,
+    kind: Kind,
+    begun: bool,
+    closed: bool,
+    waiting: Vec<Piece<'static>>,
+    arguments: Completeness,
+    /// Arguments that have not begun like an object: they are written when all of them are known.
+    odd: String,
+    /// Whether arguments were written.
+    said: bool,
+    /// The part of the reasoning that was written last.
+    part: Option<u32>,
+    state: Vec<Opaque<'static>>,
+}
+
+impl Entry {
+    /// Keeps state; a later one of the same kind replaces it.
+    fn sign(&mut self, opaque: Opaque<'_>) {
+        self.state.retain(|other| other.kind != opaque.kind);
+        self.state.push(opaque.into_owned());
+    }
+}
+
+/// The blocks of one answer.
+#[derive(Debug)]
+pub(super) struct Queue {
+    entries: VecDeque<Entry>,
+    left: Vec<(u32, Left)>,
+    index: u32,
+    /// Whether the client sees reasoning.
+    expose: bool,
+    family: String,
+    /// Whether state was lost because it came too late.
+    pub(super) lost: bool,
+}
+
+impl Queue {
+    pub(super) const fn new(expose: bool, family: String) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            left: Vec::new(),
+            index: 0,
+            expose,
+            family,
+            lost: false,
+        }
+    }
+
+    /// A block begins. Without a number it is complete.
+    pub(super) fn push(&mut self, number: Option<u32>, kind: Kind, out: &mut Vec<u8>) {
+        self.enter(number, kind);
+        self.advance(out);
+    }
+
+    fn enter(&mut self, number: Option<u32>, kind: Kind) {
+        self.entries.push_back(Entry {
+            number,
+            kind,
+            begun: false,
+            closed: number.is_none(),
+            waiting: Vec::new(),
+            arguments: Completeness::default(),
+            odd: String::new(),
+            said: false,
+            part: None,
+            state: Vec::new(),
+        });
+    }
+
+    /// Something came for a block.
+    pub(super) fn piece(&mut self, number: u32, piece: Piece<'_>, out: &mut Vec<u8>) {
+        if !self.has(number) {
+            let left = self.left.iter().find(|(other, _)| *other == number);
+            match left.map(|(_, left)| *left) {
+                Some(Left::Text) => self.enter(Some(number), Kind::Text),
+                Some(Left::Thinking) => self.enter(Some(number), Kind::Thinking),
+                // After a whole value only space can follow.
+                Some(Left::Call) => return,
+                // A block of an alternative that this format does not have.
+                None => return,
+            }
+        }
+        let others_wait = self.entries.len() > 1;
+        let Some(at) = self
+            .entries
+            .iter()
+            .rposition(|entry| entry.number == Some(number))
+        else {
+            return;
+        };
+        if let (Some(entry), Piece::Arguments(text)) = (self.entries.get_mut(at), &piece) {
+            entry.arguments.push(text);
+        }
+        if at == 0 {
+            if let Some(mut entry) = self.entries.pop_front() {
+                self.write(&mut entry, piece, out);
+                self.entries.push_front(entry);
+            }
+        } else if let Some(entry) = self.entries.get_mut(at) {
+            match piece {
+                // Its place may be before all that waits.
+                Piece::State(opaque) => entry.sign(opaque),
+                piece => entry.waiting.push(piece.into_owned()),
+            }
+        }
+        if others_wait {
+            self.advance(out);
+        }
+    }
+
+    /// A block is complete.
+    pub(super) fn close(&mut self, number: u32, out: &mut Vec<u8>) {
+        self.left.retain(|(other, _)| *other != number);
+        for entry in &mut self.entries {
+            entry.closed |= entry.number == Some(number);
+        }
+        self.advance(out);
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        for entry in &mut self.entries {
+            entry.closed = true;
+        }
+        self.advance(out);
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.number == Some(number))
+    }
+
+    /// Writes what can be written now.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        while let Some(mut entry) = self.entries.pop_front() {
+            for piece in std::mem::take(&mut entry.waiting) {
+                self.write(&mut entry, piece, out);
+            }
+            let left = match entry.kind {
+                Kind::Text => Left::Text,
+                Kind::Thinking => Left::Thinking,
+                Kind::Call { .. } | Kind::Ready(_) => Left::Call,
+            };
+            let gives_way = match left {
+                Left::Text | Left::Thinking => true,
+                Left::Call => entry.arguments.is_complete(),
+            };
+            if !entry.closed && (self.entries.is_empty() || !gives_way) {
+                self.entries.push_front(entry);
+                return;
+            }
+            if let (false, Some(number)) = (entry.closed, entry.number) {
+                self.left.push((number, left));
+            }
+            self.end(entry, out);
+        }
+    }
+
+    /// Writes a piece of the block that is open, beginning it if need be.
+    fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
+        match piece {
+            Piece::Text(text) => {
+                self.begin(entry, out);
+                self.delta(out, |o| {
+                    o.str("type", "text_delta");
+                    o.str("text", &text);
+                });
+            }
+            Piece::Cite(citation) => {
+                self.begin(entry, out);
+                self.delta(out, |o| {
+                    o.str("type", "citations_delta");
+                    o.raw("citation", &citation);
+                });
+            }
+            Piece::Reason(part, text) => {
+                if !self.expose {
+                    return;
+                }
+                self.begin(entry, out);
+                let before = entry.part.replace(part);
+                let is_next = before.is_some_and(|before| before != part);
+                let text = if is_next {
+                    Cow::Owned(format!("\n\n{text}"))
+                } else {
+                    text
+                };
+                self.delta(out, |o| {
+                    o.str("type", "thinking_delta");
+                    o.str("thinking", &text);
+                });
+            }
+            Piece::Arguments(text) => {
+                self.begin(entry, out);
+                if entry.said {
+                    return self.arguments(&text, out);
+                }
+                entry.odd.push_str(&text);
+                if entry.odd.trim_start().starts_with('{') {
+                    entry.said = true;
+                    self.arguments(&std::mem::take(&mut entry.odd), out);
+                }
+            }
+            Piece::State(opaque) => {
+                if entry.begun && matches!(entry.kind, Kind::Call { .. }) {
+                    // Its place was before the call.
+                    self.lost = true;
+                    return;
+                }
+                entry.sign(opaque);
+            }
+        }
+    }
+
+    fn begin(&mut self, entry: &mut Entry, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut entry.begun, true) {
+            return;
+        }
+        match &entry.kind {
+            Kind::Text => self.start(TEXT_START, out),
+            Kind::Thinking => {
+                self.start(r#"{"type":"thinking","thinking":"","signature":""}"#, out);
+            }
+            Kind::Call { id, name } => {
+                for opaque in &entry.state {
+                    let data = carrier::wrap(opaque, &self.family);
+                    self.ready(&Ready::redacted(&data), out);
+                }
+                let start = json(|o| {
+                    o.str("type", "tool_use");
+                    o.str("id", id);
+                    o.str("name", name);
+                    o.raw("input", "{}");
+                });
+                self.start(&start, out);
+            }
+            Kind::Ready(_) => {}
+        }
+    }
+
+    /// Ends a block.
+    fn end(&mut self, mut entry: Entry, out: &mut Vec<u8>) {
+        match &entry.kind {
+            Kind::Ready(ready) => self.ready(ready, out),
+            Kind::Call { .. } => {
+                self.begin(&mut entry, out);
+                if !entry.said {
+                    let is_blank = entry.odd.trim().is_empty();
+                    let input = if is_blank {
+                        "".into()
+                    } else {
+                        server::input(&entry.odd)
+                    };
+                    self.arguments(&input, out);
+                }
+                self.stop(out);
+            }
+            Kind::Text => {
+                if entry.begun {
+                    self.stop(out);
+                }
+                for opaque in &entry.state {
+                    let data = carrier::wrap(opaque, &self.family);
+                    self.ready(&Ready::redacted(&data), out);
+                }
+            }
+            Kind::Thinking => {
+                let Kept {
+                    signature,
+                    redacted,
+                } = keep(&entry.state, entry.begun, &self.family);
+                if let Some(signature) = signature {
+                    self.begin(&mut entry, out);
+                    self.delta(out, |o| {
+                        o.str("type", "signature_delta");
+                        o.str("signature", &signature);
+                    });
+                }
+                if entry.begun {
+                    self.stop(out);
+                }
+                for data in &redacted {
+                    self.ready(&Ready::redacted(data), out);
+                }
+            }
+        }
+    }
+
+    fn ready(&mut self, block: &Ready, out: &mut Vec<u8>) {
+        self.start(block.start.as_ref().unwrap_or(&block.whole), out);
+        for delta in &block.deltas {
+            self.event("content_block_delta", out, |o| o.raw("delta", delta));
+        }
+        self.stop(out);
+    }
+
+    fn arguments(&self, text: &str, out: &mut Vec<u8>) {
+        self.delta(out, |o| {
+            o.str("type", "input_json_delta");
+            o.str("partial_json", text);
+        });
+    }
+
+    fn start(&self, block: &str, out: &mut Vec<u8>) {
+        self.event("content_block_start", out, |o| {
+            o.raw("content_block", block)
+        });
+    }
+
+    fn delta(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+        self.event("content_block_delta", out, |o| o.object("delta", write));
+    }
+
+    fn stop(&mut self, out: &mut Vec<u8>) {
+        self.event("content_block_stop", out, |_| {});
+        self.index += 1;
+    }
+
+    fn event(&self, name: &str, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+        event(name, out, |o| {
+            o.num("index", self.index);
+            write(o);
+        });
+    }
+}

@@ -1,0 +1,21 @@
+//! Answers, whole or streamed: every event is an answer with what is new in it.
+
+mod args;
+mod blocks;
+mod candidate;
+mod decoder;
+mod encoder;
+mod grounding;
+mod logprobs;
+mod outcome;
+mod sources;
+mod stop;
+mod usage;
+
+pub(super) use decoder::Decoder;
+pub(super) use encoder::Encoder;
+
+#[cfg(test)]
+mod decoder_tests;
+#[cfg(test)]
+mod encoder_tests;

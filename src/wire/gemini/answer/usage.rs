@@ -1,0 +1,162 @@
+//! `usageMetadata`: what an answer cost.
+
+use super::super::super::json::{Node, ObjectWriter};
+use super::super::members::{fields, list};
+use super::super::request::tier;
+use crate::chat::{Tier, Usage};
+
+/// Reads it. `None`: there are no numbers in it.
+pub(super) fn read(node: Node<'_>) -> Option<Usage> {
+    let mut members = fields(node);
+    let mut is_said = false;
+    let mut count = |name: &str| {
+        let count = members.take(name).and_then(Node::u64);
+        is_said |= count.is_some();
+        count.unwrap_or(0)
+    };
+    let prompt = count("promptTokenCount");
+    let cache_read = count("cachedContentTokenCount");
+    let candidates = count("candidatesTokenCount");
+    let reasoning = count("thoughtsTokenCount");
+    let tool_input = count("toolUsePromptTokenCount");
+    if !is_said {
+        return None;
+    }
+    let input = members.take("promptTokensDetails");
+    let output = members.take("candidatesTokensDetails");
+    Some(Usage {
+        input: prompt.saturating_add(tool_input),
+        cache_read,
+        output: candidates.saturating_add(reasoning),
+        reasoning,
+        audio_input: modality(input, "AUDIO"),
+        audio_output: modality(output, "AUDIO"),
+        image_input: modality(input, "IMAGE"),
+        image_output: modality(output, "IMAGE"),
+        tool_input,
+        exact: true,
+        ..Usage::default()
+    })
+}
+
+/// How the answer was served.
+pub(super) fn read_tier(node: Node<'_>) -> Option<Tier> {
+    let name = fields(node).take_str("serviceTier")?;
+    tier(&name)
+}
+
+fn modality(details: Option<Node<'_>>, name: &str) -> u64 {
+    let details = details.into_iter().flat_map(list);
+    let counts = details.filter_map(|detail| {
+        let mut detail = fields(detail);
+        let is_it = detail.take_str("modality")? == name;
+        detail.take_u64("tokenCount").filter(|_| is_it)
+    });
+    counts.sum()
+}
+
+/// Writes the members of `usageMetadata`.
+pub(super) fn write(o: &mut ObjectWriter<'_>, usage: &Usage, tier: Option<Tier>) {
+    let more = |o: &mut ObjectWriter<'_>, name: &str, count: u64| {
+        if count > 0 {
+            o.num(name, count);
+        }
+    };
+    let prompt = usage.input.saturating_sub(usage.tool_input);
+    let candidates = usage.output.saturating_sub(usage.reasoning);
+    o.num("promptTokenCount", prompt);
+    more(o, "cachedContentTokenCount", usage.cache_read);
+    o.num("candidatesTokenCount", candidates);
+    more(o, "thoughtsTokenCount", usage.reasoning);
+    more(o, "toolUsePromptTokenCount", usage.tool_input);
+    o.num("totalTokenCount", usage.input.saturating_add(usage.output));
+    let details = [
+        (
+            "promptTokensDetails",
+            prompt,
+            usage.audio_input,
+            usage.image_input,
+        ),
+        (
+            "candidatesTokensDetails",
+            candidates,
+            usage.audio_output,
+            usage.image_output,
+        ),
+    ];
+    for (name, all, audio, image) in details {
+        if audio == 0 && image == 0 {
+            continue;
+        }
+        o.array(name, |a| {
+            let text = all.saturating_sub(audio).saturating_sub(image);
+            for (modality, count) in [("TEXT", text), ("AUDIO", audio), ("IMAGE", image)] {
+                if count > 0 {
+                    a.object(|o| {
+                        o.str("modality", modality);
+                        o.num("tokenCount", count);
+                    });
+                }
+            }
+        });
+    }
+    o.opt_str(
+        "serviceTier",
+        match tier {
+            Some(Tier::Standard) => Some("standard"),
+            Some(Tier::Flex) => Some("flex"),
+            Some(Tier::Priority) => Some("priority"),
+            _ => None,
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::json::object;
+
+    #[test]
+    fn cached_tokens_are_part_of_the_prompt_and_thoughts_are_not_of_the_candidates() {
+        let usage = Usage {
+            input: 1000,
+            cache_read: 300,
+            cache_write: 200,
+            output: 60,
+            reasoning: 40,
+            exact: true,
+            ..Usage::default()
+        };
+        let mut out = Vec::new();
+        object(&mut out, |o| write(o, &usage, None));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            r#"{"promptTokenCount":1000,"cachedContentTokenCount":300,"candidatesTokenCount":20,"thoughtsTokenCount":40,"totalTokenCount":1060}"#
+        );
+        let want = Usage {
+            cache_write: 0,
+            ..usage
+        };
+        assert_eq!(read(Node::trusted(&text)), Some(want));
+    }
+
+    #[test]
+    fn tools_and_media_are_counted() {
+        let text = r#"{"promptTokenCount":100,"toolUsePromptTokenCount":50,"totalTokenCount":9,"promptTokensDetails":[{"modality":"TEXT","tokenCount":60},{"modality":"AUDIO","tokenCount":30},{"modality":"IMAGE","tokenCount":10}]}"#;
+        let usage = read(Node::trusted(text)).unwrap();
+        assert_eq!((usage.input, usage.output, usage.tool_input), (150, 0, 50));
+        let mut out = Vec::new();
+        object(&mut out, |o| write(o, &usage, Some(Tier::Flex)));
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(r#""promptTokenCount":100"#), "{text}");
+        assert!(text.contains(r#""totalTokenCount":150"#), "{text}");
+        assert!(text.contains(r#""serviceTier":"flex""#), "{text}");
+        assert_eq!(read(Node::trusted(&text)), Some(usage));
+    }
+
+    #[test]
+    fn without_numbers_nobody_said_anything() {
+        assert_eq!(read(Node::trusted(r#"{"trafficType":"ON_DEMAND"}"#)), None);
+    }
+}

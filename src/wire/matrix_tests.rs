@@ -1,0 +1,258 @@
+//! The page `docs/reference/translation-table.md`: what becomes of each feature, found out by translating a
+//! probe for it. `UPDATE_DOCS=1 cargo test --lib matrix_tests` writes it.
+
+use std::fmt::{self, Write};
+
+use serde_json::Value;
+
+use super::Format;
+use super::pairs_tests::{answer, ask, model};
+use super::validate::{self, Author};
+use crate::chat::{Change, Loss};
+
+const PAGE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/docs/reference/translation-table.md"
+);
+
+/// What becomes of a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The client's own format: nothing is translated.
+    Own,
+    Kept,
+    Changed(Change),
+    /// Left out without a note, as it changes nothing in what is said.
+    LeftOut,
+    Refused,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "·",
+            Self::Kept => "kept",
+            Self::Changed(Change::Dropped) => "**dropped**",
+            Self::Changed(change) => change.name(),
+            Self::LeftOut => "left out",
+            Self::Refused => "**refused**",
+        })
+    }
+}
+
+/// A translated document and its losses; `None`: refused.
+type Done = Option<(Vec<u8>, Vec<Loss>)>;
+
+fn outcome(with: Done, without: Done) -> Outcome {
+    let Some((document, losses)) = with else {
+        return Outcome::Refused;
+    };
+    let (plain, known) = without.unwrap_or_default();
+    let mut new = losses.iter().filter(|loss| !known.contains(loss));
+    let dropped = new.clone().find(|loss| loss.change == Change::Dropped);
+    match dropped.or_else(|| new.next()) {
+        Some(loss) => Outcome::Changed(loss.change),
+        None if document == plain => Outcome::LeftOut,
+        None => Outcome::Kept,
+    }
+}
+
+/// RFC 7386.
+fn merge(into: &mut Value, patch: &Value) {
+    let (Value::Object(into), Value::Object(patch)) = (&mut *into, patch) else {
+        into.clone_from(patch);
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            into.remove(key);
+        } else {
+            merge(into.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// A small document that has a feature, and the same without it.
+struct Probe {
+    feature: String,
+    format: Format,
+    with: Vec<u8>,
+    without: Vec<u8>,
+}
+
+fn probes(text: &str) -> Vec<Probe> {
+    let all: Value = serde_json::from_str(text).unwrap();
+    let mut probes = Vec::new();
+    for probe in all["features"].as_array().unwrap() {
+        let feature = probe["feature"].as_str().unwrap();
+        for format in Format::ALL {
+            let Some(patch) = probe["with"].get(format.name()) else {
+                continue;
+            };
+            let base = &all["base"][format.name()];
+            let (mut with, mut without) = (base.clone(), base.clone());
+            merge(&mut with, patch);
+            if let Some(patch) = probe["without"].get(format.name()) {
+                merge(&mut without, patch);
+            }
+            assert_ne!(with, without, "{feature} in {}", format.name());
+            probes.push(Probe {
+                feature: feature.to_owned(),
+                format,
+                with: serde_json::to_vec(&with).unwrap(),
+                without: serde_json::to_vec(&without).unwrap(),
+            });
+        }
+    }
+    probes
+}
+
+fn requests() -> Vec<Probe> {
+    probes(include_str!("../../tests/matrix/requests.json"))
+}
+
+fn answers() -> Vec<Probe> {
+    probes(include_str!("../../tests/matrix/answers.json"))
+}
+
+/// Translates a request.
+fn asked(from: Format, to: Format, body: &[u8]) -> Done {
+    let done = ask(from, to, body).ok()?;
+    Some((done.body, done.losses.notes().to_vec()))
+}
+
+/// A table of probes. `way` translates a document of the first format into the second.
+fn table(probes: &[Probe], way: fn(Format, Format, &[u8]) -> Done) -> String {
+    let mut table = "| Feature | in |".to_owned();
+    for to in Format::ALL {
+        write!(table, " → {} |", to.name()).unwrap();
+    }
+    table += "\n|---|---|---|---|---|---|\n";
+    for probe in probes {
+        let from = probe.format;
+        write!(table, "| {} | {} |", probe.feature, from.name()).unwrap();
+        for to in Format::ALL {
+            let outcome = if from == to {
+                Outcome::Own
+            } else {
+                outcome(way(from, to, &probe.with), way(from, to, &probe.without))
+            };
+            write!(table, " {outcome} |").unwrap();
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn page() -> String {
+    let (requests, answers) = (table(&requests(), asked), table(&answers(), answer));
+    let models = Format::ALL.map(|format| format!("`{}` ({})", model(format), format.name()));
+    format!(
+        "\
+# What becomes of what
+
+Generated by translating one small document for each line; do not edit. The models that answer:
+{}.
+
+- *kept*: it is there, with the same meaning.
+- *left out*: the target has no such thing, and what is said does not depend on it.
+- The other words are those of losses: see [translation.md](translation.md).
+- *refused*: the client gets an error that names the field.
+
+## Requests
+
+{requests}
+## Answers
+
+{answers}",
+        models.join(", ")
+    )
+}
+
+#[test]
+fn the_page_shows_what_becomes_of_each_feature() {
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let current = std::fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(
+        current == page,
+        "out of date: run UPDATE_DOCS=1 cargo test --lib matrix_tests"
+    );
+}
+
+/// Whatever has a probe is written as providers and clients take it.
+#[test]
+fn translated_probes_pass_the_judge() {
+    let mut wrong = Vec::new();
+    let mut check = |probe: &Probe, to: Format, judged: Result<(), String>| {
+        if let Err(what) = judged {
+            let (feature, from) = (&probe.feature, probe.format.name());
+            wrong.push(format!("{feature}, {from} → {}: {what}", to.name()));
+        }
+    };
+    for probe in requests() {
+        for to in Format::ALL.into_iter().filter(|to| *to != probe.format) {
+            if let Some((body, _)) = asked(probe.format, to, &probe.with) {
+                let body = serde_json::from_slice(&body).unwrap();
+                check(
+                    &probe,
+                    to,
+                    validate::request::judge(to, probe.format, &body),
+                );
+            }
+        }
+    }
+    for probe in answers() {
+        for to in Format::ALL.into_iter().filter(|to| *to != probe.format) {
+            if let Some((body, _)) = answer(probe.format, to, &probe.with) {
+                check(&probe, to, validate::answer(to, Author::Gateway, &body));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn outcomes_are_told_apart() {
+    let loss = |change| Loss {
+        path: "a".to_owned(),
+        change,
+    };
+    let done = |text: &str, losses: &[Loss]| Some((text.as_bytes().to_vec(), losses.to_vec()));
+    let clamped = loss(Change::Clamped);
+    for (with, want) in [
+        (None, Outcome::Refused),
+        (done("plain", &[]), Outcome::LeftOut),
+        (done("more", &[]), Outcome::Kept),
+        (
+            done("more", std::slice::from_ref(&clamped)),
+            Outcome::Changed(Change::Clamped),
+        ),
+        (
+            done("more", &[clamped.clone(), loss(Change::Dropped)]),
+            Outcome::Changed(Change::Dropped),
+        ),
+    ] {
+        assert_eq!(outcome(with, done("plain", &[])), want);
+    }
+    let known = std::slice::from_ref(&clamped);
+    assert_eq!(
+        outcome(done("more", known), done("plain", known)),
+        Outcome::Kept
+    );
+}
+
+#[test]
+fn patches_are_merged() {
+    let mut into = serde_json::json!({"a": {"b": 1, "c": 2}, "d": [1]});
+    merge(
+        &mut into,
+        &serde_json::json!({"a": {"b": null, "e": {"f": 3}}, "d": [2]}),
+    );
+    assert_eq!(
+        into,
+        serde_json::json!({"a": {"c": 2, "e": {"f": 3}}, "d": [2]})
+    );
+}

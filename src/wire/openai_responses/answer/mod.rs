@@ -1,0 +1,167 @@
+//! Answers, read: whole or as a stream.
+
+mod held;
+mod item;
+mod speech;
+mod stream;
+mod whole;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::super::json::Node;
+use super::super::{Decode, Reply, Shape};
+use super::decode::tier;
+use crate::chat::{
+    CacheWrites, Content, Fault, FaultKind, Part, Start, Stop, StopReason, ToolCall, Usage,
+};
+
+/// How deep an answer may nest.
+const DEPTH: usize = 128;
+
+/// Reads an answer that comes as `shape`.
+pub(super) fn decoder(shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
+    match shape {
+        Shape::Whole => Box::new(whole::Whole::new(reply)),
+        Shape::Sse | Shape::JsonArray => Box::new(stream::Stream::new(reply)),
+    }
+}
+
+/// How a response begins.
+fn start(response: Node<'_>) -> Start<'_> {
+    Start {
+        id: response.get_str("id").filter(|id| !id.is_empty()),
+        model: response.get_str("model").filter(|model| !model.is_empty()),
+        created: response.get("created_at").and_then(seconds),
+        usage: None,
+        tier: response
+            .get_str("service_tier")
+            .and_then(|name| tier(&name)),
+        fingerprint: None,
+    }
+}
+
+/// Some servers write fractions of a second.
+fn seconds(node: Node<'_>) -> Option<u64> {
+    node.u64()
+        .or_else(|| node.raw().split('.').next()?.parse().ok())
+}
+
+/// What a response has cost.
+fn usage(response: Node<'_>) -> Option<Usage> {
+    let usage = response.get("usage")?;
+    let number = |node: Option<Node<'_>>, key: &str| {
+        node.and_then(|node| node.get(key))
+            .and_then(Node::u64)
+            .unwrap_or(0)
+    };
+    let (input, output) = (
+        usage.get("input_tokens_details"),
+        usage.get("output_tokens_details"),
+    );
+    let ttl = input.and_then(|input| input.get("cache_write_tokens_details"));
+    Some(Usage {
+        input: number(Some(usage), "input_tokens"),
+        cache_read: number(input, "cached_tokens"),
+        cache_write: number(input, "cache_write_tokens"),
+        cache_writes: ttl.map(|ttl| CacheWrites {
+            minutes30: number(Some(ttl), "ttl_30m_tokens"),
+            hours12: number(Some(ttl), "ttl_12h_tokens"),
+            ..CacheWrites::default()
+        }),
+        output: number(Some(usage), "output_tokens"),
+        reasoning: number(output, "reasoning_tokens"),
+        audio_input: number(input, "audio_tokens"),
+        audio_output: number(output, "audio_tokens"),
+        image_input: number(input, "image_tokens"),
+        image_output: number(output, "image_tokens"),
+        exact: true,
+        ..Usage::default()
+    })
+}
+
+/// What an answer was seen to hold: decides why it ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Saw {
+    call: bool,
+    text: bool,
+    refusal: bool,
+    compaction: bool,
+}
+
+impl Saw {
+    fn part(&mut self, part: &Part<'_>) {
+        match &part.content {
+            Content::ToolCall(_) => self.call = true,
+            Content::Text(text) => self.text |= !text.text.is_empty(),
+            Content::Refusal(_) => self.refusal = true,
+            Content::Native(native) => {
+                let kind = Node::trusted(native.json.as_str());
+                self.compaction |= kind.get_str("type").as_deref() == Some("compaction");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Why a response ended. `status` is the one that the document or the event says.
+fn stop(response: Node<'_>, status: &str, saw: Saw) -> Stop<'static> {
+    let reason = match status {
+        "incomplete" => {
+            let details = response.get("incomplete_details");
+            let reason = details.and_then(|details| details.get_str("reason"));
+            match reason.as_deref() {
+                None | Some("max_output_tokens" | "max_messages" | "max_tokens") => {
+                    StopReason::Length
+                }
+                Some("content_filter") => StopReason::Safety,
+                Some("steered") => StopReason::Cancelled,
+                Some(other) => StopReason::Other(other.to_owned()),
+            }
+        }
+        "cancelled" => StopReason::Cancelled,
+        _ if saw.call => StopReason::ToolUse,
+        _ if saw.refusal && !saw.text => StopReason::Refusal,
+        _ if saw.compaction && !saw.text => StopReason::Compaction,
+        _ => StopReason::Stop,
+    };
+    Stop::new(reason)
+}
+
+/// Call ids that the client can tell apart.
+#[derive(Debug)]
+struct CallIds {
+    reply: Arc<Reply>,
+    given: Vec<String>,
+}
+
+impl CallIds {
+    fn new(reply: &Arc<Reply>) -> Self {
+        Self {
+            reply: Arc::clone(reply),
+            given: Vec::new(),
+        }
+    }
+
+    /// The provider's id, unless it is missing or was given to another call.
+    fn unique<'a>(&mut self, id: Cow<'a, str>) -> Cow<'a, str> {
+        let id = if id.is_empty() || self.given.iter().any(|given| *given == id) {
+            Cow::Owned(self.reply.id("call_", self.given.len()))
+        } else {
+            id
+        };
+        self.given.push(id.clone().into_owned());
+        id
+    }
+
+    fn fix(&mut self, part: &mut Part<'_>) {
+        if let Content::ToolCall(ToolCall { id, .. }) = &mut part.content {
+            *id = self.unique(std::mem::take(id));
+        }
+    }
+}
+
+/// The error for an answer that cannot be used.
+fn unusable(message: &'static str) -> Fault {
+    Fault::new(FaultKind::BadUpstream, "bad_upstream", message)
+}
