@@ -24,6 +24,7 @@ mod drain;
 mod endpoints;
 mod faults;
 mod keepalive;
+mod media;
 mod odd_requests;
 mod pass_through;
 mod proxies_e2e;
