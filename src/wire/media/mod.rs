@@ -121,9 +121,10 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a target may want anything of a document that holds `body`.
+/// Whether a target may want anything of a document that is `body`: no text that only speaks of addresses
+/// is decoded twice. An address that is written in capitals or escapes is not found, and refused.
 pub(super) fn may_want(format: Format, profile: &Profile, body: &[u8]) -> bool {
-    Reader { format, profile }.wants_any() && memchr::memmem::find(body, b"http").is_some()
+    Reader { format, profile }.wants_any() && memchr::memmem::find(body, b"\"http").is_some()
 }
 
 /// What of `request` the target does not read where it is, in order.
@@ -325,13 +326,18 @@ mod tests {
 
     #[test]
     fn a_body_without_addresses_or_a_target_that_reads_them_is_not_looked_at() {
+        const BODY: &[u8] = br#"{"url":"http://x"}"#;
         let mut profile = Profile::default();
         profile.gemini.http_urls = false;
-        assert!(may_want(Format::Gemini, &profile, b"see http://x"));
-        assert!(!may_want(Format::Gemini, &profile, b"see ftp://x"));
-        assert!(!may_want(Format::Claude, &profile, b"see http://x"));
+        assert!(may_want(Format::Gemini, &profile, BODY));
+        assert!(!may_want(
+            Format::Gemini,
+            &profile,
+            br#"{"text": "see http://x"}"#
+        ));
+        assert!(!may_want(Format::Claude, &profile, BODY));
         profile.gemini.http_urls = true;
-        assert!(!may_want(Format::Gemini, &profile, b"see http://x"));
+        assert!(!may_want(Format::Gemini, &profile, BODY));
     }
 
     #[test]
