@@ -48,7 +48,8 @@ class Mock:
 class Strict(Mock):
     """The strict provider."""
 
-    COMMAND = [sys.executable, "-m", "strict"]
+    # It judges by the newest SDKs, whichever the tests use.
+    COMMAND = [os.environ.get("STRICT_PYTHON", sys.executable), "-m", "strict"]
 
     def requests(self, text):
         """What arrived with this text in its body, in order."""
