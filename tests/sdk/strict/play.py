@@ -142,6 +142,11 @@ def _media(asked, issued, format):
 
 
 def _schema(asked, issued, format):
+    if asked.schema is None and asked.choice in asked.tools:
+        # Some clients ask for a document by a tool.
+        call = _call(asked, asked.choice, format)
+        call.arguments = json.dumps(fitting(asked.tools[asked.choice]))
+        return Answer([call], "tools")
     if asked.schema is None and not asked.json:
         raise Rejected("the script wants a schema")
     document = fitting(asked.schema) if asked.schema else {"city": "Paris"}
