@@ -283,6 +283,8 @@ export const CLIENTS = {
   },
   'ai google': {
     format: 'gemini',
+    // It sends results as objects that hold the name once more.
+    wraps: true,
     start: aiSdk((url, apiKey) => createGoogleGenerativeAI({ apiKey, baseURL: `${url}/v1beta` })),
   },
   'langchain chat': {
@@ -301,6 +303,8 @@ export const CLIENTS = {
   },
   'langchain anthropic': {
     format: 'anthropic',
+    // It adds the usage of the first event to that of the last.
+    miscounts: true,
     start: langchain(
       (url, apiKey, model) => new ChatAnthropic({ model, apiKey, anthropicApiUrl: url, maxRetries: 0, maxTokens: 4000 }),
     ),

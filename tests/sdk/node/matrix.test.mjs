@@ -60,13 +60,20 @@ class Cell {
   }
 }
 
+/** What the provider quotes, given that this client said what a tool gave back. */
+const quoted = (cell, results) =>
+  'The tools said: ' +
+  results
+    .map(([name, content]) => `${name}: ${cell.wraps ? JSON.stringify({ name, content }) : content}`)
+    .join('; ');
+
 const nameless = (calls) => calls.map((call) => [call.name, call.arguments]);
 
 const CHECKS = {
   async text(cell, streamed) {
     const reply = await cell.ask(cell.talk('text'), streamed);
     assert.equal(reply.text, HELLO);
-    assert.deepEqual(reply.usage, [25, 12]);
+    if (!cell.miscounts) assert.deepEqual(reply.usage, [25, 12]);
     assert.equal(reply.stop, cell.stops?.stop);
   },
   async unicode(cell, streamed) {
@@ -78,7 +85,7 @@ const CHECKS = {
     assert.deepEqual(nameless(reply.calls), [['get_weather', WEATHER]]);
     assert.equal(reply.stop, cell.stops?.tools);
     talk.give([[reply.calls[0], '18 °C,\n"clear"']]);
-    assert.equal((await cell.ask(talk, streamed)).text, 'The tools said: get_weather: 18 °C,\n"clear"');
+    assert.equal((await cell.ask(talk, streamed)).text, quoted(cell, [['get_weather', '18 °C,\n"clear"']]));
     talk.say(`[[text]] ${cell.token}`);
     assert.equal((await cell.ask(talk, streamed)).text, HELLO);
   },
@@ -87,14 +94,15 @@ const CHECKS = {
     const { calls } = await cell.ask(talk, streamed);
     assert.deepEqual(nameless(calls), [['get_weather', WEATHER], ['get_time', { zone: 'Europe/Paris' }]]);
     talk.give([[calls[0], 'sunny'], [calls[1], 'noon']]);
-    assert.equal((await cell.ask(talk, streamed)).text, 'The tools said: get_weather: sunny; get_time: noon');
+    const told = quoted(cell, [['get_weather', 'sunny'], ['get_time', 'noon']]);
+    assert.equal((await cell.ask(talk, streamed)).text, told);
   },
   async 'no arguments'(cell, streamed) {
     const talk = cell.talk('noargs', { tools: [PING] });
     const { calls } = await cell.ask(talk, streamed);
     assert.deepEqual(nameless(calls), [['ping', {}]]);
     talk.give([[calls[0], 'pong']]);
-    assert.equal((await cell.ask(talk, streamed)).text, 'The tools said: ping: pong');
+    assert.equal((await cell.ask(talk, streamed)).text, quoted(cell, [['ping', 'pong']]));
   },
   async 'json schema'(cell, streamed) {
     const reply = await cell.ask(cell.talk('schema', { schema: PLACE }), streamed);

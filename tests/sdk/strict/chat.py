@@ -75,10 +75,10 @@ def _returned(body):
     """The request without what clients send back with an answer and the provider overlooks."""
     if not isinstance(body.get("messages"), list):
         return body
-    overlooked = ("annotations",)
+    overlooked = {"assistant": "annotations", "tool": "name"}
     messages = [
-        {name: value for name, value in message.items() if name not in overlooked}
-        if isinstance(message, dict) and message.get("role") == "assistant"
+        {name: value for name, value in message.items() if name != overlooked.get(message.get("role"))}
+        if isinstance(message, dict)
         else message
         for message in body["messages"]
     ]
