@@ -69,7 +69,7 @@ def authenticate(headers, query):
     if headers.get("anthropic-version") not in ("2023-06-01", "2026-10-21"):
         raise Rejected("anthropic-version: header is required")
     for beta in filter(None, headers.get("anthropic-beta", "").split(",")):
-        if not re.fullmatch(r"[a-z0-9-]+-\d{4}-\d{2}-\d{2}", beta.strip()):
+        if not re.fullmatch(r"[a-z0-9-]+-(\d{4}-\d{2}-\d{2}|\d{8})", beta.strip()):
             raise Rejected(f"Unexpected value(s) `{beta}` for the `anthropic-beta` header.")
 
 

@@ -14,7 +14,9 @@ from .shape import Shape
 NAME = "responses"
 __all__ = ["authenticate", "error"]
 _OPTIONAL = ("id", "status", "annotations", "logprobs", "strict", "parameters")
-_CREATE = Shape(ResponseCreateParamsBase, more={"stream": bool | None}, optional=_OPTIONAL)
+#: In no type, but sent by OpenAI's own agent.
+_MORE = {"stream": bool | None, "client_metadata": dict[str, str] | None}
+_CREATE = Shape(ResponseCreateParamsBase, more=_MORE, optional=_OPTIONAL)
 _COUNT = Shape(InputTokenCountParams, optional=_OPTIONAL)
 _PREFIXES = {"message": "msg", "function_call": "fc", "reasoning": "rs", "web_search_call": "ws"}
 _FOREIGN = {
@@ -28,9 +30,7 @@ _FOREIGN = {
 def judge(body, headers, issued, counting):
     shaped = dict(body)
     if isinstance(body.get("input"), list):
-        shaped["input"] = [
-            {"type": "message", **item} if isinstance(item, dict) and "role" in item else item for item in body["input"]
-        ]
+        shaped["input"] = [_overlooked(item) for item in body["input"]]
     openai.judge_shape(_COUNT if counting else _CREATE, shaped)
     if not body.get("input") and not body.get("prompt"):
         text = "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
@@ -80,6 +80,16 @@ def judge(body, headers, issued, counting):
         word = "Response input messages must contain the word 'json' in some form"
         raise Rejected(f"{word} to use 'text.format' of type 'json_object'.", param="input")
     return asked
+
+
+def _overlooked(item):
+    """An item with the type that may be left out, and without an id where none is known but taken."""
+    if not isinstance(item, dict) or "role" not in item:
+        return item
+    item = {"type": "message", **item}
+    if item["role"] != "assistant":
+        item.pop("id", None)
+    return item
 
 
 def _judge_items(items, body, asked, issued):
