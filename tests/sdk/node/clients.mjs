@@ -178,13 +178,14 @@ function googleGenAi(url, key, model, { tools, schema } = {}) {
 
 /** The AI SDK of Vercel with the provider that `make` gives. */
 const aiSdk =
-  (make) =>
+  (make, providerOptions = {}) =>
   (url, key, name, { tools, schema } = {}) => {
     const messages = [];
     const request = () => ({
       model: make(url, key)(name),
       messages,
       maxRetries: 0,
+      providerOptions,
       ...(tools && {
         tools: Object.fromEntries(
           tools.map((one) => [one.name, tool({ description: 'A tool.', inputSchema: jsonSchema(one.schema) })]),
@@ -276,7 +277,11 @@ export const CLIENTS = {
   anthropic: { format: 'anthropic', start: anthropicMessages, stops: { stop: 'end_turn', tools: 'tool_use' } },
   genai: { format: 'gemini', start: googleGenAi, stops: { stop: 'STOP', tools: 'STOP' } },
   'ai chat': { format: 'chat', start: aiSdk((url, key) => openAiProvider(url, key).chat) },
-  'ai responses': { format: 'responses', start: aiSdk((url, key) => openAiProvider(url, key).responses) },
+  'ai responses': {
+    format: 'responses',
+    // With a store it would refer to what it was answered instead of sending it back.
+    start: aiSdk((url, key) => openAiProvider(url, key).responses, { openai: { store: false } }),
+  },
   'ai anthropic': {
     format: 'anthropic',
     start: aiSdk((url, apiKey) => createAnthropic({ apiKey, baseURL: `${url}/v1` })),

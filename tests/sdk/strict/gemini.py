@@ -39,6 +39,7 @@ _SCHEMA = {
     *("required", "minProperties", "maxProperties", "minLength", "maxLength", "pattern", "minimum", "maximum"),
     *("example", "anyOf", "default", "propertyOrdering"),
 }
+_SCHEMAS = ("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema")
 _TYPES = {"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"}
 _STRING_FORMATS = {"enum", "date-time"}
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
@@ -104,19 +105,25 @@ def _judge_types(body):
     for name, value in body.items():
         adapter = _ADAPTERS.setdefault(name, pydantic.TypeAdapter(_FIELDS[name]))
         try:
-            adapter.validate_json(json.dumps(value))
+            adapter.validate_json(json.dumps(_without_schemas(value)))
         except pydantic.ValidationError as wrong:
             fault = wrong.errors()[0]
             steps = [name, *fault["loc"]]
             if fault["type"] == "extra_forbidden":
                 raise unknown(steps[-1], place(steps[:-1])) from None
-            if "schema" in str(steps).lower() or "parameters" in steps:
-                # Schemas are judged below, with the provider's words.
-                continue
             raise Rejected(f"Invalid value at '{place(steps)}' ({fault['type']}), {fault['msg']}") from None
     for path, key in _keys(body):
         if key in _VERTEX:
             raise unknown(key, place(path))
+
+
+def _without_schemas(value):
+    """They are judged by themselves, in the provider's words."""
+    if isinstance(value, list):
+        return [_without_schemas(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_schemas(inner) for key, inner in value.items() if camel(key) not in _SCHEMAS}
+    return value
 
 
 def _keys(value, path=()):
@@ -126,7 +133,7 @@ def _keys(value, path=()):
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield path, key
-            if key not in ("args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"):
+            if key not in ("args", "response", *_SCHEMAS):
                 yield from _keys(inner, (*path, key))
 
 
@@ -167,15 +174,6 @@ def _judge_schema(schema, where):
         _judge_schema(schema["items"], f"{where}.items")
     for index, inner in enumerate(schema.get("anyOf", [])):
         _judge_schema(inner, f"{where}.any_of[{index}]")
-
-
-def _json_schema(schema, where):
-    """A standard schema: enums must be strings all the same."""
-    if isinstance(schema, dict):
-        if "$schema" in schema and where.count(".") > 9:
-            raise unknown("$schema", where)
-        for name, inner in schema.get("properties", {}).items():
-            _json_schema(inner, f"{where}.properties[{name}]")
 
 
 def _judge_tools(body, asked):

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import time
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -109,6 +110,11 @@ class Handler(BaseHTTPRequestHandler):
                 wrong.status,
                 format.error(wrong.status, wrong.message, param=wrong.param, code=wrong.code, reason=wrong.reason),
             )
+        except Exception as error:
+            # What is so odd that it was not thought of must be seen in a test's failure.
+            traceback.print_exc()
+            record |= {"status": 500, "refused": f"the strict provider failed: {error!r}"}
+            return self.answer(500, format.error(500, record["refused"]))
         if asked.stream:
             self.stream(format, answer, asked, scenario)
         else:
