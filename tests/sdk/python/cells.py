@@ -353,6 +353,8 @@ def stop_sequence(cell):
         assert reply.stop == cell.stops["sequence"]
     if cell.client == "anthropic" and cell.upstream in ("anthropic", "responses"):
         assert reply.raw.stop_sequence == "STOP"
+    if not cell.stream:
+        assert reply.usage == (25, 0, 0, 12, 0)
 
 
 @check

@@ -486,10 +486,12 @@ class Gemini(Conversation):
         reply = replies[0]
         assert reply.stop is not None, "the stream had no end"
         reply.others, reply.urls, reply.model, reply.raw = replies[1:], urls, chunks[-1].model_version, chunks
-        input, thoughts = usage.prompt_token_count or 0, usage.thoughts_token_count or 0
-        output = (usage.candidates_token_count or 0) + thoughts
-        reply.usage = (input, usage.cached_content_token_count or 0, 0, output, thoughts)
-        assert usage.total_token_count == input + output
+        # A provider always says it; who cuts a stream short may not know.
+        if usage:
+            input, thoughts = usage.prompt_token_count or 0, usage.thoughts_token_count or 0
+            output = (usage.candidates_token_count or 0) + thoughts
+            reply.usage = (input, usage.cached_content_token_count or 0, 0, output, thoughts)
+            assert usage.total_token_count == input + output
         # What is empty and unsigned says nothing.
         kept = [part for part in parts.get(0, []) if part.text != "" or part.thought_signature]
         if kept:

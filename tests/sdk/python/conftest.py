@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytest.register_assert_rewrite("cells", "clients")
+
 from processes import Gateway, Mock, Strict
 
 #: The smallest PNG: one transparent pixel.

@@ -13,7 +13,7 @@ from .shape import Shape
 
 NAME = "responses"
 __all__ = ["authenticate", "error"]
-_OPTIONAL = ("id", "status", "annotations", "logprobs", "strict", "parameters")
+_OPTIONAL = ("id", "status", "annotations", "logprobs", "strict", "parameters", "detail")
 #: In no type, but sent by OpenAI's own agent.
 _MORE = {"stream": bool | None, "client_metadata": dict[str, str] | None}
 _CREATE = Shape(ResponseCreateParamsBase, more=_MORE, optional=_OPTIONAL)
