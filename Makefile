@@ -8,7 +8,7 @@ FLAGS = $(if $(wildcard config.yaml),--config config.yaml) \
         $(if $(wildcard pingora.yaml),--conf pingora.yaml) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev demo test test-rust test-sdk check fmt clippy doc setup setup-test
+.PHONY: help run dev demo test test-rust test-sdk test-agents check fmt clippy doc setup setup-test
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,11 @@ test-rust: setup ## Run the Rust tests: units, end to end, layers
 test-sdk: setup-test ## Run the official Python and Node SDKs against the gateway
 	cargo test --no-run --test e2e
 	scripts/test-sdks.sh
+
+# Over a gigabyte from npm, so it is no part of `make test`.
+test-agents: setup-test ## Run Claude Code, Codex, Gemini CLI and OpenCode against the gateway
+	cargo test --no-run --test e2e
+	.venv/bin/python tests/agents/run.py $(ARGS)
 
 check: fmt clippy doc test ## What a change must pass
 

@@ -28,18 +28,25 @@ build_tools() {
   install "${missing[@]}"
 }
 
-# The Python SDKs, in .venv. Done again when the list of requirements changes.
+# The Python SDKs, in .venv, and LangChain with the older ones that it wants, in .venv-langchain.
 python_sdks() {
-  local requirements=tests/sdk/python/requirements.txt missing=()
+  local missing=()
   command -v python3 >/dev/null || missing+=(python3 python3-venv)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   install "${missing[@]}"
-  cmp --silent "$requirements" .venv/.installed && return
-  echo "setup: installing the Python SDKs into .venv"
-  rm -rf .venv
-  python3 -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
-  cp "$requirements" .venv/.installed
+  python_environment .venv tests/sdk/python/requirements.txt
+  python_environment .venv-langchain tests/sdk/python/requirements-langchain.txt
+}
+
+# Makes an environment. Done again when the list of requirements changes.
+python_environment() {
+  local environment=$1 requirements=$2
+  cmp --silent "$requirements" "$environment/.installed" && return
+  echo "setup: installing the Python SDKs into $environment"
+  rm -rf "$environment"
+  python3 -m venv "$environment"
+  "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+  cp "$requirements" "$environment/.installed"
 }
 
 # The Node SDKs, in tests/sdk/node/node_modules. Done again when the lock file changes.

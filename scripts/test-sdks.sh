@@ -15,4 +15,5 @@ if [ "$which" != python ]; then
 fi
 if [ "$which" != node ]; then
   (cd tests/sdk/python && python -m pytest --quiet)
+  (cd tests/sdk/python && STRICT_PYTHON=$(command -v python) "$OLDPWD/.venv-langchain/bin/python" -m pytest --quiet test_langchain.py)
 fi

@@ -33,6 +33,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_format: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    losses: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     upstream_status: Option<u16>,
     tries: u32,
     keep_alives: u32,
@@ -49,6 +53,7 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
     }
     let request = session.req_header();
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());
+    let translated = attempt.and_then(|attempt| attempt.translated.as_ref());
     let line = Line {
         request_id: &ctx.request_id,
         method: request.method.as_str(),
@@ -67,6 +72,11 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
         provider: attempt
             .and_then(|attempt| attempt.account.providers.first())
             .map(|name| &**name),
+        upstream_format: translated.map(|(format, _)| format.name()),
+        losses: translated.map(|(_, losses)| {
+            let answer = attempt.and_then(|attempt| attempt.relay.losses());
+            losses.notes().len() + answer.map_or(0, |losses| losses.notes().len())
+        }),
         upstream_status: attempt.and_then(|attempt| attempt.status),
         tries: call.map_or(0, |call| call.tries),
         keep_alives: call.map_or(0, |call| call.gate.pings()),
@@ -105,7 +115,11 @@ fn text(line: &Line<'_>) -> String {
     optional("upstream_model", line.upstream_model);
     optional("account", line.account);
     optional("provider", line.provider);
+    optional("upstream_format", line.upstream_format);
     optional("error", line.error);
+    if let Some(losses) = line.losses {
+        let _ = write!(out, " losses={losses}");
+    }
     if let Some(status) = line.upstream_status {
         let _ = write!(out, " upstream_status={status}");
     }

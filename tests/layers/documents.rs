@@ -19,12 +19,6 @@ fn first_cells(page: &str) -> BTreeSet<String> {
 
 /// Text in quotes in the shipped code of a file that makes faults, when it looks like a code.
 fn codes(text: &str, code: &str) -> BTreeSet<String> {
-    let is_code = |word: &str| {
-        word.contains('_')
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
     let mut found = BTreeSet::new();
     if !code.contains("FaultKind::") {
         return found;
@@ -41,13 +35,39 @@ fn codes(text: &str, code: &str) -> BTreeSet<String> {
     found
 }
 
+fn is_code(word: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    word.contains('_') && word.bytes().all(is_part)
+}
+
+/// What looks like a code in `src/proxy` and is none.
+const NO_CODES: &[&str] = &["previous_response_id", "resp_"];
+
+/// The codes of the faults that a file of the lower layers makes.
+fn made(text: &str) -> BTreeSet<String> {
+    let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let faults = shipped.split("Fault::new(").skip(1);
+    let codes = faults.filter_map(|call| {
+        let code = call.split(',').nth(1)?.trim();
+        let code = code.strip_prefix('"')?.strip_suffix('"')?;
+        is_code(code).then(|| code.to_owned())
+    });
+    codes.collect()
+}
+
 #[test]
 fn every_error_code_of_the_gateway_is_explained() {
-    let used: BTreeSet<String> = tree("src/")
-        .iter()
-        .filter(|file| file.path.starts_with("src/proxy/") && !file.is_test)
+    let files = tree("src/");
+    let of = |folder: &'static str| {
+        let files = files.iter().filter(move |one| one.path.starts_with(folder));
+        files.filter(|file| !file.is_test)
+    };
+    let mut used: BTreeSet<String> = of("src/proxy/")
         .flat_map(|file| codes(&file.text, file.code()))
+        .filter(|word| !NO_CODES.contains(&&**word))
         .collect();
+    let below = of("src/wire/").chain(of("src/chat/"));
+    used.extend(below.flat_map(|file| made(&file.text)));
     let page = read("docs/reference/api.md");
     let (_, errors) = page.split_once("## Errors").unwrap();
     let explained: BTreeSet<String> = first_cells(errors)

@@ -1,10 +1,10 @@
 //! Writes the parts that requests and answers share.
 
 use super::super::json::{Node, ObjectWriter};
-use super::members::compact;
 use crate::chat::{
     Content, Detail, Document, Extra, Format, Native, ServerCall, ServerResult, ServerTool, Source,
 };
+use crate::wire::json::compact;
 
 /// Extra members that stand inside of the message of that name, not beside it.
 const INNER: [&str; 4] = ["inlineData", "fileData", "functionCall", "functionResponse"];

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use super::super::carrier;
-use super::super::json::{Node, Object, object, quote, string_end};
+use super::super::json::{Node, Object, compact, object, quote};
 use crate::chat::{Extra, Format, Json, Native, Opaque, OpaqueKind};
 
 /// What standard and url-safe base64 of a carrier begin with.
@@ -42,30 +42,6 @@ pub(super) fn list(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     let is_array = node.raw().starts_with('[');
     let one = (!is_array && !node.is_null()).then_some(node);
     node.items().chain(one)
-}
-
-/// A value without the space between its tokens.
-pub(super) fn compact(raw: &str) -> Cow<'_, str> {
-    let bytes = raw.as_bytes();
-    let is_space = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    let mut out = Vec::new();
-    let (mut at, mut kept) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' {
-            at = string_end(bytes, at + 1, &mut false).unwrap_or(bytes.len());
-        } else if is_space(byte) {
-            out.extend_from_slice(bytes.get(kept..at).unwrap_or_default());
-            at += 1;
-            kept = at;
-        } else {
-            at += 1;
-        }
-    }
-    if kept == 0 {
-        return Cow::Borrowed(raw);
-    }
-    out.extend_from_slice(bytes.get(kept..).unwrap_or_default());
-    String::from_utf8(out).map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
 /// What nobody took of a message inside of a part, to be written back there: one extra member that is

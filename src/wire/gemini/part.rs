@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use super::super::json::{Kind, Node, Object, object, quote};
-use super::members::{compact, fields, inner_rest, native, native_member, present};
+use super::members::{fields, inner_rest, native, native_member, present};
 use crate::chat::{
     Audio, Content, Detail, Document, Extra, Format, Image, Json, ServerCall, ServerResult,
     ServerTool, Source, Video,
 };
+use crate::wire::json::compact;
 
 /// One part, read.
 #[derive(Debug)]

@@ -21,7 +21,9 @@ pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
 pub use splice::Splicer;
-pub use text::{decode_escape, escape_into, quote, quote_into, quote_or_null, string_end, unquote};
+pub use text::{
+    compact, decode_escape, escape_into, quote, quote_into, quote_or_null, string_end, unquote,
+};
 pub use tree::Tree;
 pub use write::{ArrayWriter, ObjectWriter, array, object};
 

@@ -111,6 +111,31 @@ fn unescape(inner: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
+/// JSON without the white space between its tokens.
+pub fn compact(json: &str) -> Cow<'_, str> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let bytes = json.as_bytes();
+    let (mut out, mut at) = (Vec::new(), 0);
+    let mut copied = 0;
+    while let Some(byte) = bytes.get(at) {
+        if *byte == b'"' {
+            at = string_end(bytes, at + 1, &mut false).unwrap_or(bytes.len());
+        } else if is_space(byte) {
+            out.extend_from_slice(&bytes[copied..at]);
+            at += 1;
+            copied = at;
+        } else {
+            at += 1;
+        }
+    }
+    if copied == 0 && out.is_empty() {
+        return Cow::Borrowed(json);
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    // Only whole ASCII characters were left out.
+    String::from_utf8(out).map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
 /// The text of a string token, with U+FFFD for every escape that is no character.
 pub(super) fn decode_lossy(raw: &str) -> String {
     let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
@@ -224,6 +249,21 @@ mod tests {
             unquote(b"\"gpt-5\""),
             Some(Cow::Borrowed("gpt-5"))
         ));
+    }
+
+    #[test]
+    fn compact_json_has_no_space_between_tokens() {
+        for (json, want) in [
+            (r#"{"a b":[1, "x \" y"]}"#, r#"{"a b":[1,"x \" y"]}"#),
+            ("{\n  \"a\" : {\r\n}\t}", r#"{"a":{}}"#),
+            ("{\"é \": null }", "{\"é \":null}"),
+            (r#"{"a":1}"#, r#"{"a":1}"#),
+            (r#" "unclosed  "#, r#""unclosed  "#),
+            ("", ""),
+        ] {
+            assert_eq!(compact(json), want);
+        }
+        assert!(matches!(compact("{}"), Cow::Borrowed(_)));
     }
 
     proptest! {

@@ -490,7 +490,7 @@ fn foreign_requests_are_written_as_documented() {
                 {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
                 {"type": "function_call", "call_id": "c2", "name": "f", "arguments": "{}"},
                 {"type": "function_call_output", "call_id": "c1", "output": "Error: boom"},
-                {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": "https://x"}]},
+                {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "see"}, {"type": "input_image", "image_url": "https://x", "detail": "auto"}]},
                 {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "also"}]},
             ],
             "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": false}],

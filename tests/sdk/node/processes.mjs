@@ -35,25 +35,25 @@ function line(stream, pattern, what) {
   });
 }
 
-/** Starts the provider; it ends when its stdin closes, whatever becomes of the tests. */
-async function startMock() {
-  const child = spawn(process.env.PYTHON ?? 'python3', [join(SDK, 'mock.py')], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+/** Starts a provider; it ends when its stdin closes, whatever becomes of the tests. */
+async function startMock(command = [join(SDK, 'mock.py')]) {
+  const child = spawn(process.env.PYTHON ?? 'python3', command, { cwd: SDK, stdio: ['pipe', 'pipe', 'inherit'] });
   const url = `http://127.0.0.1:${await line(child.stdout, /^(\d+)$/, 'the provider')}`;
   return {
     url,
     /** What arrived under this request id: one entry for each try. */
     requests: async (id) => (await fetch(`${url}/mock/requests/${id}`)).json(),
+    /** What arrived at the strict provider with this text in its body. */
+    withText: async (text) => (await fetch(`${url}/__requests?text=${text}`)).json(),
     stop: () => child.stdin.end(),
   };
 }
 
 /** Starts the real binary in a directory of its own. */
-async function startGateway(mock) {
+async function startGateway(mock, configFile = 'config.yaml') {
   const directory = await mkdtemp(join(tmpdir(), 'ai-proxy-sdk-'));
-  const config = await readFile(join(SDK, 'config.yaml'), 'utf8');
-  await writeFile(join(directory, 'config.yaml'), config.replaceAll('MOCK', mock.url));
+  const config = await readFile(join(SDK, configFile), 'utf8');
+  await writeFile(join(directory, 'config.yaml'), config.replaceAll(/MOCK|STRICT/g, mock.url));
   await writeFile(
     join(directory, 'pingora.yaml'),
     `version: 1\nthreads: 2\npid_file: ${directory}/pid\nupgrade_sock: ${directory}/upgrade.sock\n`,
@@ -80,11 +80,16 @@ async function startGateway(mock) {
 }
 
 /** A provider and a gateway for all tests of a file, and more gateways for those that make keys rest. */
-export function play() {
+export const play = () => playWith('config.yaml');
+
+/** The same with the strict provider. */
+export const playStrict = () => playWith('strict.yaml', ['-m', 'strict']);
+
+function playWith(configFile, command) {
   const stage = {
     /** Calls `test` with a gateway of its own. */
     async withOwnGateway(test) {
-      const gateway = await startGateway(stage.mock);
+      const gateway = await startGateway(stage.mock, configFile);
       try {
         return await test(gateway);
       } finally {
@@ -93,8 +98,8 @@ export function play() {
     },
   };
   before(async () => {
-    stage.mock = await startMock();
-    stage.gateway = await startGateway(stage.mock);
+    stage.mock = await startMock(command);
+    stage.gateway = await startGateway(stage.mock, configFile);
   });
   after(async () => {
     await stage.gateway?.stop();

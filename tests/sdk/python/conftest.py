@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from processes import Gateway, Mock
+pytest.register_assert_rewrite("cells", "clients")
+
+from processes import Gateway, Mock, Strict
 
 #: The smallest PNG: one transparent pixel.
 PNG = base64.b64decode(
@@ -18,6 +20,13 @@ def mock():
     mock = Mock()
     yield mock
     mock.stop()
+
+
+@pytest.fixture(scope="session")
+def strict():
+    strict = Strict()
+    yield strict
+    strict.stop()
 
 
 @pytest.fixture(scope="session")

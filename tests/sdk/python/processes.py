@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -21,9 +22,11 @@ PATIENCE = 30
 class Mock:
     """The scripted provider; it ends when its stdin closes, whatever becomes of the tests."""
 
+    COMMAND = [sys.executable, SDK / "mock.py"]
+
     def __init__(self):
         self._process = subprocess.Popen(
-            [sys.executable, SDK / "mock.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self.COMMAND, cwd=SDK, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
 
@@ -42,14 +45,27 @@ class Mock:
         self._process.wait(PATIENCE)
 
 
+class Strict(Mock):
+    """The strict provider."""
+
+    # It judges by the newest SDKs, whichever the tests use.
+    COMMAND = [os.environ.get("STRICT_PYTHON", sys.executable), "-m", "strict"]
+
+    def requests(self, text):
+        """What arrived with this text in its body, in order."""
+        query = urllib.parse.urlencode({"text": text})
+        with urllib.request.urlopen(f"{self.url}/__requests?{query}", timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+
 class Gateway:
     """The real binary in a directory of its own."""
 
-    def __init__(self, mock):
+    def __init__(self, mock, config="config.yaml"):
         self.mock = mock
         self._directory = tempfile.TemporaryDirectory(prefix="ai-proxy-sdk-")
         directory = Path(self._directory.name)
-        config = (SDK / "config.yaml").read_text().replace("MOCK", mock.url)
+        config = (SDK / config).read_text().replace("MOCK", mock.url).replace("STRICT", mock.url)
         (directory / "config.yaml").write_text(config)
         (directory / "pingora.yaml").write_text(
             f"version: 1\nthreads: 2\npid_file: {directory}/pid\nupgrade_sock: {directory}/upgrade.sock\n"

@@ -9,7 +9,7 @@ use crate::chat::{
     ReasonKind, ReasonText, Reasoned, Source, Text, ToolCall, ToolResult,
 };
 use crate::wire::carrier;
-use crate::wire::json::{Kind, Node, Object};
+use crate::wire::json::{Kind, Node, Object, compact};
 
 /// Reads a list of blocks; `place` says where each stands.
 pub(super) fn read<'a>(
@@ -120,7 +120,7 @@ fn one<'a>(kind: &str, block: Node<'a>, at: Place) -> Result<Part<'a>, Fault> {
             name: members.take_str("name").unwrap_or_default(),
             arguments: members
                 .take("input")
-                .map_or(Cow::Borrowed(""), |input| Cow::Borrowed(input.raw())),
+                .map_or(Cow::Borrowed(""), |input| compact(input.raw())),
             kind: CallKind::Function,
             namespace: None,
             item_id: None,

@@ -1,3 +1,5 @@
+//! What is asked for, fitted to each target, rule by rule.
+
 use super::super::exposes_reasoning;
 use super::*;
 use crate::chat::{

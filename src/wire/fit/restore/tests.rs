@@ -1,3 +1,5 @@
+//! Answers in the terms of the request, however they are cut.
+
 use super::*;
 use crate::chat::{Fold, Part, Start};
 use proptest::prelude::*;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::super::super::json::{Kind, Node, elements};
 use super::super::super::{Decode, Reply, Shape, fault};
-use super::super::members::{compact, fields, list, native};
+use super::super::members::{fields, list, native};
 use super::candidate::{Candidate, Context, Numbers};
 use super::{stop, usage};
 use crate::chat::{Event, Fault, FaultKind, Start, Stop, StopReason, Usage};
+use crate::wire::json::compact;
 
 /// How deep an answer may nest.
 const DEPTH: usize = 128;

@@ -8,13 +8,14 @@ use super::super::super::{Codec, Encode, Gemini, Reply, Shape};
 use super::super::media::{
     object_arguments, write_media, write_native, write_server_call, write_server_result,
 };
-use super::super::members::{compact, signature};
+use super::super::members::signature;
 use super::blocks::{Block, Blocks, Kind, text_part};
 use super::outcome::Outcome;
 use super::{logprobs, usage};
 use crate::chat::{
     Change, Content, Event, Fold, Losses, Opaque, Part, ServerTool, Start, Tier, Usage,
 };
+use crate::wire::json::compact;
 
 /// Writes one answer: each event as far as a client can use it, or all of it at the end.
 #[derive(Debug)]

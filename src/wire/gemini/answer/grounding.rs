@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::super::json::{Node, Object, object};
-use super::super::members::{compact, fields, list, native};
+use super::super::members::{fields, list, native};
 use crate::chat::{
     Citation, CitationKind, Content, Json, Part, ServerCall, ServerResult, ServerTool, WebSource,
 };
+use crate::wire::json::compact;
 
 /// What was said so far about where an answer is from.
 #[derive(Debug, Default)]

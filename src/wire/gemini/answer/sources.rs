@@ -1,8 +1,8 @@
 //! Where an answer is from, as it is written: `groundingMetadata`.
 
 use super::super::super::json::{Node, ObjectWriter, object};
-use super::super::members::compact;
 use crate::chat::{Citation, CitationKind, Format, ServerCall, ServerResult, WebSource};
+use crate::wire::json::compact;
 
 /// What is gathered until the end of an answer.
 #[derive(Debug, Default)]

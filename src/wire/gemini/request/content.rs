@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::super::super::json::{Kind, Node, Object};
-use super::super::members::{compact, fields, inner_rest, list, opaque, present};
+use super::super::members::{fields, inner_rest, list, opaque, present};
 use super::super::part::{Piece, PieceKind, arguments, media};
 use crate::chat::{
     CallKind, Content, Extra, Fault, FaultKind, Format, Level, Opaque, OpaqueKind, Part, Place,
     ReasonKind, ReasonText, Reasoned, Role, ToolCall, ToolResult, Turn,
 };
+use crate::wire::json::compact;
 
 /// Reads the contents.
 pub(super) fn read(contents: Node<'_>) -> Result<Vec<Turn<'_>>, Fault> {

@@ -213,5 +213,12 @@ fn audio(o: &mut ObjectWriter<'_>, part: &Part<'_>, audio: &Audio<'_>, reply: &R
 
 /// Whether something of an answer has a place in this format.
 const fn is_carried(content: &Content<'_>) -> bool {
-    !matches!(content, Content::Video(_) | Content::Document(_))
+    !matches!(
+        content,
+        Content::Video(_)
+            | Content::Document(_)
+            | Content::ServerCall(_)
+            | Content::ServerResult(_)
+            | Content::Native(_)
+    )
 }

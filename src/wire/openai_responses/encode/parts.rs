@@ -43,7 +43,9 @@ pub(super) fn part(
         Content::Image(image) => list.object(|o| {
             o.str("type", "input_image");
             image_source(&image.source, o);
-            o.opt_str("detail", image.detail.map(detail_name));
+            // The types of the official SDKs require it.
+            let otherwise = (!style.own).then_some("auto");
+            o.opt_str("detail", image.detail.map(detail_name).or(otherwise));
             end(o);
         }),
         Content::Document(document) => list.object(|o| {

@@ -1,3 +1,5 @@
+//! Schemas fitted to each target.
+
 use super::*;
 use crate::chat::OnLoss;
 use crate::wire::Profile;
