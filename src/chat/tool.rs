@@ -19,6 +19,10 @@ pub struct Tool<'a> {
 
 /// What a tool is.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a request has few tools, and most are functions: a box each would cost more"
+)]
 pub enum ToolKind<'a> {
     /// The client runs it, with a JSON object.
     Function(Function<'a>),

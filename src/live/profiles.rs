@@ -12,11 +12,13 @@ use crate::wire::{Format, Profile};
 /// Most models that are remembered; clients choose the names.
 const MODELS: usize = 4096;
 
+type Known = HashMap<(AccountId, Arc<str>), Arc<Profile>>;
+
 /// The profiles of the models that were asked for.
 #[derive(Debug)]
 pub struct Profiles {
     rules: Vec<ProfileRule>,
-    known: RwLock<HashMap<(AccountId, Arc<str>), Arc<Profile>>>,
+    known: RwLock<Known>,
 }
 
 impl Profiles {

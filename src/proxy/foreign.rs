@@ -55,7 +55,7 @@ pub(super) enum BackKind {
     /// An answer of the model.
     Answer {
         /// Undoes what fitting the request did.
-        restore: Restore,
+        restore: Box<Restore>,
         /// What the codecs must know.
         reply: Arc<Reply>,
     },
@@ -130,7 +130,7 @@ pub(super) fn prepare(
         model,
         profile,
     };
-    let envelope = account.preset.envelope.then(|| Envelope {
+    let envelope = account.preset.envelope.then_some(Envelope {
         model,
         project: account.project.as_deref(),
         request_id: terms.request_id,
@@ -186,7 +186,7 @@ pub(super) fn prepare(
         back: Back {
             from: to,
             kind: BackKind::Answer {
-                restore: translated.restore,
+                restore: Box::new(translated.restore),
                 reply: Arc::new(reply),
             },
         },

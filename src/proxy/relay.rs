@@ -244,7 +244,7 @@ impl Relay {
         match &mut back.kind {
             BackKind::Count => (State::Counted(Counted::new(back.from, to)), Kind::Whole),
             BackKind::Answer { restore, reply } => {
-                let answer = Answer::new(route, restore.clone(), reply);
+                let answer = Answer::new(route, (**restore).clone(), reply);
                 let translated = Translated::new(answer, framed, wanted, comments);
                 let kind = match wanted {
                     Shape::Whole => Kind::Whole,

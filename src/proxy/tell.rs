@@ -112,17 +112,14 @@ async fn in_stream(session: &mut Session, ctx: &mut Context, fault: &Fault) -> R
     let begun = call.gate.has_begun();
     let torn = call.gate.is_torn();
     let (format, wanted) = (call.format, call.shape);
-    let mut relay = ctx.attempt.as_deref_mut().map(|attempt| &mut attempt.relay);
+    let relay = ctx.attempt.as_deref_mut().map(|attempt| &mut attempt.relay);
     let shape = match begun {
         true => relay.as_deref().and_then(Relay::shape),
         false => Some(wanted),
     };
     let mut out = Vec::new();
-    let translated = begun
-        && !torn
-        && relay
-            .as_deref_mut()
-            .is_some_and(|relay| relay.encode_fault(fault, &mut out));
+    let translated =
+        begun && !torn && relay.is_some_and(|relay| relay.encode_fault(fault, &mut out));
     match (shape, format) {
         _ if torn || translated => {}
         (Some(shape), Some(format)) => {
