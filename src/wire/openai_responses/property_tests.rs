@@ -50,7 +50,11 @@ fn careless() -> impl Strategy<Value = Value> {
     ]);
     let part = prop::sample::select(vec!["output_text", "refusal", "reasoning_text", "odd"]);
     (kind, item, part, 0..3_u8, 0..2_u8, prop::sample::select(vec!["", "a", "ab"])).prop_map(
-        |(kind, item, part, output, content, text)| {
+        |(kind, mut item, part, output, content, text)| {
+            // Whatever else a provider does, its items have ids of their own.
+            if item.get("id").is_some() {
+                item["id"] = json!(format!("ws_{output}"));
+            }
             json!({"type": kind, "output_index": output, "content_index": content, "summary_index": content,
                 "item": item, "delta": text, "text": text, "refusal": text, "arguments": text, "input": text,
                 "annotation": {"type": "url_citation", "url": "u", "start_index": 0, "end_index": 1},
