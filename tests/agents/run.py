@@ -66,6 +66,8 @@ class ClaudeCode(Agent):
             "CLAUDE_CONFIG_DIR": f"{home}/claude",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
+            # What the smallest of the models gives.
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "16000",
             "API_TIMEOUT_MS": "60000",
             "CLAUDE_CODE_MAX_RETRIES": "0",
         }

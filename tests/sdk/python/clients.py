@@ -52,6 +52,7 @@ class Options:
     search: bool = False
     system: str | None = None
     temperature: float | None = None
+    top_k: int | None = None
     max_tokens: int | None = None
 
 
@@ -454,6 +455,8 @@ class Gemini(Conversation):
             config["thinking_config"] = {"thinking_level": "HIGH", "include_thoughts": True}
         if options.temperature is not None:
             config["temperature"] = options.temperature
+        if options.top_k:
+            config["top_k"] = options.top_k
         if options.max_tokens:
             config["max_output_tokens"] = options.max_tokens
         config["automatic_function_calling"] = {"disable": True}

@@ -62,3 +62,40 @@ def test_trouble(own_cell, status):
 @WAYS
 def test_broken(own_cell, scenario):
     cells.broken(own_cell, scenario)
+
+
+# A request that is refused for what another provider sealed may be tried again without it: only answers count.
+CHANGES = pytest.mark.parametrize(
+    "client, upstream, then",
+    [(client, one, other) for client in FORMATS for one in FORMATS for other in FORMATS if one != other],
+    ids=lambda name: name,
+)
+
+
+@CHANGES
+@WAYS
+def test_the_provider_changes_between_turns(cell, then):
+    """What one provider sealed is never shown to another."""
+    talk = cell.talk("thinktools", thinking=True, tools=(cells.GET_TIME,))
+    [call] = talk.ask(cell.stream).calls
+    talk.give([(call, "noon")])
+    talk.ask(cell.stream)
+    talk.say(f"[[thinking]] {cell.token}")
+    talk.ask(cell.stream)
+    talk.model = cells.MODELS[then]
+    talk.say(f"[[text]] {cell.token}")
+    assert talk.ask(cell.stream).text == cells.HELLO
+    # Nor is the first one confused when it gets the conversation back.
+    talk.model = cells.MODELS[cell.upstream]
+    talk.say(f"[[text]] {cell.token}")
+    assert talk.ask(cell.stream).text == cells.HELLO
+
+
+@CHANGES
+@WAYS
+def test_the_provider_changes_inside_a_tool_loop(cell, then):
+    talk = cell.talk("thinktools", thinking=True, tools=(cells.GET_TIME,))
+    [call] = talk.ask(cell.stream).calls
+    talk.model = cells.MODELS[then]
+    talk.give([(call, "noon")])
+    assert talk.ask(cell.stream).text.startswith("Thoughts came back: ")

@@ -142,10 +142,12 @@ def _media(asked, issued, format):
 
 
 def _schema(asked, issued, format):
-    if asked.schema is None and asked.choice in asked.tools:
+    by_tool = asked.choice in asked.tools or (asked.choice == "required" and len(asked.tools) == 1)
+    if asked.schema is None and by_tool:
         # Some clients ask for a document by a tool.
-        call = _call(asked, asked.choice, format)
-        call.arguments = json.dumps(fitting(asked.tools[asked.choice]))
+        [name] = _first(asked)
+        call = _call(asked, name, format)
+        call.arguments = json.dumps(fitting(asked.tools[name]))
         return Answer([call], "tools")
     if asked.schema is None and not asked.json:
         raise Rejected("the script wants a schema")
