@@ -21,7 +21,7 @@ use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
 use crate::wire::json::{self, Splicer};
-use crate::wire::{Format, carrier, cleanse};
+use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
@@ -110,7 +110,9 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         again: false,
     };
     let (Some(format), Payload::Read { bytes, .. }) = (foreign, &call.body) else {
-        attempt.body = native_body(call, &attempt.model);
+        attempt.body = native_body(call, &attempt.model, || {
+            live.profiles.of(&attempt.account, &attempt.model)
+        });
         return Ok(Some(attempt));
     };
     let profile = live.profiles.of(&attempt.account, &attempt.model);
@@ -159,7 +161,7 @@ fn errors(call: &Call, account: &Account) -> Option<Format> {
 
 /// The body for an account that speaks the client's format: as it came, but for the model's name and
 /// for reasoning state that only this gateway understands.
-fn native_body(call: &mut Call, model: &str) -> Bytes {
+fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
     let Payload::Read { bytes, model: span } = &call.body else {
         return Bytes::new();
     };
@@ -176,6 +178,7 @@ fn native_body(call: &mut Call, model: &str) -> Bytes {
     let Some(format) = call.format.filter(|_| call.ask != Ask::Other) else {
         return body;
     };
+    let body = plain(format, body, profile);
     let carries = *call
         .carries_state
         .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes));
@@ -183,6 +186,18 @@ fn native_body(call: &mut Call, model: &str) -> Bytes {
         return body;
     }
     cleanse::cleanse(format, &body, &carrier::family(model)).map_or(body, Bytes::from)
+}
+
+/// The body without fields that the provider would not know, where it is one that minds.
+fn plain(format: Format, body: Bytes, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
+    if !cleanse::holds_extensions(format, &body) {
+        return body;
+    }
+    let chat = &profile().chat;
+    if chat.accepts_unknown || chat.reasoning_field != ReasoningField::None {
+        return body;
+    }
+    cleanse::without_extensions(&body).map_or(body, Bytes::from)
 }
 
 /// The same account once more: without the reasoning state that it has refused, if that is why.

@@ -5,8 +5,11 @@
 //! request may go to another provider that would refuse it. Everything else of the request stays: its
 //! order, its numbers, its text.
 
+mod extensions;
 mod google;
 mod openai;
+
+pub use extensions::{holds_extensions, without_extensions};
 
 use std::collections::HashSet;
 

@@ -161,6 +161,8 @@ pub struct Answer {
     encoder: Box<dyn Encode>,
     losses: Losses,
     over: bool,
+    /// The provider's own end has come.
+    ended: bool,
 }
 
 /// The formats and framings of an answer.
@@ -178,14 +180,23 @@ pub struct Route {
 
 impl Answer {
     /// An answer that goes `route`.
-    pub fn new(route: Route, restore: Restore, reply: &Arc<Reply>) -> Self {
+    pub fn new(route: Route, mut restore: Restore, reply: &Arc<Reply>) -> Self {
+        if route.framed == Shape::Whole {
+            restore.whole();
+        }
         Self {
             decoder: codec(route.from).decoder(route.framed, reply),
             restore,
             encoder: codec(route.to).encoder(route.wanted, reply),
             losses: Losses::new(OnLoss::Warn),
             over: false,
+            ended: false,
         }
+    }
+
+    /// Whether the answer has ended before the provider's: it need not be read any further.
+    pub const fn is_cut(&self) -> bool {
+        self.over && !self.ended
     }
 
     /// Takes a raw SSE block, an element of Gemini's array or the whole document, and appends what it
@@ -238,7 +249,7 @@ impl Answer {
         step: impl FnOnce(&mut dyn Decode, &mut dyn FnMut(Event<'_>)),
     ) {
         let (restore, encoder) = (&mut self.restore, &mut self.encoder);
-        let (losses, over) = (&mut self.losses, &mut self.over);
+        let (losses, over, ended) = (&mut self.losses, &mut self.over, &mut self.ended);
         let mut write = |event: Event<'_>| {
             if *over {
                 return;
@@ -259,6 +270,7 @@ impl Answer {
             encoder.event(event, losses, out);
         };
         step(&mut *self.decoder, &mut |event| {
+            *ended |= matches!(event, Event::End | Event::Fault(_));
             restore.event(event, &mut write);
         });
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::dialect::{Dialect, Mode};
 use crate::support::client::{Client, Response};
+use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A};
 use crate::support::reply::{Reply, Step};
@@ -475,5 +476,68 @@ async fn rate_limits_are_told_in_the_clients_words_when_there_is_one_account() {
             assert_eq!(response.header(name), shown.then_some("50"), "{response:?}");
             assert_eq!(response.header("anthropic-organization-id"), None);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_stop_sequence_that_the_provider_does_not_know_ends_the_answer_at_once() {
+    let (client, upstream) = (Dialect::Claude, Dialect::Responses);
+    let gate = Gate::new();
+    let speech = upstream.prelude() + &upstream.says("one ST") + &upstream.says("OP two");
+    let stream = Reply::sse([speech, upstream.says(" three")]).then(&gate);
+    let whole = Reply::json(200, {
+        let mut document = upstream.document("one STOP two");
+        document["usage"] = json!({"input_tokens": 7, "output_tokens": 3, "total_tokens": 10});
+        document
+    });
+    let provider = Upstream::script([stream, whole])
+        .exhausted_is_failure()
+        .await;
+    let gateway = gateway(upstream, &provider.url(), "").await;
+    for mode in [Mode::Stream, Mode::Whole] {
+        let mut connection = Client::connect(gateway.addr()).await;
+        let mut body = client.body(MODEL, mode);
+        body["stop_sequences"] = json!(["STOP"]);
+        let path = client.path(MODEL, mode);
+        let request = connection.request("POST", &path).key(client.key());
+        // The provider is still in the middle of its answer.
+        let response = request.json(&body).send().await;
+        assert_eq!(said(client, mode, &response), "one ", "{response:?}");
+        let text = response.text();
+        assert!(text.contains("\"stop_reason\":\"stop_sequence\""), "{text}");
+        assert!(text.contains("\"stop_sequence\":\"STOP\""), "{text}");
+        if mode == Mode::Whole {
+            assert_eq!(response.json()["usage"]["input_tokens"], 7, "{text}");
+        }
+    }
+    gate.open();
+}
+
+#[tokio::test]
+async fn openai_is_not_shown_reasoning_that_a_client_brings_back() {
+    let upstream = Dialect::Chat;
+    let mut body = upstream.body(MODEL, Mode::Whole);
+    body["messages"] = json!([
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "a", "reasoning_content": "hm"},
+        {"role": "user", "content": "go on"},
+    ]);
+    let provider = Upstream::always(upstream.answer(Mode::Whole)).await;
+    for (settings, shown) in [
+        ("translation: {c.accepts-unknown: false}", false),
+        ("", true),
+    ] {
+        let gateway = gateway(upstream, &provider.url(), settings).await;
+        let mut connection = Client::connect(gateway.addr()).await;
+        let request = connection
+            .request("POST", "/v1/chat/completions")
+            .key(upstream.key());
+        assert_eq!(request.json(&body).send().await.status, 200);
+        let sent = provider.requests().last().unwrap().json();
+        assert_eq!(
+            sent["messages"][1].get("reasoning_content").is_some(),
+            shown,
+            "{sent}"
+        );
     }
 }

@@ -78,6 +78,10 @@ impl Translated {
         end: bool,
         hold_back: usize,
     ) -> Result<(), Ending> {
+        if self.open && !end && self.answer.is_cut() {
+            // The client has its answer; to read on would only cost.
+            return Err(Ending::CutShort);
+        }
         let mut seen = Seen::default();
         let mut out = std::mem::take(&mut self.held);
         if let Some(piece) = data.take() {

@@ -8,7 +8,7 @@ mod stops;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::chat::{CallKind, Event, Json, Opening, Stop, StopReason, Usage};
 use block::{Block, Work, arguments, plain};
@@ -62,11 +62,15 @@ pub struct Restore {
     /// Open blocks that something has to be done about.
     open: Vec<Block>,
     /// Ids of calls so far.
-    ids: Vec<String>,
+    ids: HashSet<String>,
     /// Candidates whose answer came as a call, and those that called something else.
     answered: Vec<u32>,
     called: Vec<u32>,
     usage: Option<Usage>,
+    /// The answer comes all at once: what it cost is known at its end.
+    is_whole: bool,
+    /// It ended before the provider's own end; only what it cost is still to come.
+    is_cut: bool,
     is_over: bool,
 }
 
@@ -91,9 +95,17 @@ impl Restore {
         self.stops = Stops::new(stops);
     }
 
+    /// The answer comes all at once.
+    pub(in crate::wire) const fn whole(&mut self) {
+        self.is_whole = true;
+    }
+
     /// Takes the next event and emits what it is for the client.
     pub fn event(&mut self, event: Event<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         if self.is_over {
+            return;
+        }
+        if self.is_cut && !matches!(event, Event::Usage(_) | Event::End | Event::Fault(_)) {
             return;
         }
         match event {
@@ -229,11 +241,11 @@ impl Restore {
         }
         let mut fresh = id.clone();
         let mut number = 1;
-        while self.ids.iter().any(|other| *other == fresh) {
+        while self.ids.contains(&*fresh) {
             number += 1;
             fresh = Cow::Owned(format!("{id}_{number}"));
         }
-        self.ids.push(fresh.clone().into_owned());
+        self.ids.insert(fresh.clone().into_owned());
         fresh
     }
 
@@ -284,6 +296,10 @@ impl Restore {
             ..Stop::new(StopReason::StopSequence)
         };
         emit(Event::Stop { candidate, stop });
+        if self.is_whole {
+            self.is_cut = true;
+            return;
+        }
         if let Some(usage) = self.usage {
             emit(Event::Usage(usage));
         }

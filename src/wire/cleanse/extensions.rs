@@ -1,0 +1,67 @@
+//! What OpenAI Chat messages hold beyond OpenAI's own fields: reasoning that an answer of ours, or of a
+//! compatible server, has shown. OpenAI itself has no place for it.
+
+use memchr::memmem;
+
+use super::{edit, items_mut};
+use crate::wire::Format;
+use crate::wire::json::Tree;
+
+/// Members of assistant messages.
+const OF_MESSAGES: [&str; 5] = [
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "thinking_blocks",
+    "extra_content",
+];
+
+/// Whether a request may hold such fields: a cheap look for words, never false when it does.
+pub fn holds_extensions(format: Format, body: &[u8]) -> bool {
+    let has = |word: &str| memmem::find(body, word.as_bytes()).is_some();
+    format == Format::OpenAiChat
+        && (has("\"reasoning_content\"")
+            || has("\"reasoning_details\"")
+            || has("\"reasoning\"")
+            || has("\"thinking_blocks\"")
+            || has("\"extra_content\""))
+}
+
+/// The request without them. `None`: there are none, or it cannot be read.
+pub fn without_extensions(body: &[u8]) -> Option<Vec<u8>> {
+    edit(body, |request| {
+        let mut any = false;
+        for message in items_mut(request, "messages").into_iter().flatten() {
+            if message.get("role").and_then(Tree::as_str) != Some("assistant") {
+                continue;
+            }
+            for name in OF_MESSAGES {
+                any |= message.remove(name).is_some();
+            }
+            for call in items_mut(message, "tool_calls").into_iter().flatten() {
+                any |= call.remove("extra_content").is_some();
+            }
+        }
+        any
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_models_own_messages_lose_what_openai_does_not_know() {
+        let body = r#"{"model":"m","reasoning":{"effort":"low"},"messages":[{"role":"user","content":"\"reasoning_content\"","reasoning_content":1},{"role":"assistant","content":"a","reasoning_content":"r","reasoning_details":[],"tool_calls":[{"id":"c","extra_content":{"google":{}},"type":"function"}]}],"n":1.0}"#;
+        assert!(holds_extensions(Format::OpenAiChat, body.as_bytes()));
+        assert!(!holds_extensions(Format::Claude, body.as_bytes()));
+        let clean = without_extensions(body.as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(clean).unwrap(),
+            r#"{"model":"m","reasoning":{"effort":"low"},"messages":[{"role":"user","content":"\"reasoning_content\"","reasoning_content":1},{"role":"assistant","content":"a","tool_calls":[{"id":"c","type":"function"}]}],"n":1.0}"#
+        );
+        let plain = br#"{"messages":[{"role":"assistant","content":"a"}]}"#;
+        assert_eq!(without_extensions(plain), None);
+        assert!(!holds_extensions(Format::OpenAiChat, plain));
+    }
+}
