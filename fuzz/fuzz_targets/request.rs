@@ -6,10 +6,12 @@ use std::sync::{Arc, LazyLock};
 use ai_proxy::chat::{Format, OnLoss};
 use ai_proxy::wire::Profile;
 use ai_proxy::wire::json::Node;
+use ai_proxy::wire::media::Media;
 use ai_proxy::wire::translate::{Source, Target, request};
 use libfuzzer_sys::fuzz_target;
 
 static PROFILE: LazyLock<Arc<Profile>> = LazyLock::new(Arc::default);
+static MEDIA: LazyLock<Media> = LazyLock::new(Media::default);
 
 fuzz_target!(|input: &[u8]| {
     let [from, to, body @ ..] = input else { return };
@@ -18,6 +20,7 @@ fuzz_target!(|input: &[u8]| {
         format: from,
         body,
         stream: body.len().is_multiple_of(2),
+        media: &MEDIA,
     };
     let target = Target {
         format: to,

@@ -72,6 +72,10 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
 
 /// A piece of the provider's answer came.
 pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Result<()> {
+    if !end && has_enough(ctx)? {
+        // To read on would only cost. What is thrown away with the connection is not the client's.
+        return Err(failed());
+    }
     let attempt = ctx.attempt_mut()?;
     let ending = match attempt.relay.body(data, end) {
         Ok(()) => return passed(ctx, data.as_ref()),
@@ -97,6 +101,13 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
     }
     ctx.attempt_mut()?.outcome = Some(outcome);
     Err(failed())
+}
+
+/// Whether the client has all of an answer that its provider has not ended.
+fn has_enough(ctx: &Context) -> Result<bool> {
+    let enough = ctx.attempt()?.relay.enough();
+    let written = ctx.call()?.gate.bytes();
+    Ok(enough.is_some_and(|enough| written >= enough))
 }
 
 /// Whether a provider refuses reasoning state that another attempt could do without.

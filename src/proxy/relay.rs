@@ -159,6 +159,15 @@ impl Relay {
         }
     }
 
+    /// How many bytes of answer the client gets, once it needs no more of what the provider still has to
+    /// say.
+    pub fn enough(&self) -> Option<u64> {
+        match &self.state {
+            State::Translated(translated) => translated.enough(),
+            _ => None,
+        }
+    }
+
     /// What of a translated answer could not be carried.
     pub fn losses(&self) -> Option<&Losses> {
         match &self.state {

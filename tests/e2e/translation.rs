@@ -484,7 +484,9 @@ async fn a_stop_sequence_that_the_provider_does_not_know_ends_the_answer_at_once
     let (client, upstream) = (Dialect::Claude, Dialect::Responses);
     let gate = Gate::new();
     let speech = upstream.prelude() + &upstream.says("one ST") + &upstream.says("OP two");
-    let stream = Reply::sse([speech, upstream.says(" three")]).then(&gate);
+    // So many that they cannot all come in one read with the stop sequence.
+    let more = std::iter::repeat_n(upstream.says(" three"), 5_000);
+    let stream = Reply::sse(std::iter::once(speech).chain(more)).then(&gate);
     let whole = Reply::json(200, {
         let mut document = upstream.document("one STOP two");
         document["usage"] = json!({"input_tokens": 7, "output_tokens": 3, "total_tokens": 10});

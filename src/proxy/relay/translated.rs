@@ -21,6 +21,8 @@ pub(super) struct Translated {
     /// Written, and waiting for content.
     held: Vec<u8>,
     open: bool,
+    /// Bytes that were let through.
+    passed: u64,
     ended: bool,
     fault: Option<Fault>,
 }
@@ -46,6 +48,7 @@ impl Translated {
             comments,
             held: Vec::new(),
             open: false,
+            passed: 0,
             ended: false,
             fault: None,
         }
@@ -67,6 +70,11 @@ impl Translated {
         self.answer.losses()
     }
 
+    /// How many bytes the client gets, once it needs no more of what the provider still has to say.
+    pub(super) fn enough(&self) -> Option<u64> {
+        self.answer.is_cut().then_some(self.passed)
+    }
+
     /// Ends what has been written so far with an error.
     pub(super) fn encode_fault(&mut self, fault: &Fault, out: &mut Vec<u8>) {
         self.answer.fault(fault.clone(), out);
@@ -78,10 +86,6 @@ impl Translated {
         end: bool,
         hold_back: usize,
     ) -> Result<(), Ending> {
-        if self.open && !end && self.answer.is_cut() {
-            // The client has its answer; to read on would only cost.
-            return Err(Ending::CutShort);
-        }
         let mut seen = Seen::default();
         let mut out = std::mem::take(&mut self.held);
         if let Some(piece) = data.take() {
@@ -108,6 +112,7 @@ impl Translated {
             Shape::Sse | Shape::JsonArray => seen.content || out.len() > hold_back,
         };
         if self.open {
+            self.passed += out.len() as u64;
             *data = Some(out.into());
         } else {
             self.held = out;
