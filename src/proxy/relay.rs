@@ -20,7 +20,7 @@ use translated::{Counted, Translated};
 
 use super::foreign::{Back, BackKind};
 use super::{headers, hint};
-use crate::chat::{Fault, Losses};
+use crate::chat::{Fault, FaultKind, Losses};
 use crate::wire::json::{self, JsonError, Splicer};
 use crate::wire::translate::{Answer, Route};
 use crate::wire::{Format, Shape, codec};
@@ -101,6 +101,8 @@ enum State {
     Translated(Box<Translated>),
     /// A number of tokens to be translated.
     Counted(Counted),
+    /// Compressed, though that was not asked for: nothing that could be translated.
+    Unreadable,
     /// Nobody looks.
     Opaque,
 }
@@ -220,6 +222,7 @@ impl Relay {
                     }
                 }
             }
+            (_, Some(_)) if self.back.is_some() => (State::Unreadable, Kind::Whole),
             _ => (State::Opaque, Kind::Opaque),
         };
         self.state = state;
@@ -338,6 +341,11 @@ impl Relay {
             State::Events(events) => events.body(data, end, hold_back),
             State::Translated(translated) => translated.body(data, end, hold_back),
             State::Counted(counted) => counted.body(data, end),
+            State::Unreadable => Err(Ending::BrokeOff(Box::new(Fault::new(
+                FaultKind::BadUpstream,
+                "bad_upstream",
+                "the provider's answer is compressed, so it cannot be translated",
+            )))),
         }
     }
 
