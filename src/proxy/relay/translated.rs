@@ -2,12 +2,88 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::Ending;
+use super::super::foreign::{Back, BackKind};
 use super::events::EVENT;
+use super::{Ending, Kind, Relay, State};
 use crate::chat::{Fault, FaultKind, Losses};
 use crate::wire::sse::{Blocks, Elements};
-use crate::wire::translate::{Answer, Seen};
+use crate::wire::translate::{Answer, Route, Seen};
 use crate::wire::{Format, Shape, count};
+
+impl Relay {
+    /// The answer comes in another format. With `comments`, a stream ends with what of it was lost.
+    pub(in crate::proxy) fn translate(&mut self, back: Back, comments: bool) {
+        self.wanted.errors = Some(back.from);
+        self.back = Some(back);
+        self.comments = comments;
+    }
+
+    /// The provider's format, if anyone looks.
+    pub fn format(&self) -> Option<Format> {
+        self.back
+            .as_ref()
+            .map_or(self.wanted.format, |back| Some(back.from))
+    }
+
+    /// The same request is sent once more.
+    pub fn renew(&mut self) {
+        self.state = State::Waiting;
+    }
+
+    /// Writes an error into an answer that was being translated. False: it was not.
+    pub fn encode_fault(&mut self, fault: &Fault, out: &mut Vec<u8>) -> bool {
+        match &mut self.state {
+            State::Translated(translated) => {
+                translated.encode_fault(fault, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// How many bytes of answer the client gets, once it needs no more of what the provider still has to
+    /// say.
+    pub fn enough(&self) -> Option<u64> {
+        match &self.state {
+            State::Translated(translated) => translated.enough(),
+            _ => None,
+        }
+    }
+
+    /// What of a translated answer could not be carried.
+    pub fn losses(&self) -> Option<&Losses> {
+        match &self.state {
+            State::Translated(translated) => Some(translated.losses()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn translated(&mut self, to: Format, events: bool) -> (State, Kind) {
+        let (wanted, comments) = (self.wanted.shape, self.comments);
+        let Some(back) = &mut self.back else {
+            return (State::Opaque, Kind::Opaque);
+        };
+        let framed = if events { Shape::Sse } else { Shape::Whole };
+        let route = Route {
+            from: back.from,
+            framed,
+            to,
+            wanted,
+        };
+        match &mut back.kind {
+            BackKind::Count => (State::Counted(Counted::new(back.from, to)), Kind::Whole),
+            BackKind::Answer { restore, reply } => {
+                let answer = Answer::new(route, (**restore).clone(), reply);
+                let translated = Translated::new(answer, framed, wanted, comments);
+                let kind = match wanted {
+                    Shape::Whole => Kind::Whole,
+                    Shape::Sse | Shape::JsonArray => Kind::Events,
+                };
+                (State::Translated(Box::new(translated)), kind)
+            }
+        }
+    }
+}
 
 /// Longest answer that is not streamed.
 const WHOLE: usize = 64 * 1024 * 1024;
