@@ -43,6 +43,19 @@ pub(super) fn max_tokens(
         }
         Format::OpenAiChat | Format::Gemini => {}
     }
+    let most = match to.format {
+        Format::OpenAiChat | Format::OpenAiResponses => to.profile.chat.max_output,
+        Format::Gemini => to.profile.gemini.max_output,
+        Format::Claude => 0,
+    };
+    // Above it the provider would refuse the request; 0 is no limit.
+    if let Some(limit) = &mut request.max_output_tokens
+        && most > 0
+        && *limit > most
+    {
+        *limit = most;
+        losses.note(place, Change::Clamped);
+    }
     Ok(())
 }
 

@@ -312,6 +312,15 @@ fn the_length_of_an_answer() {
     assert_eq!(asked(OpenAiResponses, "m", Some(3)), Some(16));
     assert_eq!(asked(OpenAiResponses, "m", None), None);
     assert_eq!(asked(Gemini, "m", None), None);
+    assert_eq!(asked(Gemini, "gemini-2.0-flash", Some(9000)), Some(8192));
+    assert_eq!(asked(Gemini, "m", Some(900_000)), Some(900_000));
+    assert_eq!(asked(OpenAiResponses, "gpt-4o", Some(32_000)), Some(16_384));
+
+    let mut request = Request::new(Claude);
+    request.max_output_tokens = Some(32_000);
+    let notes = ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    assert_eq!(request.max_output_tokens, Some(16_384));
+    assert_eq!(notes, ["max_tokens clamped"]);
 
     let mut request = Request::new(Claude);
     request.max_output_tokens = Some(0);
