@@ -149,7 +149,9 @@ impl<'a> Gathered<'_, 'a> {
         self.place_signature();
         let mut members = item.object();
         members.take("type");
+        // An id that was made here means nothing to any provider.
         let id = members.take_str("id");
+        let id = id.filter(|id| !id.starts_with(carrier::REASONING_ID));
         let state = members.take_str("encrypted_content");
         let mut texts = texts(members.take("summary"), ReasonKind::Summary);
         texts.extend(self::texts(members.take("content"), ReasonKind::Raw));
