@@ -116,10 +116,7 @@ const OPENAI: &[Row] = &[
 
 /// Google's models.
 const GEMINI: &[Row] = &[
-    (
-        "gemini-1|gemini-2-0",
-        "g.budget-max=0 g.max-output=8192",
-    ),
+    ("gemini-1|gemini-2-0", "g.budget-max=0 g.max-output=8192"),
     ("gemini-2-5", "g.max-output=65536"),
     (
         "gemini-2-5-pro",

@@ -294,8 +294,16 @@ fn stop_sequences() {
     let notes = ask(&mut request, OpenAiChat, "o3").unwrap();
     assert_eq!(
         (request.stop.len(), notes),
-        (0, vec!["stop_sequences dropped".to_owned()])
+        (0, vec!["stop_sequences approximated".to_owned()])
     );
+    // More than the provider takes, and what is none.
+    let stops = ["a", "", "b", "c", "d", "e"];
+    assert_eq!(asked(Gemini, "m", &["a", ""]), (1, false));
+    let mut request = Request::new(Claude);
+    request.stop = stops.iter().map(|stop| (*stop).into()).collect();
+    let notes = ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    assert_eq!(request.stop, ["a", "b", "c", "d"]);
+    assert_eq!(notes, ["stop_sequences approximated"]);
 }
 
 #[test]

@@ -176,12 +176,18 @@ fn settings(request: &Request<'_>, profile: &Profile, own: bool, o: &mut ObjectW
     } else {
         // Whoever does not speak this format keeps the conversation, and its state, himself.
         o.bool("store", false);
-        o.array("include", |list| {
-            list.str("reasoning.encrypted_content");
-            if request.logprobs.is_some() {
-                list.str(LOGPROBS);
-            }
-        });
+        // A model that is known not to reason is refused with it.
+        let reasons = profile.chat.reasoning_model || !profile.chat.efforts.is_empty();
+        if reasons || request.logprobs.is_some() {
+            o.array("include", |list| {
+                if reasons {
+                    list.str("reasoning.encrypted_content");
+                }
+                if request.logprobs.is_some() {
+                    list.str(LOGPROBS);
+                }
+            });
+        }
     }
 }
 
