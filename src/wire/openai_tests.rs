@@ -127,6 +127,13 @@ fn only_tools_that_are_there_are_allowed_or_forced() {
         json!({"type": "tool", "name": "local_shell"})
     );
 
+    // A search that has a name only for the client.
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+        "tool_choice": {"type": "tool", "name": "web_search"}});
+    let sent = asked(Claude, OpenAiResponses, "gpt-5", &body);
+    assert_eq!(sent["tool_choice"], json!({"type": "web_search"}));
+
     // A free-form tool stays one among the allowed.
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}],
         "tools": [{"type": "custom", "custom": {"name": "g"}}],
@@ -151,6 +158,60 @@ fn a_model_that_does_not_reason_is_not_asked_for_its_state() {
         let sent = asked(OpenAiChat, OpenAiResponses, model, &body);
         assert_eq!(sent["include"], want, "{model}");
     }
+}
+
+#[test]
+fn a_model_that_does_not_reason_is_not_told_how_much_to_say() {
+    let body = json!({"model": "m", "input": "x", "text": {"verbosity": "low"}});
+    for (model, want) in [
+        ("gpt-4o", Value::Null),
+        ("gpt-5", json!("low")),
+        ("who-knows", json!("low")),
+    ] {
+        let sent = asked(OpenAiResponses, OpenAiChat, model, &body);
+        assert_eq!(sent["verbosity"], want, "{model}");
+    }
+}
+
+#[test]
+fn sound_is_asked_for_with_a_voice_and_its_text() {
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}], "generationConfig": {
+        "responseModalities": ["AUDIO"],
+        "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "alloy"}}}}});
+    let sent = asked(Gemini, OpenAiChat, "gpt-4o-audio-preview", &body);
+    assert_eq!(sent["modalities"], json!(["text", "audio"]));
+    assert_eq!(sent["audio"]["voice"], "alloy");
+}
+
+#[test]
+fn a_lone_instruction_is_an_input() {
+    let body = json!({"model": "m", "messages": [{"role": "system", "content": "Greet."}]});
+    let sent = asked(OpenAiChat, OpenAiResponses, "gpt-5", &body);
+    assert_eq!(sent["input"][0]["role"], "system");
+    assert_eq!(sent["instructions"], Value::Null);
+}
+
+#[test]
+fn a_long_id_of_a_user_is_cut_to_what_openai_takes() {
+    let id = format!("user_{}_session_{}", "a".repeat(64), "b".repeat(36));
+    let body = json!({"model": "m", "max_tokens": 9, "metadata": {"user_id": id},
+        "messages": [{"role": "user", "content": "x"}]});
+    for to in [OpenAiChat, OpenAiResponses] {
+        let sent = asked(Claude, to, "gpt-5", &body);
+        let user = sent["user"].as_str().unwrap();
+        assert_eq!(user.len(), 64);
+        assert_eq!(asked(Claude, to, "gpt-5", &body)["user"], user);
+    }
+}
+
+#[test]
+fn the_older_reasoning_models_hear_nothing_of_parallel_calls() {
+    let body = json!({"model": "m", "input": "x", "parallel_tool_calls": true,
+        "tools": [{"type": "function", "name": "f"}]});
+    let sent = asked(OpenAiResponses, OpenAiChat, "o4-mini", &body);
+    assert_eq!(sent["parallel_tool_calls"], Value::Null);
+    let sent = asked(OpenAiResponses, OpenAiChat, "gpt-5", &body);
+    assert_eq!(sent["parallel_tool_calls"], true);
 }
 
 #[test]

@@ -131,6 +131,13 @@ pub struct ChatProfile {
     pub state_in_tool_id: StateInToolId,
 }
 
+impl ChatProfile {
+    /// Whether the model reasons, or nobody knows that it does not.
+    pub const fn may_reason(&self) -> bool {
+        self.reasoning_model || !self.efforts.is_empty()
+    }
+}
+
 /// How a compatible server writes reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReasoningField {

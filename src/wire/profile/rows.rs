@@ -74,7 +74,7 @@ const OPENAI: &[Row] = &[
     ),
     (
         "o1|o3|o4",
-        "c.reasoning-model=true c.efforts=low,medium,high c.max-output=100000",
+        "c.reasoning-model=true c.efforts=low,medium,high c.max-output=100000 c.parallel-param=false",
     ),
     ("o1-mini", "c.efforts= c.max-output=65536"),
     ("o1-preview", "c.efforts= c.max-output=32768"),

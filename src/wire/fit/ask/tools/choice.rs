@@ -27,8 +27,21 @@ pub(in crate::wire::fit::ask) fn choose(
     let choice = request.tool_choice.take();
     request.tool_choice = match choice {
         Some(ToolChoice::Named { name, .. }) if !has(&request.tools, &name) => {
-            losses.note(at, Change::Approximated);
-            Some(ToolChoice::Auto)
+            // A tool that the provider runs, which has a name only where the client's format is spoken.
+            let run = request.tools.iter().find_map(|tool| match &tool.kind {
+                ToolKind::Provider(tool) if tool.name.as_deref() == Some(&*name) => Some(tool),
+                _ => None,
+            });
+            match run {
+                Some(tool) if to.is(Format::OpenAiResponses) => Some(ToolChoice::Provider {
+                    kind: tool.kind,
+                    native: tool.native.clone(),
+                }),
+                _ => {
+                    losses.note(at, Change::Approximated);
+                    Some(ToolChoice::Auto)
+                }
+            }
         }
         Some(ToolChoice::Provider { kind, native }) => {
             let is_there = request.tools.iter().any(|tool| is_kind(tool, kind));
