@@ -13,6 +13,8 @@ use crate::chat::{Format, Opaque, OpaqueKind};
 pub const PREFIX: &str = "aip1.";
 /// What stands between a tool call's id and the state that it carries.
 pub const ID_MARK: &str = "__aip1_";
+/// What the ids of reasoning items begin with that were made here: no provider has stored them.
+pub const REASONING_ID: &str = "rs_aip1_";
 
 /// Wraps state for a client. `family` is that of the model that made it, unless the state knows.
 pub fn wrap(opaque: &Opaque<'_>, family: &str) -> String {

@@ -29,7 +29,7 @@ pub fn holds_foreign_state(format: Format, body: &[u8]) -> bool {
     let has = |marker: &str| memmem::find(body, marker.as_bytes()).is_some();
     match format {
         Format::OpenAiChat => has(carrier::PREFIX) || has(carrier::ID_MARK),
-        Format::OpenAiResponses => has(carrier::PREFIX),
+        Format::OpenAiResponses => has(carrier::PREFIX) || has(carrier::REASONING_ID),
         Format::Claude => has(carrier::PREFIX) || has_empty_search(body),
         Format::Gemini => has(google::MARKER),
     }

@@ -178,6 +178,8 @@ pub trait Encode: Send + Sync {
 #[cfg(test)]
 mod matrix_tests;
 #[cfg(test)]
+mod openai_tests;
+#[cfg(test)]
 mod pairs_tests;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use super::json::{JsonError, Node};
 use super::media::{self, Media, Wanted};
 use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
-use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss};
+use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss, StopReason};
 
 /// How deep a request may nest at most; the gateway's own limit is usually lower.
 const DEPTH: usize = 512;
@@ -160,6 +160,8 @@ pub struct Answer {
     restore: Restore,
     encoder: Box<dyn Encode>,
     losses: Losses,
+    /// Nothing that the client could use was said yet, and it has no word for that.
+    is_mute: bool,
     over: bool,
     /// The provider's own end has come.
     ended: bool,
@@ -189,6 +191,7 @@ impl Answer {
             restore,
             encoder: codec(route.to).encoder(route.wanted, reply),
             losses: Losses::new(OnLoss::Warn),
+            is_mute: route.to == Format::OpenAiChat && route.wanted == Shape::Whole,
             over: false,
             ended: false,
         }
@@ -250,6 +253,7 @@ impl Answer {
     ) {
         let (restore, encoder) = (&mut self.restore, &mut self.encoder);
         let (losses, over, ended) = (&mut self.losses, &mut self.over, &mut self.ended);
+        let is_mute = &mut self.is_mute;
         let mut write = |event: Event<'_>| {
             if *over {
                 return;
@@ -260,12 +264,27 @@ impl Answer {
                     seen.fault = Some(fault.clone());
                     return;
                 }
+                Event::Stop { stop, .. }
+                    if *is_mute && stop.reason == StopReason::MalformedTool =>
+                {
+                    *over = true;
+                    let message = "the model wrote a tool call that is none";
+                    let fault = Fault::new(FaultKind::BadUpstream, "bad_upstream", message);
+                    seen.fault = Some(fault);
+                    return;
+                }
                 Event::End => {
                     *over = true;
                     seen.content = true;
                     seen.ended = true;
                 }
-                other => seen.content |= is_content(other),
+                other => {
+                    let is_content = is_content(other);
+                    let is_thought =
+                        matches!(other, Event::Reason { .. } | Event::Signature { .. });
+                    seen.content |= is_content;
+                    *is_mute &= !is_content || is_thought;
+                }
             }
             encoder.event(event, losses, out);
         };

@@ -97,8 +97,16 @@ pub(super) fn cleanse_responses(request: &mut Tree<'_>, family: &str) -> bool {
         if !is_type(item, "reasoning") {
             return true;
         }
+        let is_ours = text_of(item, "id").is_some_and(|id| id.starts_with(carrier::REASONING_ID));
         let text = text_of(item, "encrypted_content").unwrap_or_default();
         match state(text, Format::OpenAiResponses, family) {
+            // The provider would look for an item that it has never had.
+            State::Native if is_ours => {
+                any = true;
+                let keeps = !text.is_empty();
+                item.remove("id");
+                keeps
+            }
             State::Native => true,
             State::Ours(opaque) => {
                 any = true;

@@ -236,3 +236,15 @@ fn providers_complaints_about_state_are_known() {
     let coded = Fault::new(FaultKind::InvalidRequest, "invalid_encrypted_content", "no");
     assert!(is_state_fault(OpenAiResponses, 400, &coded));
 }
+
+#[test]
+fn a_reasoning_item_that_was_made_here_has_no_id_at_the_provider() {
+    let body = r#"{"input":[{"type":"reasoning","id":"rs_aip1_a_0","summary":[{"type":"summary_text","text":"s"}]},{"type":"reasoning","id":"rs_aip1_a_1","summary":[],"encrypted_content":null},{"type":"reasoning","id":"rs_aip1_a_2","summary":[],"encrypted_content":"gAAA"},{"type":"reasoning","id":"rs_2","summary":[]},{"role":"user","content":"hi"}]}"#;
+    let want = r#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":"gAAA"},{"type":"reasoning","id":"rs_2","summary":[]},{"role":"user","content":"hi"}]}"#;
+    assert_eq!(
+        cleansed(Format::OpenAiResponses, body).as_deref(),
+        Some(want)
+    );
+    let talk = r#"{"input":"what is rs_aip1_x?"}"#;
+    assert_eq!(cleansed(Format::OpenAiResponses, talk), None);
+}

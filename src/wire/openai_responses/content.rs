@@ -15,6 +15,8 @@ pub(super) const MESSAGE: &str = "@message";
 pub(super) const STRING: &str = "@string";
 /// The output of a tool was a list.
 pub(super) const LIST: &str = "@list";
+/// The id that an output has is not its call's, but that of the call's item.
+pub(super) const BY_ITEM: &str = "@by-item";
 /// A part that nobody here knows, inside a message.
 pub(super) const INSIDE: &str = "@inside";
 /// An item that changes how the conversation goes on, as it is written.

@@ -764,7 +764,7 @@ fn state_comes_back_as_it_was() {
         (
             Format::OpenAiResponses,
             OpaqueKind::Encrypted,
-            r#"{"id":"rs_abc_0","encrypted_content":"gAAA"}"#,
+            r#"{"encrypted_content":"gAAA"}"#,
         ),
     ] {
         for (expose_reasoning, words) in [(true, "why"), (false, "why"), (true, "")] {

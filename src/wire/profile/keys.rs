@@ -73,6 +73,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "`max_completion_tokens` or `max_tokens`: which field limits an answer",
     ),
     (
+        "c.max-output",
+        "a number of 0 and more: most tokens of an answer, what clients ask above it is cut to it; 0 for no limit",
+    ),
+    (
         "c.reasoning-model",
         "`true` or `false`: the model refuses sampling parameters",
     ),
@@ -170,6 +174,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     (
         "g.levels",
         "a list of efforts (`minimal`, `low`, `medium`, `high`, `xhigh`, `max`): the accepted thinking levels; empty for a budget",
+    ),
+    (
+        "g.max-output",
+        "a number of 0 and more: most tokens of an answer, what clients ask above it is cut to it; 0 for no limit",
     ),
     (
         "g.budget-min",

@@ -93,6 +93,8 @@ pub struct ChatProfile {
     pub developer_role: bool,
     /// `c.max-tokens-field`: `max_completion_tokens` (true) or `max_tokens`.
     pub max_completion_tokens: bool,
+    /// `c.max-output`: most tokens of an answer; 0: not limited.
+    pub max_output: u64,
     /// `c.reasoning-model`: refuses sampling parameters.
     pub reasoning_model: bool,
     /// `c.sampling-without-effort`: with effort `none`, temperature, top_p and logprobs are accepted.
@@ -129,6 +131,13 @@ pub struct ChatProfile {
     pub state_in_tool_id: StateInToolId,
 }
 
+impl ChatProfile {
+    /// Whether the model reasons, or nobody knows that it does not.
+    pub const fn may_reason(&self) -> bool {
+        self.reasoning_model || !self.efforts.is_empty()
+    }
+}
+
 /// How a compatible server writes reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReasoningField {
@@ -162,7 +171,7 @@ pub enum StateInToolId {
     Off,
 }
 
-/// OpenAI Responses. Reasoning, efforts and breakpoints are those of [`ChatProfile`].
+/// OpenAI Responses. Reasoning, efforts, breakpoints and the longest answer are those of [`ChatProfile`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResponsesProfile {
     /// `r.done`: `[DONE]` ends a stream for clients that want it.
@@ -191,6 +200,8 @@ pub struct GeminiProfile {
     pub fn_response_parts: bool,
     /// `g.levels`: accepted thinking levels, weakest first; empty: it takes a budget.
     pub levels: Vec<Effort>,
+    /// `g.max-output`: most tokens of an answer; 0: not limited.
+    pub max_output: u64,
     /// `g.budget-min`: least thinking budget above 0.
     pub budget_min: i64,
     /// `g.budget-max`: highest thinking budget; 0: the model does not think.
@@ -243,6 +254,7 @@ impl Default for Profile {
             chat: ChatProfile {
                 developer_role: false,
                 max_completion_tokens: false,
+                max_output: 0,
                 reasoning_model: false,
                 sampling_without_effort: false,
                 efforts: vec![Effort::Low, Effort::Medium, Effort::High],
@@ -274,6 +286,7 @@ impl Default for Profile {
                 signatures_required: false,
                 fn_response_parts: false,
                 levels: Vec::new(),
+                max_output: 0,
                 budget_min: 0,
                 budget_max: 24_576,
                 budget_zero: true,

@@ -64,17 +64,25 @@ const CLAUDE: &[Row] = &[
 /// OpenAI's models and those of compatible servers.
 const OPENAI: &[Row] = &[
     ("gpt-3|gpt-35|gpt-4|gpt-4o*|chatgpt-4o*", "c.efforts="),
+    ("gpt-3-5|gpt-35|gpt-4", "c.max-output=4096"),
+    ("gpt-4-1", "c.max-output=32768"),
+    ("gpt-4-5|gpt-4o*|chatgpt-4o*", "c.max-output=16384"),
+    ("gpt-4o-2024-05-13", "c.max-output=4096"),
     (
         "gpt-4o-search|gpt-4o-mini-search|gpt-5-search",
         "c.web-search=true",
     ),
     (
         "o1|o3|o4",
-        "c.reasoning-model=true c.efforts=low,medium,high",
+        "c.reasoning-model=true c.efforts=low,medium,high c.max-output=100000 c.parallel-param=false",
     ),
-    ("o1-mini|o1-preview", "c.efforts="),
+    ("o1-mini", "c.efforts= c.max-output=65536"),
+    ("o1-preview", "c.efforts= c.max-output=32768"),
     ("gpt-5|gpt-6|gpt-7", "c.reasoning-model=true"),
-    ("gpt-5", "c.efforts=minimal,low,medium,high"),
+    (
+        "gpt-5",
+        "c.efforts=minimal,low,medium,high c.max-output=128000",
+    ),
     ("gpt-5-codex", "c.efforts=low,medium,high"),
     ("gpt-5-pro", "c.efforts=high"),
     (
@@ -108,7 +116,8 @@ const OPENAI: &[Row] = &[
 
 /// Google's models.
 const GEMINI: &[Row] = &[
-    ("gemini-1|gemini-2-0", "g.budget-max=0"),
+    ("gemini-1|gemini-2-0", "g.budget-max=0 g.max-output=8192"),
+    ("gemini-2-5", "g.max-output=65536"),
     (
         "gemini-2-5-pro",
         "g.budget-min=128 g.budget-max=32768 g.budget-zero=false",
@@ -116,7 +125,7 @@ const GEMINI: &[Row] = &[
     ("gemini-2-5-flash-lite", "g.budget-min=512"),
     (
         "gemini-3|gemini-4|gemini-5",
-        "g.fn-ids=true g.signatures-required=true g.fn-response-parts=true g.mix-builtin-and-functions=true g.json-with-tools=true g.levels=low,high g.budget-max=32768",
+        "g.fn-ids=true g.signatures-required=true g.fn-response-parts=true g.mix-builtin-and-functions=true g.json-with-tools=true g.levels=low,high g.budget-max=32768 g.max-output=65536",
     ),
     (
         "gemini-3-flash|gemini-3-*-flash|gemini-4-flash|gemini-4-*-flash|gemini-5-flash",
@@ -366,6 +375,33 @@ mod tests {
         assert_eq!(field("openrouter.ai"), ReasoningField::Reasoning);
         assert_eq!(field("notopenrouter.ai"), ReasoningField::None);
         assert!(!chat("localhost:8000", "m").max_completion_tokens);
+    }
+
+    #[test]
+    fn the_longest_answers() {
+        for (model, most) in [
+            ("gpt-4o-mini-2024-07-18", 16_384),
+            ("gpt-4o-2024-05-13", 4096),
+            ("openai/gpt-4.1-nano", 32_768),
+            ("gpt-4-turbo", 4096),
+            ("gpt-4-0613", 4096),
+            ("gpt-35-turbo", 4096),
+            ("o4-mini", 100_000),
+            ("gpt-5.2-codex", 128_000),
+            ("deepseek-chat", 0),
+        ] {
+            assert_eq!(chat("api.openai.com", model).max_output, most, "{model}");
+        }
+        for (model, most) in [
+            ("gemini-1.5-pro", 8192),
+            ("gemini-2.0-flash", 8192),
+            ("gemini-2.5-flash-lite", 65_536),
+            ("gemini-3-pro-preview", 65_536),
+            ("gemma-3", 0),
+        ] {
+            let shipped = Profile::shipped(Format::Gemini, "h", model);
+            assert_eq!(shipped.gemini.max_output, most, "{model}");
+        }
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Profile {
             "max-tokens-field" => {
                 chat.max_completion_tokens = either(value, "max_completion_tokens", "max_tokens")?;
             }
+            "max-output" => chat.max_output = number(value, 0)?.unsigned_abs(),
             "reasoning-model" => chat.reasoning_model = yes(value)?,
             "sampling-without-effort" => chat.sampling_without_effort = yes(value)?,
             "efforts" => chat.efforts = efforts(value)?,
@@ -149,6 +150,7 @@ impl Profile {
             "signatures-required" => gemini.signatures_required = yes(value)?,
             "fn-response-parts" => gemini.fn_response_parts = yes(value)?,
             "levels" => gemini.levels = efforts(value)?,
+            "max-output" => gemini.max_output = number(value, 0)?.unsigned_abs(),
             "budget-min" => gemini.budget_min = number(value, 0)?,
             "budget-max" => gemini.budget_max = number(value, 0)?,
             "budget-zero" => gemini.budget_zero = yes(value)?,

@@ -9,6 +9,8 @@ use crate::wire::json::{Node, ObjectWriter, object};
 const RESPONSES_MIN: u64 = 16;
 /// How many stop sequences Gemini takes.
 const GEMINI_STOPS: usize = 5;
+/// How many stop sequences OpenAI Chat takes.
+const CHAT_STOPS: usize = 4;
 
 /// Puts the limit into the target's range. Anthropic's always has one.
 pub(super) fn max_tokens(
@@ -42,6 +44,19 @@ pub(super) fn max_tokens(
             }
         }
         Format::OpenAiChat | Format::Gemini => {}
+    }
+    let most = match to.format {
+        Format::OpenAiChat | Format::OpenAiResponses => to.profile.chat.max_output,
+        Format::Gemini => to.profile.gemini.max_output,
+        Format::Claude => 0,
+    };
+    // Above it the provider would refuse the request; 0 is no limit.
+    if let Some(limit) = &mut request.max_output_tokens
+        && most > 0
+        && *limit > most
+    {
+        *limit = most;
+        losses.note(place, Change::Clamped);
     }
     Ok(())
 }
@@ -102,9 +117,17 @@ pub(super) fn stop(
             }
         }
         Format::OpenAiChat => {
-            if to.profile.chat.reasoning_model && !request.stop.is_empty() {
-                losses.dropped(place)?;
-                request.stop.clear();
+            request.stop.retain(|stop| !stop.is_empty());
+            let taken = if to.profile.chat.reasoning_model {
+                0
+            } else {
+                CHAT_STOPS
+            };
+            // What is too much for the provider is looked for here.
+            if request.stop.len() > taken {
+                let more = request.stop.split_off(taken);
+                restore.stop_at(more.iter().map(|stop| &**stop));
+                losses.note(place, Change::Approximated);
             }
         }
     }

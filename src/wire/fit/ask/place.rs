@@ -54,6 +54,7 @@ pub(super) const LOGPROBS: Names = names(
     "logprobs",
     "generationConfig.responseLogprobs",
 );
+pub(super) const USER: Names = names("user", "user", "metadata.user_id", "labels");
 pub(super) const CANDIDATES: Names = same("n", "generationConfig.candidateCount");
 pub(super) const STOP: Names = names(
     "stop",

@@ -38,7 +38,8 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
         ));
     }
     request.candidates = request.candidates.filter(|count| *count > 1);
-    if !to.is_openai() {
+    // A model that is known not to reason knows only one.
+    if !to.is_openai() || !to.profile.chat.may_reason() {
         request.output.verbosity = None;
     }
     Ok(())

@@ -294,8 +294,16 @@ fn stop_sequences() {
     let notes = ask(&mut request, OpenAiChat, "o3").unwrap();
     assert_eq!(
         (request.stop.len(), notes),
-        (0, vec!["stop_sequences dropped".to_owned()])
+        (0, vec!["stop_sequences approximated".to_owned()])
     );
+    // More than the provider takes, and what is none.
+    let stops = ["a", "", "b", "c", "d", "e"];
+    assert_eq!(asked(Gemini, "m", &["a", ""]), (1, false));
+    let mut request = Request::new(Claude);
+    request.stop = stops.iter().map(|stop| (*stop).into()).collect();
+    let notes = ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    assert_eq!(request.stop, ["a", "b", "c", "d"]);
+    assert_eq!(notes, ["stop_sequences approximated"]);
 }
 
 #[test]
@@ -312,6 +320,15 @@ fn the_length_of_an_answer() {
     assert_eq!(asked(OpenAiResponses, "m", Some(3)), Some(16));
     assert_eq!(asked(OpenAiResponses, "m", None), None);
     assert_eq!(asked(Gemini, "m", None), None);
+    assert_eq!(asked(Gemini, "gemini-2.0-flash", Some(9000)), Some(8192));
+    assert_eq!(asked(Gemini, "m", Some(900_000)), Some(900_000));
+    assert_eq!(asked(OpenAiResponses, "gpt-4o", Some(32_000)), Some(16_384));
+
+    let mut request = Request::new(Claude);
+    request.max_output_tokens = Some(32_000);
+    let notes = ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    assert_eq!(request.max_output_tokens, Some(16_384));
+    assert_eq!(notes, ["max_tokens clamped"]);
 
     let mut request = Request::new(Claude);
     request.max_output_tokens = Some(0);

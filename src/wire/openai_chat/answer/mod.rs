@@ -15,7 +15,7 @@ use shared::Shared;
 use super::usage;
 use crate::chat::{Event, Fault, FaultKind, Start, Stop, Usage};
 use crate::wire::fault;
-use crate::wire::json::{Node, is_blank};
+use crate::wire::json::{Kind, Node, is_blank};
 use crate::wire::{Decode, Reply, Shape};
 
 /// How deep an answer may nest.
@@ -50,7 +50,8 @@ impl Decoder {
 
     fn chunk(&mut self, chunk: Node<'_>, data: &[u8], emit: &mut dyn FnMut(Event<'_>)) {
         let error = chunk.get("error");
-        if error.is_some_and(|error| !is_blank(error.raw().as_bytes())) {
+        let is_error = chunk.get_str("object").as_deref() == Some("error");
+        if is_error || error.is_some_and(|error| !is_blank(error.raw().as_bytes())) {
             return self.fail(fault::decode(fault::IN_STREAM, data), emit);
         }
         let usage = chunk.get("usage");
@@ -62,6 +63,14 @@ impl Decoder {
             self.start(chunk, emit);
         }
         for choice in choices.into_iter().flat_map(Node::items) {
+            // Some servers tell of an error beside what they had said until then.
+            if choice
+                .get("error")
+                .is_some_and(|error| error.kind() == Kind::Object)
+            {
+                let told = choice.raw().as_bytes();
+                return self.fail(fault::decode(fault::IN_STREAM, told), emit);
+            }
             if choice.get_str("finish_reason").as_deref() == Some("error") {
                 return self.fail(fault::decode(fault::IN_STREAM, data), emit);
             }
@@ -153,6 +162,9 @@ impl Decode for Decoder {
             }
         }
         if self.is_whole && !self.over {
+            if self.candidates.is_empty() && tells_error(data) {
+                return self.fail(fault::decode(fault::IN_STREAM, data), emit);
+            }
             if self.candidates.is_empty() {
                 let message = "the provider's answer has no choices";
                 let fault = Fault::new(FaultKind::BadUpstream, "bad_upstream", message);
@@ -167,6 +179,14 @@ impl Decode for Decoder {
             self.finish(false, emit);
         }
     }
+}
+
+/// Whether a document that is no answer says why: `{"message":…}`, `{"detail":…}`.
+fn tells_error(data: &[u8]) -> bool {
+    let Ok(node) = Node::parse(data, DEPTH) else {
+        return false;
+    };
+    node.get("choices").is_none() && (node.get("message").is_some() || node.get("detail").is_some())
 }
 
 fn interrupted() -> Fault {

@@ -81,7 +81,9 @@ impl Writer<'_> {
             o.str("type", "function");
             o.object("function", |o| {
                 o.str("name", &call.name);
-                o.str("arguments", &call.arguments);
+                // Servers parse it; what was no call of this format has no empty text for a reason.
+                let is_empty = !self.is_own && call.arguments.trim().is_empty();
+                o.str("arguments", if is_empty { "{}" } else { &call.arguments });
             });
         }
         self.extra(o, &part.extra);

@@ -158,7 +158,12 @@ impl Writer<'_> {
             }),
         }
         if !output.modalities.is_empty() {
+            let is_sound = output.modalities == [Modality::Audio];
             o.array("modalities", |a| {
+                // There is no sound without its text here.
+                if is_sound && !self.is_own {
+                    a.str("text");
+                }
                 for modality in &output.modalities {
                     a.str(match modality {
                         Modality::Text => "text",
@@ -168,9 +173,7 @@ impl Writer<'_> {
                 }
             });
         }
-        if self.is_own {
-            o.opt_raw("audio", output.audio.as_ref().map(Json::as_str));
-        }
+        o.opt_raw("audio", output.audio.as_ref().map(Json::as_str));
         let verbosity = output.verbosity.map(crate::chat::Verbosity::name);
         o.opt_str("verbosity", verbosity);
     }

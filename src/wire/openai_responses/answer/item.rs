@@ -18,12 +18,17 @@ pub(super) fn parts(item: Node<'_>) -> Vec<Part<'_>> {
     }
     let kind = item.get_str("type").unwrap_or_default();
     match &*kind {
-        "message" => item
-            .get("content")
-            .into_iter()
-            .flat_map(Node::items)
-            .filter_map(said)
-            .collect(),
+        "message" => match item.get("content") {
+            // As weak servers write it.
+            Some(content) if content.kind() == Kind::String => {
+                vec![Part::text(content.str().unwrap_or_default())]
+            }
+            content => content
+                .into_iter()
+                .flat_map(Node::items)
+                .filter_map(said)
+                .collect(),
+        },
         "reasoning" => vec![Part::new(Content::Reasoning(reasoning(item)))],
         "function_call" => vec![Part::new(Content::ToolCall(call(item, CallKind::Function)))],
         "custom_tool_call" => vec![Part::new(Content::ToolCall(call(item, CallKind::Custom)))],

@@ -1,10 +1,11 @@
 //! The items of a request's input, gathered into turns.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::super::super::carrier;
 use super::super::super::json::{Kind, Node, Object, object};
-use super::super::content::{self, ITEM, LIST, MESSAGE, STRING, as_object, mark};
+use super::super::content::{self, BY_ITEM, ITEM, LIST, MESSAGE, STRING, as_object, mark};
 use super::super::hosted::{TYPED, hosted, typed_call};
 use super::{tools, wrong_type};
 use crate::chat::{
@@ -26,6 +27,7 @@ pub(super) fn input<'a>(input: Node<'a>, request: &mut Request<'a>) -> Result<()
             let mut gathered = Gathered {
                 request,
                 signature: None,
+                shells: HashMap::new(),
             };
             for (index, item) in input.items().enumerate() {
                 gathered.item(item, at.item(index))?;
@@ -41,6 +43,8 @@ struct Gathered<'r, 'a> {
     request: &'r mut Request<'a>,
     /// State that waits for the call it belongs to.
     signature: Option<(Opaque<'a>, Place)>,
+    /// The ids of items that call the local shell, and those of their calls.
+    shells: HashMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
 impl<'a> Gathered<'_, 'a> {
@@ -149,7 +153,9 @@ impl<'a> Gathered<'_, 'a> {
         self.place_signature();
         let mut members = item.object();
         members.take("type");
+        // An id that was made here means nothing to any provider.
         let id = members.take_str("id");
+        let id = id.filter(|id| !id.starts_with(carrier::REASONING_ID));
         let state = members.take_str("encrypted_content");
         let mut texts = texts(members.take("summary"), ReasonKind::Summary);
         texts.extend(self::texts(members.take("content"), ReasonKind::Raw));
@@ -200,6 +206,11 @@ impl<'a> Gathered<'_, 'a> {
     }
 
     fn called(&mut self, call: ToolCall<'a>, extra: Extra<'a>, at: Place) {
+        if call.kind == CallKind::Typed("local_shell_call")
+            && let Some(item) = &call.item_id
+        {
+            self.shells.insert(item.clone(), call.id.clone());
+        }
         let mut part = Part::new(Content::ToolCall(call)).at(at);
         part.extra = extra;
         part.signature = self.signature.take().map(|(opaque, _)| opaque);
@@ -209,11 +220,14 @@ impl<'a> Gathered<'_, 'a> {
     fn output(&mut self, item: Node<'a>, at: Place, kind: CallKind) {
         let mut members = item.object();
         members.take("type");
-        let call = match members.take_str("call_id") {
-            Some(call) => call,
-            // A local shell's output has the call's id as its own.
-            None => members.take_str("id").unwrap_or_default(),
+        let by_call = members.take_str("call_id");
+        let is_by_item = by_call.is_none();
+        // A local shell's output has the id of its call, or of its call's item, as its own.
+        let by_item = || {
+            let id = item.get_str("id").unwrap_or_default();
+            self.shells.get(&id).cloned().unwrap_or(id)
         };
+        let call = by_call.unwrap_or_else(by_item);
         let output = members.take("output");
         let content = match output {
             None => Vec::new(),
@@ -224,14 +238,20 @@ impl<'a> Gathered<'_, 'a> {
             Some(output) => content::parts(output, at, "output"),
         };
         let mut extra = members.rest();
+        if is_by_item {
+            mark(&mut extra, BY_ITEM);
+        }
         if output.is_some_and(|output| output.kind() == Kind::Array) {
             mark(&mut extra, LIST);
         }
+        let failed = extra
+            .get("status")
+            .is_some_and(|status| status.as_str() == "\"failed\"");
         let mut part = Part::new(Content::ToolResult(ToolResult {
             call,
             name: None,
             content,
-            is_error: None,
+            is_error: failed.then_some(true),
             kind,
         }))
         .at(at);

@@ -149,6 +149,18 @@ fn strings(list: Node<'_>) -> Vec<Cow<'_, str>> {
     list.items().filter_map(Node::str).collect()
 }
 
+/// The name of an allowed tool; what has none is called after its type.
+fn allowed(tool: Node<'_>) -> Option<Cow<'_, str>> {
+    let name = tool.get_str("name");
+    name.or_else(|| match &*tool.get_str("type")? {
+        kind if kind.starts_with("web_search") => Some(Cow::Borrowed("web_search")),
+        kind if kind.starts_with("computer") => Some(Cow::Borrowed("computer")),
+        "code_interpreter" => Some(Cow::Borrowed("code_execution")),
+        kind @ ("local_shell" | "shell" | "apply_patch") => Some(Cow::Owned(kind.to_owned())),
+        _ => None,
+    })
+}
+
 /// Reads a choice. What neutral words do not hold of it goes to `native`.
 pub(super) fn choice<'a>(node: Node<'a>, native: &mut Extra<'a>) -> Option<ToolChoice<'a>> {
     if let Some(word) = node.str() {
@@ -181,7 +193,7 @@ pub(super) fn choice<'a>(node: Node<'a>, native: &mut Extra<'a>) -> Option<ToolC
             }
             ToolChoice::Allowed {
                 required: inner.get_str("mode").as_deref() == Some("required"),
-                names: tools().filter_map(|tool| tool.get_str("name")).collect(),
+                names: tools().filter_map(allowed).collect(),
             }
         }
         (kind, _) => ToolChoice::Provider {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::super::Profile;
 use super::super::super::json::{ArrayWriter, Node, ObjectWriter};
-use super::super::content::{INSIDE, ITEM, LIST, MESSAGE, STRING};
+use super::super::content::{BY_ITEM, INSIDE, ITEM, LIST, MESSAGE, STRING};
 use super::parts;
 use crate::chat::{
     CallKind, Content, Extra, Fault, Format, Level, Losses, Native, Opaque, OpaqueKind, Part,
@@ -227,20 +227,22 @@ impl<'w, 'o> Writer<'w, 'o> {
             breakpoints: own || self.profile.chat.cache_breakpoints,
         };
         let texts: Option<Vec<&str>> = result.content.iter().map(Part::as_text).collect();
+        // Whoever wrote it so says it by its status.
+        let is_error = result.is_error.filter(|_| !own);
         let is_list = own && part.extra.get(LIST).is_some();
         let (list, losses) = (&mut *self.list, &mut *self.losses);
         let mut written = Ok(());
         list.object(|o| {
-            let (kind, key) = match result.kind {
-                CallKind::Function => (Cow::Borrowed("function_call_output"), "call_id"),
-                CallKind::Custom => (Cow::Borrowed("custom_tool_call_output"), "call_id"),
-                CallKind::Typed("local_shell_call") => {
-                    (Cow::Borrowed("local_shell_call_output"), "id")
-                }
-                CallKind::Typed(kind) => (Cow::Owned(format!("{kind}_output")), "call_id"),
+            let kind = match result.kind {
+                CallKind::Function => Cow::Borrowed("function_call_output"),
+                CallKind::Custom => Cow::Borrowed("custom_tool_call_output"),
+                CallKind::Typed(kind) => Cow::Owned(format!("{kind}_output")),
             };
             o.str("type", &kind);
-            o.str(key, &result.call);
+            // The id is among the rest then.
+            if !(own && part.extra.get(BY_ITEM).is_some()) {
+                o.str("call_id", &result.call);
+            }
             match (result.kind, texts) {
                 (CallKind::Typed("shell_call"), texts) => {
                     let text = texts.unwrap_or_default().concat();
@@ -252,11 +254,11 @@ impl<'w, 'o> Writer<'w, 'o> {
                 (_, Some(texts)) if !is_list => {
                     // Nothing was said, and nobody says so.
                     if !(own && texts.is_empty() && matches!(result.kind, CallKind::Typed(_))) {
-                        o.str("output", &failed(texts.join("\n"), result.is_error));
+                        o.str("output", &failed(texts.join("\n"), is_error));
                     }
                 }
                 _ => o.array("output", |list| {
-                    let is_error = result.is_error == Some(true);
+                    let is_error = is_error == Some(true);
                     let says_so = result
                         .content
                         .first()

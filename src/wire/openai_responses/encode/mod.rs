@@ -67,7 +67,11 @@ fn lone_instruction<'r, 'a>(
     let fits = if own {
         first.at.root() == "instructions"
     } else {
-        is_alone && first.role == Role::Instruction(Level::System) && !first.parts.is_empty()
+        // Without any input there would be nothing to answer.
+        !request.turns.is_empty()
+            && is_alone
+            && first.role == Role::Instruction(Level::System)
+            && !first.parts.is_empty()
     };
     (fits && is_text).then_some(first)
 }
@@ -176,12 +180,18 @@ fn settings(request: &Request<'_>, profile: &Profile, own: bool, o: &mut ObjectW
     } else {
         // Whoever does not speak this format keeps the conversation, and its state, himself.
         o.bool("store", false);
-        o.array("include", |list| {
-            list.str("reasoning.encrypted_content");
-            if request.logprobs.is_some() {
-                list.str(LOGPROBS);
-            }
-        });
+        // A model that is known not to reason is refused with it.
+        let reasons = profile.chat.may_reason();
+        if reasons || request.logprobs.is_some() {
+            o.array("include", |list| {
+                if reasons {
+                    list.str("reasoning.encrypted_content");
+                }
+                if request.logprobs.is_some() {
+                    list.str(LOGPROBS);
+                }
+            });
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn tools(
         let native = request.native.get("tool_choice").filter(|_| own);
         match (choice, native) {
             (ToolChoice::Allowed { .. }, Some(native)) => o.raw("tool_choice", native.as_str()),
-            _ => write_choice(choice, own, o),
+            _ => write_choice(choice, request, o),
         }
     }
     result
@@ -176,8 +176,13 @@ fn web_search(common: &Common<'_>, o: &mut ObjectWriter<'_>) {
     }
 }
 
-fn write_choice(choice: &ToolChoice<'_>, own: bool, o: &mut ObjectWriter<'_>) {
+fn write_choice(choice: &ToolChoice<'_>, request: &Request<'_>, o: &mut ObjectWriter<'_>) {
     const KEY: &str = "tool_choice";
+    let own = request.origin == Format::OpenAiResponses;
+    let is_custom = |name: &str| {
+        let mut tools = request.tools.iter();
+        tools.any(|tool| matches!(&tool.kind, ToolKind::Custom(custom) if custom.name == name))
+    };
     match choice {
         ToolChoice::Auto => o.str(KEY, "auto"),
         ToolChoice::None => o.str(KEY, "none"),
@@ -196,7 +201,14 @@ fn write_choice(choice: &ToolChoice<'_>, own: bool, o: &mut ObjectWriter<'_>) {
             o.array("tools", |list| {
                 for name in names {
                     list.object(|o| {
-                        o.str("type", "function");
+                        o.str(
+                            "type",
+                            if is_custom(name) {
+                                "custom"
+                            } else {
+                                "function"
+                            },
+                        );
                         o.str("name", name);
                     });
                 }
@@ -205,7 +217,7 @@ fn write_choice(choice: &ToolChoice<'_>, own: bool, o: &mut ObjectWriter<'_>) {
         ToolChoice::Provider { native, .. } if own => o.raw(KEY, native.as_str()),
         ToolChoice::Provider { kind, .. } => {
             let hosted = match kind {
-                ProviderKind::WebSearch | ProviderKind::WebFetch => "web_search_preview",
+                ProviderKind::WebSearch | ProviderKind::WebFetch => "web_search",
                 ProviderKind::CodeExecution => "code_interpreter",
                 ProviderKind::ImageGeneration => "image_generation",
                 ProviderKind::FileSearch => "file_search",

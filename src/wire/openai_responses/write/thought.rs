@@ -124,7 +124,7 @@ impl Responses {
             texts: Vec::new(),
             state,
         };
-        self.add("rs_", body, out)
+        self.add(carrier::REASONING_ID, body, out)
     }
 
     /// Keeps state until its block is over, or the call it belongs to begins.

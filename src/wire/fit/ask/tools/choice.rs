@@ -3,8 +3,10 @@
 use super::super::{To, place};
 use super::provider;
 use crate::chat::{
-    Change, Fault, Format, Losses, ProviderKind, ReasoningMode, Request, Tool, ToolChoice, ToolKind,
+    CallKind, Change, Fault, Format, Losses, ProviderKind, ReasoningMode, Request, Tool,
+    ToolChoice, ToolKind,
 };
+use crate::wire::json::Node;
 
 /// Whether the target may be made to call a tool. Reasoning is already what it gets.
 pub(in crate::wire::fit::ask) fn may_force(request: &Request<'_>, to: To<'_>) -> bool {
@@ -25,12 +27,40 @@ pub(in crate::wire::fit::ask) fn choose(
     let choice = request.tool_choice.take();
     request.tool_choice = match choice {
         Some(ToolChoice::Named { name, .. }) if !has(&request.tools, &name) => {
-            losses.note(at, Change::Approximated);
-            Some(ToolChoice::Auto)
+            // A tool that the provider runs, which has a name only where the client's format is spoken.
+            let run = request.tools.iter().find_map(|tool| match &tool.kind {
+                ToolKind::Provider(tool) if tool.name.as_deref() == Some(&*name) => Some(tool),
+                _ => None,
+            });
+            match run {
+                Some(tool) if to.is(Format::OpenAiResponses) => Some(ToolChoice::Provider {
+                    kind: tool.kind,
+                    native: tool.native.clone(),
+                }),
+                _ => {
+                    losses.note(at, Change::Approximated);
+                    Some(ToolChoice::Auto)
+                }
+            }
         }
         Some(ToolChoice::Provider { kind, native }) => {
             let is_there = request.tools.iter().any(|tool| is_kind(tool, kind));
-            if is_there && matches!(to.format, Format::OpenAiResponses | Format::Claude) {
+            // It became a function of that name.
+            let own = Node::trusted(native.as_str()).get_str("type");
+            let own = own.map(|kind| match kind.starts_with("computer") {
+                true => "computer".into(),
+                false => kind,
+            });
+            let function = own.filter(|name| {
+                let is_client = !matches!(kind, ProviderKind::WebSearch | ProviderKind::Other);
+                is_client && has(&request.tools, name)
+            });
+            if let Some(name) = function {
+                Some(ToolChoice::Named {
+                    name: name.into_owned().into(),
+                    kind: CallKind::Function,
+                })
+            } else if is_there && matches!(to.format, Format::OpenAiResponses | Format::Claude) {
                 Some(ToolChoice::Provider { kind, native })
             } else {
                 losses.note(at, Change::Approximated);
@@ -48,6 +78,21 @@ pub(in crate::wire::fit::ask) fn choose(
             } else {
                 ToolChoice::Auto
             })
+        }
+        Some(ToolChoice::Allowed {
+            required,
+            mut names,
+        }) => {
+            // A name that nobody has is an error there.
+            let before = names.len();
+            names.retain(|name| has(&request.tools, name));
+            if names.len() < before {
+                losses.note(at, Change::Approximated);
+            }
+            match names.is_empty() {
+                true => Some(ToolChoice::None),
+                false => Some(ToolChoice::Allowed { required, names }),
+            }
         }
         other => other,
     };
