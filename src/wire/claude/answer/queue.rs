@@ -64,7 +64,8 @@ struct Entry {
     closed: bool,
     waiting: Vec<Piece<'static>>,
     arguments: Completeness,
-    /// Arguments that have not begun like an object: they are written when all of them are known.
+    /// Arguments that have not begun like an object, written when all of them are known; text that
+    /// is blank so far.
     odd: String,
     /// Whether arguments were written.
     said: bool,
@@ -221,6 +222,16 @@ impl Queue {
     fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Text(text) => {
+                // Blank text is refused when it comes back, so no block begins with nothing else.
+                let text = if entry.begun {
+                    text
+                } else {
+                    entry.odd.push_str(&text);
+                    if entry.odd.trim().is_empty() {
+                        return;
+                    }
+                    Cow::Owned(std::mem::take(&mut entry.odd))
+                };
                 self.begin(entry, out);
                 self.delta(out, |o| {
                     o.str("type", "text_delta");
