@@ -7,6 +7,8 @@ use crate::wire::json::{Node, ObjectWriter, object};
 
 /// The least that OpenAI Responses takes.
 const RESPONSES_MIN: u64 = 16;
+/// How many stop sequences OpenAI Chat takes.
+const CHAT_STOPS: usize = 4;
 /// How many stop sequences Gemini takes.
 const GEMINI_STOPS: usize = 5;
 
@@ -105,6 +107,11 @@ pub(super) fn stop(
             if to.profile.chat.reasoning_model && !request.stop.is_empty() {
                 losses.dropped(place)?;
                 request.stop.clear();
+            } else if request.stop.len() > CHAT_STOPS {
+                // More than it takes: the answer is cut here.
+                losses.note(place, Change::Approximated);
+                let rest = request.stop.split_off(CHAT_STOPS);
+                restore.stop_at(rest.iter().map(|stop| &**stop));
             }
         }
     }
