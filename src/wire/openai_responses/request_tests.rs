@@ -569,7 +569,7 @@ fn the_choice_of_a_tool() {
                 kind: crate::chat::ProviderKind::WebSearch,
                 native: crate::chat::Json::trusted("{}"),
             },
-            json!({"type": "web_search_preview"}),
+            json!({"type": "web_search"}),
         ),
     ] {
         let mut request = foreign();

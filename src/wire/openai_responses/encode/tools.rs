@@ -205,7 +205,8 @@ fn write_choice(choice: &ToolChoice<'_>, own: bool, o: &mut ObjectWriter<'_>) {
         ToolChoice::Provider { native, .. } if own => o.raw(KEY, native.as_str()),
         ToolChoice::Provider { kind, .. } => {
             let hosted = match kind {
-                ProviderKind::WebSearch | ProviderKind::WebFetch => "web_search_preview",
+                // By the type that the tool is sent with.
+                ProviderKind::WebSearch | ProviderKind::WebFetch => "web_search",
                 ProviderKind::CodeExecution => "code_interpreter",
                 ProviderKind::ImageGeneration => "image_generation",
                 ProviderKind::FileSearch => "file_search",
