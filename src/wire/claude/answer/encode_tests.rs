@@ -820,3 +820,20 @@ fn arguments_that_are_no_object_become_one() {
         assert_eq!(streamed(reply(), events), ["+tool_use t", want, "-"]);
     }
 }
+
+#[test]
+fn endless_space_is_read_once() {
+    let mut middle = vec![open(0, call("a", "f")), open(1, Opening::Text)];
+    for _ in 0..200_000 {
+        middle.push(arguments(0, "\n"));
+    }
+    middle.push(arguments(0, "{}"));
+    middle.push(Event::Close { block: 0 });
+    for _ in 0..200_000 {
+        middle.push(text(1, " "));
+    }
+    middle.push(Event::Close { block: 1 });
+    let begun = std::time::Instant::now();
+    assert_eq!(streamed(reply(), middle).len(), 3);
+    assert!(begun.elapsed().as_secs() < 5);
+}

@@ -227,7 +227,8 @@ impl Queue {
                     text
                 } else {
                     entry.odd.push_str(&text);
-                    if entry.odd.trim().is_empty() {
+                    // What came before is blank; it is not read again.
+                    if text.trim().is_empty() {
                         return;
                     }
                     Cow::Owned(std::mem::take(&mut entry.odd))
@@ -268,6 +269,10 @@ impl Queue {
                     return self.arguments(&text, out);
                 }
                 entry.odd.push_str(&text);
+                // Models that lose their way write nothing but space.
+                if text.trim().is_empty() {
+                    return;
+                }
                 if entry.odd.trim_start().starts_with('{') {
                     entry.said = true;
                     self.arguments(&std::mem::take(&mut entry.odd), out);

@@ -698,3 +698,21 @@ fn a_choice_of_the_providers_search_is_no_function() {
     assert_eq!(chosen("web_search"), Some(ProviderKind::WebSearch));
     assert_eq!(chosen("bash"), None, "the client runs it");
 }
+
+#[test]
+fn a_strict_tool_without_a_schema_takes_nothing() {
+    let mut request = Request::new(Format::OpenAiResponses);
+    request.tools = vec![Tool {
+        at: Place::field("tools").item(0),
+        kind: ToolKind::Function(Function {
+            name: "f".into(),
+            description: None,
+            schema: None,
+            strict: Some(true),
+        }),
+        cache: None,
+        extra: Extra::default(),
+    }];
+    let schema = encoded(&request).0["tools"][0]["input_schema"].clone();
+    assert_eq!(schema["additionalProperties"], false);
+}
