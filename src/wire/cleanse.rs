@@ -75,7 +75,10 @@ pub fn is_state_fault(format: Format, status: u16, fault: &Fault) -> bool {
         Format::Claude => says(&[
             "invalid `signature`",
             "invalid signature",
+            "invalid `data` in `redacted_thinking`",
+            "signature: field required",
             "expected `thinking` or `redacted_thinking`",
+            "blocks in the latest assistant message cannot be modified",
         ]),
         Format::Gemini => says(&["thought_signature", "thoughtsignature", "thought signature"]),
     }

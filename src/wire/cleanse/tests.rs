@@ -229,6 +229,24 @@ fn providers_complaints_about_state_are_known() {
         ),
         (Gemini, 400, "Invalid value at 'contents'", false),
         (OpenAiChat, 400, "Invalid signature", false),
+        (
+            Claude,
+            400,
+            "messages.1.content.0.thinking.signature: Field required",
+            true,
+        ),
+        (
+            Claude,
+            400,
+            "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+            true,
+        ),
+        (
+            Claude,
+            400,
+            "messages.3.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.",
+            true,
+        ),
     ] {
         let fault = Fault::new(FaultKind::InvalidRequest, "invalid_request", message);
         assert_eq!(is_state_fault(format, status, &fault), is_it, "{message}");
