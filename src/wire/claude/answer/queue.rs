@@ -222,16 +222,15 @@ impl Queue {
     fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Text(text) => {
-                // Blank text is refused when it comes back, so no block begins with nothing else.
-                let text = if entry.begun {
+                if !entry.begun && text.trim().is_empty() {
+                    // A block of nothing else would be refused when it comes back.
+                    return entry.odd.push_str(&text);
+                }
+                let blank = std::mem::take(&mut entry.odd);
+                let text = if blank.is_empty() {
                     text
                 } else {
-                    entry.odd.push_str(&text);
-                    // What came before is blank; it is not read again.
-                    if text.trim().is_empty() {
-                        return;
-                    }
-                    Cow::Owned(std::mem::take(&mut entry.odd))
+                    (blank + &text).into()
                 };
                 self.begin(entry, out);
                 self.delta(out, |o| {
@@ -269,11 +268,8 @@ impl Queue {
                     return self.arguments(&text, out);
                 }
                 entry.odd.push_str(&text);
-                // Models that lose their way write nothing but space.
-                if text.trim().is_empty() {
-                    return;
-                }
-                if entry.odd.trim_start().starts_with('{') {
+                // Endless space is not read again and again.
+                if !text.trim().is_empty() && entry.odd.trim_start().starts_with('{') {
                     entry.said = true;
                     self.arguments(&std::mem::take(&mut entry.odd), out);
                 }
