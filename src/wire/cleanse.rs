@@ -5,20 +5,19 @@
 //! request may go to another provider that would refuse it. Everything else of the request stays: its
 //! order, its numbers, its text.
 
+mod claude;
 mod extensions;
 mod google;
 mod openai;
 
 pub use extensions::{holds_extensions, without_extensions};
 
-use std::collections::HashSet;
-
 use memchr::memmem;
 
-use super::fit::{SENTINEL, signed_text};
+use super::fit::SENTINEL;
 use super::json::{Node, Tree};
 use super::{Format, carrier};
-use crate::chat::{Fault, Opaque, OpaqueKind};
+use crate::chat::{Fault, Opaque};
 
 /// How deep a request may nest at most; the gateway's own limit is usually lower.
 const DEPTH: usize = 512;
@@ -30,7 +29,7 @@ pub fn holds_foreign_state(format: Format, body: &[u8]) -> bool {
     match format {
         Format::OpenAiChat => has(carrier::PREFIX) || has(carrier::ID_MARK),
         Format::OpenAiResponses => has(carrier::PREFIX) || has(carrier::REASONING_ID),
-        Format::Claude => has(carrier::PREFIX) || has_empty_search(body),
+        Format::Claude => has(carrier::PREFIX) || claude::may_be_foreign(body),
         Format::Gemini => has(google::MARKER),
     }
 }
@@ -41,7 +40,7 @@ pub fn cleanse(format: Format, body: &[u8], family: &str) -> Option<Vec<u8>> {
     edit(body, |request| match format {
         Format::OpenAiChat => openai::cleanse_chat(request, family),
         Format::OpenAiResponses => openai::cleanse_responses(request, family),
-        Format::Claude => cleanse_claude(request, family),
+        Format::Claude => claude::cleanse(request, family),
         Format::Gemini => google::cleanse(request, family),
     })
 }
@@ -52,11 +51,7 @@ pub fn without_state(format: Format, body: &[u8]) -> Option<Vec<u8>> {
     edit(body, |request| match format {
         Format::OpenAiChat => false,
         Format::OpenAiResponses => openai::without_state(request),
-        Format::Claude => {
-            let keeps = |block: &Tree<'_>| !is_thinking(block);
-            let any = retain_blocks(request, |block| keeps(block));
-            any | begin_with_thinking(request)
-        }
+        Format::Claude => claude::without_state(request),
         Format::Gemini => google::without_state(request),
     })
 }
@@ -83,7 +78,10 @@ pub fn is_state_fault(format: Format, status: u16, fault: &Fault) -> bool {
         Format::Claude => says(&[
             "invalid `signature`",
             "invalid signature",
+            "invalid `data` in `redacted_thinking`",
+            "signature: field required",
             "expected `thinking` or `redacted_thinking`",
+            "blocks in the latest assistant message cannot be modified",
         ]),
         Format::Gemini => says(&["thought_signature", "thoughtsignature", "thought signature"]),
     }
@@ -136,137 +134,6 @@ fn text_of<'t>(tree: &'t Tree<'_>, key: &str) -> Option<&'t str> {
 
 fn is_type(tree: &Tree<'_>, kind: &str) -> bool {
     text_of(tree, "type") == Some(kind)
-}
-
-fn is_thinking(block: &Tree<'_>) -> bool {
-    is_type(block, "thinking") || is_type(block, "redacted_thinking")
-}
-
-fn cleanse_claude(request: &mut Tree<'_>, family: &str) -> bool {
-    let mut any = false;
-    let mut lost = false;
-    let searches = empty_searches(request);
-    let dropped = retain_blocks(request, |block| {
-        let id = text_of(block, "id").or_else(|| text_of(block, "tool_use_id"));
-        let is_search =
-            is_type(block, "server_tool_use") || is_type(block, "web_search_tool_result");
-        if is_search && id.is_some_and(|id| searches.contains(id)) {
-            return false;
-        }
-        if !is_thinking(block) {
-            return true;
-        }
-        let carried = text_of(block, "signature").or_else(|| text_of(block, "data"));
-        match carried.map(|text| state(text, Format::Claude, family)) {
-            None | Some(State::Native) => true,
-            Some(State::Ours(opaque)) => {
-                any = true;
-                restore_thinking(block, &opaque)
-            }
-            Some(State::Foreign) => {
-                lost = true;
-                false
-            }
-        }
-    });
-    if lost {
-        begin_with_thinking(request);
-    }
-    any | dropped
-}
-
-/// Puts the state back into the block that it came in. False: it fits in none.
-fn restore_thinking(block: &mut Tree<'_>, opaque: &Opaque<'static>) -> bool {
-    let data = opaque.data.as_ref().to_owned();
-    match opaque.kind {
-        OpaqueKind::Signature => {
-            let (text, signature) = match signed_text(&data) {
-                Some((text, signature)) => (Some(text), signature),
-                None => (None, data),
-            };
-            block.remove("data");
-            block.set("type", Tree::string("thinking"));
-            match text {
-                Some(text) => block.set("thinking", Tree::string(text)),
-                None if block.get("thinking").is_none() => {
-                    block.set("thinking", Tree::string(""));
-                }
-                None => {}
-            }
-            block.set("signature", Tree::string(signature));
-            true
-        }
-        OpaqueKind::Redacted => {
-            block.remove("thinking");
-            block.remove("signature");
-            block.set("type", Tree::string("redacted_thinking"));
-            block.set("data", Tree::string(data));
-            true
-        }
-        OpaqueKind::Encrypted | OpaqueKind::Thought => false,
-    }
-}
-
-/// Keeps the blocks of messages that `keep` wants; a message that nothing is left of goes too.
-fn retain_blocks(request: &mut Tree<'_>, mut keep: impl FnMut(&mut Tree<'_>) -> bool) -> bool {
-    let mut any = false;
-    let Some(messages) = items_mut(request, "messages") else {
-        return false;
-    };
-    messages.retain_mut(|message| {
-        let Some(blocks) = items_mut(message, "content") else {
-            return true;
-        };
-        let before = blocks.len();
-        blocks.retain_mut(&mut keep);
-        any |= blocks.len() < before;
-        before == 0 || !blocks.is_empty()
-    });
-    any
-}
-
-/// A thinking budget needs thinking before the calls of the last turn: without it, no thinking now.
-fn begin_with_thinking(request: &mut Tree<'_>) -> bool {
-    let is_enabled = request
-        .get("thinking")
-        .is_some_and(|thinking| is_type(thinking, "enabled"));
-    let messages = request.get("messages").and_then(Tree::as_array);
-    let mut messages = messages.unwrap_or_default().iter().rev();
-    let last = messages.find(|message| text_of(message, "role") == Some("assistant"));
-    let blocks = last.and_then(|message| message.get("content")?.as_array());
-    let blocks = blocks.unwrap_or_default();
-    let has_calls = blocks.iter().any(|block| is_type(block, "tool_use"));
-    let begins = blocks.first().is_some_and(is_thinking);
-    is_enabled && has_calls && !begins && request.remove("thinking").is_some()
-}
-
-/// The ids of searches that we made up for the client to see: they have no content to give back.
-fn empty_searches(request: &Tree<'_>) -> HashSet<String> {
-    let mut found = HashSet::new();
-    let messages = request.get("messages").and_then(Tree::as_array);
-    for message in messages.unwrap_or_default() {
-        let blocks = message.get("content").and_then(Tree::as_array);
-        for block in blocks.unwrap_or_default() {
-            if !is_type(block, "web_search_tool_result") {
-                continue;
-            }
-            let results = block.get("content").and_then(Tree::as_array);
-            let mut results = results.unwrap_or_default().iter();
-            if results.any(|result| text_of(result, "encrypted_content") == Some("")) {
-                found.extend(text_of(block, "tool_use_id").map(str::to_owned));
-            }
-        }
-    }
-    found
-}
-
-fn has_empty_search(body: &[u8]) -> bool {
-    let key = b"\"encrypted_content\"";
-    memmem::find_iter(body, key).any(|at| {
-        let rest = body.get(at + key.len()..).unwrap_or_default();
-        let value = rest.trim_ascii_start().strip_prefix(b":");
-        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"\"\""))
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::chat::FaultKind;
+use crate::chat::{FaultKind, OpaqueKind};
 
 fn opaque(origin: Format, kind: OpaqueKind, data: &'static str) -> Opaque<'static> {
     Opaque {
@@ -229,6 +229,24 @@ fn providers_complaints_about_state_are_known() {
         ),
         (Gemini, 400, "Invalid value at 'contents'", false),
         (OpenAiChat, 400, "Invalid signature", false),
+        (
+            Claude,
+            400,
+            "messages.1.content.0.thinking.signature: Field required",
+            true,
+        ),
+        (
+            Claude,
+            400,
+            "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+            true,
+        ),
+        (
+            Claude,
+            400,
+            "messages.3.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.",
+            true,
+        ),
     ] {
         let fault = Fault::new(FaultKind::InvalidRequest, "invalid_request", message);
         assert_eq!(is_state_fault(format, status, &fault), is_it, "{message}");
@@ -247,4 +265,75 @@ fn a_reasoning_item_that_was_made_here_has_no_id_at_the_provider() {
     );
     let talk = r#"{"input":"what is rs_aip1_x?"}"#;
     assert_eq!(cleansed(Format::OpenAiResponses, talk), None);
+}
+
+/// What an Anthropic client keeps of answers of providers without signatures.
+fn talk(thinking: &str, blocks: &str) -> String {
+    format!(
+        r#"{{"thinking":{{"type":"{thinking}","budget_tokens":2000}},"messages":[{{"role":"user","content":"hi"}},{{"role":"assistant","content":[{blocks}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"a","content":"r"}},{{"type":"text","text":"note"}}]}}]}}"#
+    )
+}
+
+#[test]
+fn thinking_without_a_signature_is_found_and_goes() {
+    let call = r#"{"type":"tool_use","id":"a","name":"f","input":{"signature":"s"}}"#;
+    let without = talk("adaptive", call);
+    for unsigned in [
+        r#"{"type":"thinking","thinking":"t","signature":""}"#,
+        r#"{"type":"thinking","thinking":"t","signature":null}"#,
+        r#"{"thinking":"t","type" : "thinking"}"#,
+        r#"{"type":"redacted_thinking","data":""}"#,
+        r#"{"type":"redacted_thinking"}"#,
+    ] {
+        let body = talk("adaptive", &format!("{unsigned},{call}"));
+        assert_eq!(
+            cleansed(Format::Claude, &body).unwrap(),
+            without,
+            "{unsigned}"
+        );
+        // A budget needs the thinking that is gone.
+        let body = body.replace("adaptive", "enabled");
+        let off = cleansed(Format::Claude, &body).unwrap();
+        assert!(off.starts_with(r#"{"messages""#), "{off}");
+    }
+}
+
+#[test]
+fn a_budget_needs_thinking_in_the_open_loop_only() {
+    let call = r#"{"type":"tool_use","id":"a","name":"f","input":{}}"#;
+    let off = cleansed(Format::Claude, &talk("enabled", call)).unwrap();
+    assert!(off.starts_with(r#"{"messages""#), "{off}");
+    assert_eq!(cleansed(Format::Claude, &talk("adaptive", call)), None);
+    // Between its calls the model need not think again; a loop that is closed needs nothing.
+    let signed = r#"{"type":"thinking","thinking":"t","signature":"Eq"}"#;
+    let step = format!(
+        r#"{call}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"a"}}]}},{{"role":"assistant","content":[{call}"#
+    );
+    let begun = talk("enabled", &format!("{signed},{step}"));
+    let closed = talk("enabled", call).replace(
+        r#"{"type":"tool_result","tool_use_id":"a","content":"r"},"#,
+        "",
+    );
+    for body in [begun, closed] {
+        assert!(
+            !holds_foreign_state(Format::Claude, body.as_bytes()),
+            "{body}"
+        );
+        assert_eq!(cleansed(Format::Claude, &body), None);
+    }
+}
+
+#[test]
+fn ids_and_empty_words_of_other_providers_do_not_reach_anthropic() {
+    let body = r#"{"messages":[{"role":"assistant","content":[{"type":"text","text":"\n \n"},{"type":"tool_use","id":"functions.f:0","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"functions.f:0"}]}]}"#;
+    let clean = cleansed(Format::Claude, body).unwrap();
+    let id = crate::wire::fit::mapped_id("functions.f:0");
+    assert_eq!(
+        clean,
+        format!(
+            r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"{id}"}}]}}]}}"#
+        )
+    );
+    let fine = r#"{"messages":[{"role":"assistant","content":[{"type":"text","text":"\nx"},{"type":"tool_use","id":"a","name":"f","input":{"id":"a b","text":" "}}]}]}"#;
+    assert!(!holds_foreign_state(Format::Claude, fine.as_bytes()));
 }

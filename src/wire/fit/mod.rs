@@ -6,7 +6,7 @@ mod restore;
 mod talk;
 
 pub use restore::Restore;
-pub(super) use talk::{SENTINEL, signed_text};
+pub(super) use talk::{SENTINEL, is_claude_id, mapped_id, signed_text};
 
 use super::{Format, Profile};
 use crate::chat::{Expose, Fault, Losses, ReasoningMode, Request};

@@ -696,3 +696,18 @@ fn state_of_a_compatible_server_goes_back_as_its_own_entries() {
         json!({"google": {"thought_signature": "T"}})
     );
 }
+
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let call = Content::ToolCall(ToolCall {
+        id: "a".into(),
+        name: "f".into(),
+        arguments: "".into(),
+        kind: CallKind::Function,
+        namespace: None,
+        item_id: None,
+    });
+    let turn = Turn::new(Role::Assistant, vec![Part::new(call)]);
+    let said = messages(&foreign(vec![turn]));
+    assert_eq!(said[0]["tool_calls"][0]["function"]["arguments"], "{}");
+}

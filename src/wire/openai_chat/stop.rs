@@ -22,6 +22,8 @@ pub(super) fn decode(reason: &str, said: Said) -> StopReason {
         "content_filter" | "safety" => StopReason::Safety,
         "refusal" => StopReason::Refusal,
         "abort" | "cancelled" => StopReason::Cancelled,
+        // Agents act on calls only where the reason says so.
+        _ if said.calls => StopReason::ToolUse,
         other => StopReason::Other(other.to_owned()),
     }
 }

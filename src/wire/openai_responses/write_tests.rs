@@ -860,3 +860,41 @@ fn no_event_of_a_stream_can_be_left_out() {
         assert!(result.is_err(), "without {block}");
     }
 }
+
+#[test]
+fn sources_named_before_a_text_are_those_of_all_of_it() {
+    let cite = |block| Event::Cite {
+        block,
+        citation: Citation {
+            kind: CitationKind::Web,
+            url: Some("http://x".into()),
+            title: Some("T".into()),
+            cited: None,
+            span: None,
+            file_id: None,
+            filename: None,
+            native: Some(Native {
+                format: Format::Claude,
+                json: Json::trusted("{}"),
+            }),
+        },
+    };
+    let events = vec![
+        begin(),
+        open(0, Opening::Text),
+        text(0, "So: "),
+        close(0),
+        open(1, Opening::Text),
+        cite(1),
+        text(1, "fünf"),
+        text(1, "!"),
+        close(1),
+        stop(StopReason::Stop),
+        Event::End,
+    ];
+    let document = both(&events, &reply());
+    let part = &document["output"][0]["content"][0];
+    assert_eq!(part["text"], "So: fünf!");
+    let want = json!([{"type": "url_citation", "url": "http://x", "title": "T", "start_index": 4, "end_index": 9}]);
+    assert_eq!(part["annotations"], want);
+}

@@ -288,6 +288,26 @@ fn a_call_that_is_cut_off_stays_cut_off() {
 }
 
 #[test]
+fn blank_text_makes_no_block() {
+    let middle = || {
+        vec![
+            open(0, Opening::Text),
+            text(0, "\n"),
+            text(0, " \n"),
+            Event::Close { block: 0 },
+            open(1, Opening::Text),
+            text(1, "\n "),
+            text(1, "x"),
+            text(1, "\n"),
+            Event::Close { block: 1 },
+        ]
+    };
+    let said = json!([{"type": "text", "text": "\n x\n"}]);
+    assert_eq!(content(reply(), middle()), said);
+    assert_eq!(streamed(reply(), middle()), ["+text ", "\n x", "\n", "-"]);
+}
+
+#[test]
 fn a_call_without_arguments_has_one_empty_delta() {
     let events = || vec![open(0, call("t", "f")), close(0)];
     assert_eq!(streamed(reply(), events()), ["+tool_use t", "", "-"]);
@@ -799,4 +819,21 @@ fn arguments_that_are_no_object_become_one() {
         events.push(close(0));
         assert_eq!(streamed(reply(), events), ["+tool_use t", want, "-"]);
     }
+}
+
+#[test]
+fn endless_space_is_read_once() {
+    let mut middle = vec![open(0, call("a", "f")), open(1, Opening::Text)];
+    for _ in 0..200_000 {
+        middle.push(arguments(0, "\n"));
+    }
+    middle.push(arguments(0, "{}"));
+    middle.push(Event::Close { block: 0 });
+    for _ in 0..200_000 {
+        middle.push(text(1, " "));
+    }
+    middle.push(Event::Close { block: 1 });
+    let begun = std::time::Instant::now();
+    assert_eq!(streamed(reply(), middle).len(), 3);
+    assert!(begun.elapsed().as_secs() < 5);
 }

@@ -64,7 +64,8 @@ struct Entry {
     closed: bool,
     waiting: Vec<Piece<'static>>,
     arguments: Completeness,
-    /// Arguments that have not begun like an object: they are written when all of them are known.
+    /// Arguments that have not begun like an object, written when all of them are known; text that
+    /// is blank so far.
     odd: String,
     /// Whether arguments were written.
     said: bool,
@@ -221,6 +222,16 @@ impl Queue {
     fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
         match piece {
             Piece::Text(text) => {
+                if !entry.begun && text.trim().is_empty() {
+                    // A block of nothing else would be refused when it comes back.
+                    return entry.odd.push_str(&text);
+                }
+                let blank = std::mem::take(&mut entry.odd);
+                let text = if blank.is_empty() {
+                    text
+                } else {
+                    (blank + &text).into()
+                };
                 self.begin(entry, out);
                 self.delta(out, |o| {
                     o.str("type", "text_delta");
@@ -257,7 +268,8 @@ impl Queue {
                     return self.arguments(&text, out);
                 }
                 entry.odd.push_str(&text);
-                if entry.odd.trim_start().starts_with('{') {
+                // Endless space is not read again and again.
+                if !text.trim().is_empty() && entry.odd.trim_start().starts_with('{') {
                     entry.said = true;
                     self.arguments(&std::mem::take(&mut entry.odd), out);
                 }

@@ -42,7 +42,7 @@ pub(super) struct Held {
 /// Writes `stop_reason`, `stop_sequence` and `stop_details`.
 pub(super) fn write(stop: &Stop<'_>, held: Held, o: &mut ObjectWriter<'_>) {
     let reason = match stop.reason {
-        StopReason::Stop if held.call => "tool_use",
+        StopReason::Stop | StopReason::Other(_) if held.call => "tool_use",
         StopReason::Stop if held.refusal => "refusal",
         StopReason::Stop | StopReason::MalformedTool | StopReason::Other(_) => "end_turn",
         // The one reason that clients look for a value of.
@@ -133,7 +133,9 @@ mod tests {
         assert_eq!(word(StopReason::StopSequence, call), "end_turn");
         assert_eq!(word(StopReason::Stop, refusal), "refusal");
         assert_eq!(word(StopReason::Compaction, Held::default()), "max_tokens");
-        assert_eq!(word(StopReason::Other("x".into()), call), "end_turn");
+        assert_eq!(word(StopReason::Other("x".into()), call), "tool_use");
+        let nothing = Held::default();
+        assert_eq!(word(StopReason::Other("x".into()), nothing), "end_turn");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Blocks<'_> {
             }
             Content::Refusal(words) => {
                 self.held.refusal = true;
-                if !words.is_empty() {
+                if !words.trim().is_empty() {
                     ready(Some(Ready::text(words)), a);
                 }
             }
@@ -141,7 +141,8 @@ impl Blocks<'_> {
                 self.links.push(citation, self.losses);
             }
         }
-        if text.text.is_empty() {
+        // The client sends it back, and blank text would be refused.
+        if text.text.trim().is_empty() {
             return;
         }
         a.object(|o| {

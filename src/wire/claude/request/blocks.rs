@@ -1,6 +1,7 @@
 //! Reads content blocks.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::super::server;
 use super::decode::{cache_mark, unreadable};
@@ -16,7 +17,7 @@ pub(super) fn read<'a>(
     list: Node<'a>,
     place: impl Fn(usize) -> Place,
 ) -> Result<Vec<Part<'a>>, Fault> {
-    let synthesised: Vec<Cow<'_, str>> = list
+    let synthesised: HashSet<Cow<'_, str>> = list
         .items()
         .filter(|block| server::is_synthesised(*block))
         .filter_map(|block| block.get_str("tool_use_id"))

@@ -34,8 +34,8 @@ pub(in crate::wire::claude) fn decode(body: Node<'_>) -> Result<Request<'_>, Fau
     request.caching.auto = document.take("cache_control").map(cache_mark);
     request.tools = tools::read(document.take("tools"), body.get("mcp_servers"))?;
     if let Some((choice, parallel)) = body.get("tool_choice").and_then(tools::choice) {
-        document.take("tool_choice");
         request.tool_choice = Some(choice);
+        tools::choose_provided(&mut request, document.take("tool_choice"));
         request.parallel_tools = parallel;
     }
     request.tier = match body.get_str("service_tier").as_deref() {

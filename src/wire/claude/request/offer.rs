@@ -83,7 +83,11 @@ fn client_tool(function: &Function<'_>, o: &mut ObjectWriter<'_>) {
     let schema = function.schema.as_ref().map(Json::as_str);
     o.raw(
         "input_schema",
-        schema.unwrap_or(r#"{"type":"object","properties":{}}"#),
+        schema.unwrap_or(match function.strict {
+            // A strict tool has to say that there is nothing else.
+            Some(true) => r#"{"type":"object","properties":{},"additionalProperties":false}"#,
+            _ => r#"{"type":"object","properties":{}}"#,
+        }),
     );
     o.opt_bool("strict", function.strict);
 }

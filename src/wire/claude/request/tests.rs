@@ -683,3 +683,36 @@ fn whatever_stands_anywhere_is_refused_or_written_as_json() {
     }
     assert!(read > refused && refused > 20, "{read} {refused}");
 }
+
+#[test]
+fn a_choice_of_the_providers_search_is_no_function() {
+    let body = r#"{"model":"m","messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"},{"type":"bash_20250124","name":"bash"}],"tool_choice":{"type":"tool","name":"NAME"}}"#;
+    let chosen = |name: &str| {
+        let text = body.replace("NAME", name);
+        let request = super::decode::decode(Node::parse(text.as_bytes(), 99).unwrap()).unwrap();
+        match request.tool_choice.unwrap() {
+            ToolChoice::Provider { kind, .. } => Some(kind),
+            _ => None,
+        }
+    };
+    assert_eq!(chosen("web_search"), Some(ProviderKind::WebSearch));
+    assert_eq!(chosen("bash"), None, "the client runs it");
+}
+
+#[test]
+fn a_strict_tool_without_a_schema_takes_nothing() {
+    let mut request = Request::new(Format::OpenAiResponses);
+    request.tools = vec![Tool {
+        at: Place::field("tools").item(0),
+        kind: ToolKind::Function(Function {
+            name: "f".into(),
+            description: None,
+            schema: None,
+            strict: Some(true),
+        }),
+        cache: None,
+        extra: Extra::default(),
+    }];
+    let schema = encoded(&request).0["tools"][0]["input_schema"].clone();
+    assert_eq!(schema["additionalProperties"], false);
+}

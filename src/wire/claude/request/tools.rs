@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::decode::{cache_mark, unreadable};
 use crate::chat::{
     CallKind, Common, Fault, Format, Function, Location, McpServer, Place, ProviderKind,
-    ProviderTool, Tool, ToolChoice, ToolKind,
+    ProviderTool, Request, Tool, ToolChoice, ToolKind,
 };
 use crate::wire::json::{Kind, Node};
 
@@ -173,6 +173,27 @@ fn allowed(tool_set: Node<'_>) -> Option<Vec<Cow<'_, str>>> {
 fn texts(list: Option<Node<'_>>) -> Vec<Cow<'_, str>> {
     let items = list.into_iter().flat_map(Node::items);
     items.filter_map(Node::str).collect()
+}
+
+/// A choice that names one of the provider's own tools is one of that kind elsewhere.
+pub(super) fn choose_provided<'a>(request: &mut Request<'a>, choice: Option<Node<'a>>) {
+    let (Some(ToolChoice::Named { name, .. }), Some(choice)) = (&request.tool_choice, choice)
+    else {
+        return;
+    };
+    let kind = request.tools.iter().find_map(|tool| match &tool.kind {
+        ToolKind::Provider(tool) if tool.name.as_ref() == Some(name) => Some(tool.kind),
+        _ => None,
+    });
+    if let Some(
+        kind @ (ProviderKind::WebSearch | ProviderKind::WebFetch | ProviderKind::CodeExecution),
+    ) = kind
+    {
+        request.tool_choice = Some(ToolChoice::Provider {
+            kind,
+            native: choice.json(),
+        });
+    }
 }
 
 /// Reads `tool_choice`, and whether several calls at once are allowed.

@@ -272,6 +272,29 @@ fn sampling_goes_only_where_it_is_taken() {
 }
 
 #[test]
+fn more_stop_sequences_than_chat_takes_are_cut_here() {
+    let mut request = Request::new(Claude);
+    request.stop = ["a", "b", "c", "d", "e"].map(Into::into).to_vec();
+    let notes = ask(&mut request, OpenAiChat, "gpt-4o").unwrap();
+    assert_eq!(request.stop, ["a", "b", "c", "d"]);
+    assert_eq!(notes, ["stop_sequences approximated"]);
+}
+
+#[test]
+fn the_session_of_an_agent_is_a_user_that_openai_takes() {
+    let session = format!(r#"{{"device_id":"{}","session_id":"s"}}"#, "0".repeat(64));
+    let user = |target, model| {
+        let mut request = Request::new(Claude);
+        request.user.end_user = Some(session.clone().into());
+        ask(&mut request, target, model).unwrap();
+        request.user.end_user.unwrap().into_owned()
+    };
+    let name = user(OpenAiChat, "gpt-5");
+    assert!(name.starts_with("user_") && name.len() < 64, "{name}");
+    assert_eq!(name, user(OpenAiResponses, "gpt-5"), "always the same");
+}
+
+#[test]
 fn stop_sequences() {
     let asked = |target, model, stops: &[&'static str]| {
         let mut request = Request::new(OpenAiChat);

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{To, place};
 use crate::chat::{Change, Fault, Format, Losses, Request, Tier};
+use crate::wire::fit::mapped_id;
 
 /// The longest id of a user that OpenAI takes, in characters.
 const OPENAI_USER: usize = 64;
@@ -38,6 +39,14 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
             }
         }
     }
+    for id in [&mut user.end_user, &mut user.safety_id]
+        .into_iter()
+        .flatten()
+    {
+        if !is_user_id(id, to.format) {
+            *id = format!("user_{}", mapped_id(id).trim_start_matches("t_")).into();
+        }
+    }
     if let Some(tier) = request.tier {
         let place = place::TIER.at(request.origin);
         request.tier = match (to.format, tier) {
@@ -59,6 +68,18 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
         };
     }
     Ok(())
+}
+
+/// Whether the target takes it as the name of a user. Coding agents send JSON of some hundred
+/// characters, which OpenAI and those who do as it does refuse.
+fn is_user_id(id: &str, target: Format) -> bool {
+    let length = id.chars().count();
+    if is_openai(target) {
+        (1..=64).contains(&length)
+            && !id.contains(|char: char| char.is_control() || "{}\"".contains(char))
+    } else {
+        length <= 256
+    }
 }
 
 pub(super) const fn is_openai(format: Format) -> bool {
@@ -92,6 +113,18 @@ fn names_a_person(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agents_session_is_one_short_name() {
+        let session = r#"{"device_id":"abc","session_id":"s"}"#;
+        let long = "user_0123456789_account__session_".repeat(4);
+        for id in [session, long.as_str(), ""] {
+            assert!(!is_user_id(id, Format::OpenAiChat), "{id}");
+        }
+        assert!(is_user_id(session, Format::Claude));
+        assert!(is_user_id("ann@example.com", Format::OpenAiResponses));
+        assert!(!is_user_id(&long.repeat(2), Format::Claude));
+    }
 
     #[test]
     fn mail_addresses_and_numbers_name_a_person() {

@@ -20,7 +20,7 @@ pub(super) fn fit_own(request: &mut Request<'_>, profile: &Profile) {
 }
 
 /// Another id for `id`: always the same, and valid everywhere.
-pub(super) fn mapped(id: &str) -> String {
+pub(in crate::wire) fn mapped(id: &str) -> String {
     let digest = Sha256::digest(id.as_bytes());
     let mut out = String::with_capacity(26);
     out.push_str("t_");
@@ -48,12 +48,15 @@ fn is_valid(id: &str, target: Format) -> bool {
     match target {
         Format::OpenAiChat => (1..=40).contains(&length),
         Format::OpenAiResponses => (1..=64).contains(&length),
-        Format::Claude => {
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-            !id.is_empty() && id.bytes().all(is_plain)
-        }
+        Format::Claude => is_claude_id(id),
         Format::Gemini => true,
     }
+}
+
+/// Whether Anthropic takes it as the id of a call.
+pub(in crate::wire) fn is_claude_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !id.is_empty() && id.bytes().all(is_plain)
 }
 
 fn map(request: &mut Request<'_>, is_valid: impl Fn(&str) -> bool) {

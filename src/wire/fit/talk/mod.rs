@@ -18,6 +18,7 @@ mod roles;
 mod state;
 mod thought;
 
+pub(in crate::wire) use ids::{is_claude_id, mapped as mapped_id};
 pub(in crate::wire) use state::signed_text;
 pub(in crate::wire) use thought::SENTINEL;
 
@@ -34,12 +35,11 @@ pub(super) fn fit(
     losses: &mut Losses,
 ) -> Result<(), Fault> {
     if request.origin == target {
-        if state::drop_foreign(request, &profile.family) {
-            match target {
-                Format::Claude => thought::begin_with_thinking(request, profile, losses),
-                Format::Gemini => thought::sign_calls(request, profile),
-                Format::OpenAiChat | Format::OpenAiResponses => {}
-            }
+        let any = state::drop_foreign(request, &profile.family);
+        if target == Format::Claude {
+            thought::begin_with_thinking(request, profile, losses);
+        } else if any && target == Format::Gemini {
+            thought::sign_calls(request, profile);
         }
         ids::fit_own(request, profile);
         return Ok(());

@@ -68,6 +68,10 @@ pub(super) fn drop_foreign(request: &mut Request<'_>, family: &str) -> bool {
             reasoned.opaque.retain(is_own);
             let is_stripped = reasoned.opaque.len() < had;
             any |= is_stripped;
+            if origin == Format::Claude && reasoned.opaque.is_empty() {
+                // Unsigned, so another provider's.
+                return false;
+            }
             // Without its state reasoning is no use to anyone but to servers that want the text.
             !is_stripped || !reasoned.opaque.is_empty() || origin == Format::OpenAiChat
         });

@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use super::has_calls;
 use crate::chat::{
     Change, Content, Format, Losses, Opaque, OpaqueKind, Part, Place, ReasoningMode, Request, Role,
+    Turn,
 };
 use crate::wire::Profile;
 
 /// What Gemini takes in place of a signature that is lost.
 pub(in crate::wire) const SENTINEL: &str = "skip_thought_signature_validator";
 
-/// Claude with a thinking budget wants the last turn's calls to have thinking before them. Where it is
-/// lost, this one answer is made without.
+/// Claude with a thinking budget wants an open tool loop to begin with thinking; between the calls the
+/// model need not think again. Where it is lost, this one answer is made without.
 pub(super) fn begin_with_thinking(
     request: &mut Request<'_>,
     profile: &Profile,
@@ -26,12 +27,7 @@ pub(super) fn begin_with_thinking(
     if !is_on || !types.enabled || types.adaptive {
         return;
     }
-    let mut turns = request.turns.iter().rev();
-    let Some(last) = turns.find(|turn| turn.role == Role::Assistant) else {
-        return;
-    };
-    let begins_so = |part: &Part<'_>| matches!(part.content, Content::Reasoning(_));
-    if has_calls(last) && !last.parts.first().is_some_and(begins_so) {
+    if has_lost_thinking(&request.turns) {
         request.reasoning = None;
         request.native.take("thinking");
         let place = Place::field(match request.origin {
@@ -42,6 +38,25 @@ pub(super) fn begin_with_thinking(
         });
         losses.note(place, Change::Approximated);
     }
+}
+
+fn has_lost_thinking(turns: &[Turn<'_>]) -> bool {
+    let is_result = |part: &Part<'_>| matches!(part.content, Content::ToolResult(_));
+    let mut has_any_calls = false;
+    for turn in turns.iter().rev() {
+        match turn.role {
+            Role::Assistant => {
+                let first = turn.parts.first().map(|part| &part.content);
+                if matches!(first, Some(Content::Reasoning(_))) {
+                    return false;
+                }
+                has_any_calls |= has_calls(turn);
+            }
+            Role::User if !turn.parts.iter().any(is_result) => break,
+            Role::User | Role::Instruction(_) => {}
+        }
+    }
+    has_any_calls
 }
 
 /// Gemini wants a signature on the first call of each of its turns.

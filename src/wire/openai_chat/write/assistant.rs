@@ -56,7 +56,7 @@ impl Writer<'_> {
                 [(_, call)] if self.request.legacy_functions && is_legacy_id(&call.id) => {
                     o.object("function_call", |o| {
                         o.str("name", &call.name);
-                        o.str("arguments", &call.arguments);
+                        o.str("arguments", object_text(&call.arguments));
                     });
                 }
                 calls => o.array("tool_calls", |a| {
@@ -165,5 +165,14 @@ fn details(a: &mut ArrayWriter<'_>, reasoned: &Reasoned<'_>) {
     }
     if let Some(entry) = own(OpaqueKind::Encrypted) {
         a.raw(entry.raw());
+    }
+}
+
+/// Servers read arguments as JSON, which nothing is not.
+fn object_text(arguments: &str) -> &str {
+    if arguments.trim().is_empty() {
+        "{}"
+    } else {
+        arguments
     }
 }

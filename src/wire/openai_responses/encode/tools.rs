@@ -217,6 +217,7 @@ fn write_choice(choice: &ToolChoice<'_>, request: &Request<'_>, o: &mut ObjectWr
         ToolChoice::Provider { native, .. } if own => o.raw(KEY, native.as_str()),
         ToolChoice::Provider { kind, .. } => {
             let hosted = match kind {
+                // By the type that the tool is sent with.
                 ProviderKind::WebSearch | ProviderKind::WebFetch => "web_search",
                 ProviderKind::CodeExecution => "code_interpreter",
                 ProviderKind::ImageGeneration => "image_generation",

@@ -161,8 +161,11 @@ impl Responses {
             } => self.think(block, (kind, index), &text, out),
             Event::Arguments { block, text } => self.arguments(block, &text, out),
             Event::Signature { block, opaque } => self.sign(block, opaque, losses),
-            Event::Cite { block, citation } => self.cite(block, &citation, losses, out),
-            Event::Close { block } => self.close(block, out),
+            Event::Cite { block, citation } => self.cite(block, citation, losses, out),
+            Event::Close { block } => {
+                self.cite_whole(block, losses, out);
+                self.close(block, out);
+            }
             Event::Part { part, .. } => self.part(part, losses, out),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Stop { stop, .. } => {

@@ -15,6 +15,8 @@ pub(super) struct Speech {
     part: Option<(usize, usize)>,
     /// Where in that part it begins, in code points.
     begins: u64,
+    /// Citations of the whole block, which is known when it is over.
+    cited: Vec<Citation<'static>>,
 }
 
 impl Speech {
@@ -23,6 +25,7 @@ impl Speech {
             is_refusal,
             part: None,
             begins: 0,
+            cited: Vec::new(),
         }
     }
 }
@@ -133,6 +136,33 @@ impl Responses {
     pub(super) fn cite(
         &mut self,
         block: u32,
+        citation: Citation<'_>,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
+    ) {
+        if let Some(Block::Speech(speech)) = self.block(block)
+            && citation.span.is_none()
+            && (speech.part.is_none() || is_of_whole_block(&citation))
+        {
+            speech.cited.push(citation.into_owned());
+            return;
+        }
+        self.annotate(block, &citation, losses, out);
+    }
+
+    /// Says where a whole block is from.
+    pub(super) fn cite_whole(&mut self, block: u32, losses: &mut Losses, out: &mut Vec<u8>) {
+        let Some(Block::Speech(speech)) = self.block(block) else {
+            return;
+        };
+        for citation in std::mem::take(&mut speech.cited) {
+            self.annotate(block, &citation, losses, out);
+        }
+    }
+
+    fn annotate(
+        &mut self,
+        block: u32,
         citation: &Citation<'_>,
         losses: &mut Losses,
         out: &mut Vec<u8>,
@@ -190,6 +220,12 @@ impl Responses {
             part.writer = None;
         }
     }
+}
+
+/// Anthropic splits a text where its sources change, and may name them before it.
+fn is_of_whole_block(citation: &Citation<'_>) -> bool {
+    let native = citation.native.as_ref();
+    native.is_some_and(|native| native.format == Format::Claude)
 }
 
 /// A citation as an annotation of a text whose block begins and ends at these code points.
