@@ -128,7 +128,7 @@ mod tests {
                 {"role": "user", "parts": [{"functionResponse": {"name": "m.f", "response": {"x": 1}}}]},
             ],
             "tools": [
-                {"functionDeclarations": [{"name": "m.f", "parametersJsonSchema": schema.clone(), "behavior": "BLOCKING"}]},
+                {"functionDeclarations": [{"name": "m.f", "parametersJsonSchema": schema, "behavior": "BLOCKING"}]},
                 {"googleSearch": {}},
             ],
             "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": schema},

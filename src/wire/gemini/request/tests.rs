@@ -499,7 +499,7 @@ fn state_that_only_the_call_still_has_comes_before_what_was_said() {
             panic!("{turn:?}");
         };
         assert_eq!(reasoned.text(), "hm yes");
-        assert_eq!(reasoned.opaque, [plain.clone()]);
+        assert_eq!(reasoned.opaque, std::slice::from_ref(&plain));
         assert_eq!(turn[1].as_text(), Some("I look."));
         assert!(turn[2].signature.is_none());
     }
