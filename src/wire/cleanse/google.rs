@@ -28,7 +28,8 @@ pub(super) fn cleanse(request: &mut Tree<'_>, family: &str) -> bool {
                     State::Ours(opaque) => {
                         part.set(key, Tree::string(opaque.data.into_owned()));
                     }
-                    State::Foreign if is_call(part) && calls == 1 => {
+                    // Older models want no signatures.
+                    State::Foreign if is_call(part) && calls == 1 && wants(family) => {
                         part.set(key, Tree::string(SENTINEL));
                     }
                     State::Foreign => {
@@ -41,6 +42,11 @@ pub(super) fn cleanse(request: &mut Tree<'_>, family: &str) -> bool {
         });
         any
     })
+}
+
+/// Whether models of a family want a signature on a call.
+fn wants(family: &str) -> bool {
+    !matches!(family, "gemini-1" | "gemini-2")
 }
 
 pub(super) fn without_state(request: &mut Tree<'_>) -> bool {

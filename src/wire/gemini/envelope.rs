@@ -4,7 +4,7 @@
 //! What is inside is copied value by value: numbers, order and spelling stay.
 
 use super::super::json::{Node, array, elements, object, pick};
-use super::members::{camel, list};
+use super::members::{camel, fields, list};
 
 /// Puts a request into the envelope. `safetySettings`, which is not known there, is left out. A body
 /// that cannot be read is wrapped as it is.
@@ -14,18 +14,35 @@ pub fn envelope(body: &[u8], model: &str, project: Option<&str>, request_id: &st
         o.str("model", model);
         o.opt_str("project", project);
         o.str("requestId", request_id);
-        write_request(body, &["safetySettings"], o.key("request"));
+        write_request(body, o.key("request"));
     });
     out
 }
 
-/// Puts a request to count tokens into the envelope, where no model may be named.
+/// Puts a request to count tokens into the envelope, where only `contents` is known: what the system
+/// says is counted as one of them.
 pub fn count_envelope(body: &[u8]) -> Vec<u8> {
     let inner = pick(body, ["generateContentRequest"]).and_then(|[inner]| inner);
+    let text = std::str::from_utf8(inner.unwrap_or(body)).unwrap_or("{}");
+    let mut members = fields(Node::trusted(text));
+    let system = members.take("systemInstruction");
+    let system = system.and_then(|system| fields(system).take("parts"));
+    let contents = members.take("contents");
     let mut out = Vec::with_capacity(body.len() + 16);
     object(&mut out, |o| {
-        let left_out = ["safetySettings", "model"];
-        write_request(inner.unwrap_or(body), &left_out, o.key("request"));
+        o.object("request", |o| {
+            o.array("contents", |a| {
+                if let Some(parts) = system {
+                    a.object(|o| {
+                        o.str("role", "user");
+                        o.raw("parts", parts.raw());
+                    });
+                }
+                for content in contents.into_iter().flat_map(list) {
+                    a.raw(content.raw());
+                }
+            });
+        });
     });
     out
 }
@@ -45,12 +62,12 @@ pub fn unwrap_element(data: &[u8]) -> &[u8] {
         .unwrap_or(data)
 }
 
-fn write_request(body: &[u8], left_out: &[&str], out: &mut Vec<u8>) {
+fn write_request(body: &[u8], out: &mut Vec<u8>) {
     let text = std::str::from_utf8(body).unwrap_or("{}");
     object(out, |o| {
         for (key, value) in Node::trusted(text).members() {
             match &*camel(key.as_ref().into()) {
-                name if left_out.contains(&name) => {}
+                "safetySettings" => {}
                 "tools" => write_list(value, o.key(&key), write_tool),
                 _ => o.raw(&key, value.raw()),
             }
@@ -128,10 +145,16 @@ mod tests {
         let plain = r#"{"request":{"contents":[1]}}"#;
         for body in [
             r#"{"model":"models/m","contents":[1],"safetySettings":[]}"#,
-            r#"{"generateContentRequest":{"model":"models/m","contents":[1]}}"#,
+            r#"{"generateContentRequest":{"model":"models/m","contents":[1],"tools":[{}],"generationConfig":{}}}"#,
         ] {
             assert_eq!(text(count_envelope(body.as_bytes())), plain);
         }
+        assert_eq!(
+            text(count_envelope(
+                br#"{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[1]}"#
+            )),
+            r#"{"request":{"contents":[{"role":"user","parts":[{"text":"s"}]},1]}}"#
+        );
     }
 
     #[test]

@@ -222,6 +222,13 @@ pub struct GeminiProfile {
     pub envelope: bool,
 }
 
+impl Profile {
+    /// Whether a model of Anthropic's is behind Code Assist, which speaks Gemini.
+    pub fn fronts_claude(&self) -> bool {
+        self.gemini.envelope && self.family.starts_with("claude")
+    }
+}
+
 impl Default for Profile {
     /// What is safe for a model that nobody knows.
     fn default() -> Self {

@@ -123,6 +123,11 @@ const GEMINI: &[Row] = &[
         "g.budget-min=128 g.budget-max=32768 g.budget-zero=false",
     ),
     ("gemini-2-5-flash-lite", "g.budget-min=512"),
+    // They draw and speak, and do not think.
+    (
+        "gemini-2-5-flash-image|gemini-2-5-flash-preview-tts|gemini-2-5-pro-preview-tts",
+        "g.budget-max=0",
+    ),
     (
         "gemini-3|gemini-4|gemini-5",
         "g.fn-ids=true g.signatures-required=true g.fn-response-parts=true g.mix-builtin-and-functions=true g.json-with-tools=true g.levels=low,high g.budget-max=32768 g.max-output=65536",
@@ -417,6 +422,8 @@ mod tests {
         assert_eq!(gemini("gemini-3-flash").levels.len(), 4);
         assert_eq!(gemini("gemini-3.5-flash").levels.len(), 4);
         assert!(!gemini("gemma-3-27b-it").system);
+        assert_eq!(gemini("gemini-2.5-flash-image").budget_max, 0);
+        assert_eq!(gemini("gemini-2.5-pro-preview-tts").budget_max, 0);
     }
 
     #[test]

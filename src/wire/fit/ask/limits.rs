@@ -7,6 +7,8 @@ use crate::wire::json::{Node, ObjectWriter, object};
 
 /// The least that OpenAI Responses takes.
 const RESPONSES_MIN: u64 = 16;
+/// How many stop sequences OpenAI takes.
+const OPENAI_STOPS: usize = 4;
 /// How many stop sequences Gemini takes.
 const GEMINI_STOPS: usize = 5;
 /// How many stop sequences OpenAI Chat takes.
@@ -126,6 +128,11 @@ pub(super) fn stop(
             // What is too much for the provider is looked for here.
             if request.stop.len() > taken {
                 let more = request.stop.split_off(taken);
+                restore.stop_at(more.iter().map(|stop| &**stop));
+                losses.note(place, Change::Approximated);
+            }
+            if !to.profile.chat.accepts_unknown && request.stop.len() > OPENAI_STOPS {
+                let more = request.stop.split_off(OPENAI_STOPS);
                 restore.stop_at(more.iter().map(|stop| &**stop));
                 losses.note(place, Change::Approximated);
             }

@@ -1,5 +1,6 @@
 //! What is asked for besides the conversation: parameters, tools, the form of the answer.
 
+mod envelope;
 mod limits;
 mod native;
 mod output;
@@ -43,7 +44,8 @@ impl To<'_> {
 }
 
 /// Fits everything but the conversation to `target`. `restore` learns what has to be undone in the
-/// answer. A request that stays in its format is not touched: its provider judges it itself.
+/// answer. A request that stays in its format is not touched: its provider judges it itself. Only Code
+/// Assist is less than the Gemini that its clients speak.
 pub(super) fn fit(
     request: &mut Request<'_>,
     target: Format,
@@ -51,13 +53,16 @@ pub(super) fn fit(
     losses: &mut Losses,
     restore: &mut Restore,
 ) -> Result<(), Fault> {
-    if request.origin == target {
-        return Ok(());
-    }
     let to = To {
         format: target,
         profile,
     };
+    if request.origin == target {
+        if target == Format::Gemini && profile.gemini.envelope {
+            envelope::own(request, to, losses, restore)?;
+        }
+        return Ok(());
+    }
     let sees_reasoning = super::exposes_reasoning(request)
         && (request.origin != Format::OpenAiChat
             || profile.chat.emit_reasoning != EmitReasoning::None);
@@ -67,6 +72,7 @@ pub(super) fn fit(
     output::modalities(request, to, losses)?;
     limits::max_tokens(request, to, losses)?;
     reasoning::fit(request, to, sees_reasoning, losses)?;
+    envelope::limits(request, to, losses)?;
     tools::fit(request, to, losses, restore)?;
     output::fit(request, to, losses, restore)?;
     tools::choose(request, to, losses)?;

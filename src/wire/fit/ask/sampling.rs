@@ -39,7 +39,10 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
             all.logprobs()?;
             all.claude(to)?;
         }
-        Format::Gemini => all.drop(LOGIT_BIAS)?,
+        Format::Gemini => {
+            all.drop(LOGIT_BIAS)?;
+            all.gemini_seed();
+        }
     }
     Ok(())
 }
@@ -63,6 +66,33 @@ impl Dropping<'_, '_, '_> {
                 .dropped(place::LOGPROBS.at(self.request.origin))?;
         }
         Ok(())
+    }
+
+    /// Gemini's seed has 32 bits: a longer one becomes another, always the same.
+    fn gemini_seed(&mut self) {
+        let Some(seed) = &mut self.request.sampling.seed else {
+            return;
+        };
+        if seed.as_str().parse::<i32>().is_ok() {
+            return;
+        }
+        let short = match seed.as_str().parse::<i128>() {
+            Ok(number) => Some(number.rem_euclid(1 << 31)),
+            Err(_) => seed
+                .as_f64()
+                .filter(|number| number.is_finite())
+                .map(|number| {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "any number will do, if it is always the same"
+                    )]
+                    let whole = number as i64;
+                    i128::from(whole).rem_euclid(1 << 31)
+                }),
+        };
+        self.request.sampling.seed = short.map(|number| Json::trusted(number.to_string()));
+        let place = place::SEED.at(self.request.origin);
+        self.losses.note(place, Change::Approximated);
     }
 
     /// OpenAI's reasoning models choose for themselves, unless they are told not to reason.

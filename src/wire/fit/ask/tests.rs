@@ -3,9 +3,10 @@
 use super::super::exposes_reasoning;
 use super::*;
 use crate::chat::{
-    CallKind, Common, Content, CustomFormat, CustomTool, Effort, Expose, Extra, Function, Json,
-    Logprobs, Modality, OnLoss, OutputFormat, Part, Place, ProviderKind, ProviderTool, Reasoning,
-    ReasoningMode, Role, Tier, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn,
+    CallKind, Common, Content, CustomFormat, CustomTool, Effort, Event, Expose, Extra, Function,
+    Json, Logprobs, Modality, OnLoss, Opening, OutputFormat, Part, Place, ProviderKind,
+    ProviderTool, Reasoning, ReasoningMode, Role, Tier, Tool, ToolCall, ToolChoice, ToolKind,
+    ToolResult, Turn,
 };
 use Format::{Claude, Gemini, OpenAiChat, OpenAiResponses};
 
@@ -1161,4 +1162,65 @@ fn arguments_go_into_the_object_that_a_tool_takes() {
         Content::ToolCall(call) => assert_eq!(call.arguments, r#"{"value":[1.0]}"#),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn seeds_have_the_bits_that_gemini_reads() {
+    for (seed, want, count) in [
+        ("7", "7", 0),
+        ("-7", "-7", 0),
+        ("4294967303", "7", 1),
+        ("-4294967289", "7", 1),
+        ("1e3", "1000", 1),
+        ("99999999999999999999999999", "469762047", 1),
+    ] {
+        let mut request = Request::new(Format::OpenAiChat);
+        request.sampling.seed = number(seed);
+        let notes = ask(&mut request, Format::Gemini, "gemini-2.5-flash").unwrap();
+        let got = request.sampling.seed.unwrap();
+        assert_eq!(notes.len(), count, "{seed}");
+        let got: i32 = got.as_str().parse().unwrap();
+        if count == 0 || seed.len() < 20 {
+            assert_eq!(got.to_string(), want);
+        }
+    }
+}
+
+#[test]
+fn stop_sequences_that_openai_does_not_take_are_matched_here() {
+    let mut request = Request::new(Format::Gemini);
+    request.stop = ["a", "b", "c", "d", "e"].map(Into::into).to_vec();
+    let profile = Profile::shipped(Format::OpenAiChat, "api.openai.com", "gpt-4o");
+    let mut losses = Losses::new(OnLoss::Warn);
+    let mut restore = Restore::default();
+    fit(
+        &mut request,
+        Format::OpenAiChat,
+        &profile,
+        &mut losses,
+        &mut restore,
+    )
+    .unwrap();
+    assert_eq!(request.stop.len(), 4);
+    assert_eq!(losses.notes().len(), 1);
+    let mut said = String::new();
+    for event in [
+        Event::Open {
+            block: 0,
+            candidate: 0,
+            opening: Opening::Text,
+        },
+        Event::Text {
+            block: 0,
+            text: "xxeyy".into(),
+            logprobs: None,
+        },
+    ] {
+        restore.event(event, &mut |event| {
+            if let Event::Text { text, .. } = event {
+                said.push_str(&text);
+            }
+        });
+    }
+    assert_eq!(said, "xx");
 }

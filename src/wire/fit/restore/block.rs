@@ -6,7 +6,7 @@ use super::DEPTH;
 use super::input::Input;
 use super::stops::Held;
 use crate::chat::Event;
-use crate::wire::json::{Kind, Node};
+use crate::wire::json::{Kind, Node, object};
 
 #[derive(Debug, Clone)]
 pub(super) struct Block {
@@ -24,6 +24,8 @@ pub(super) enum Work {
     Input(Input),
     /// The member `value` of arguments, which are collected.
     Value(String),
+    /// Arguments without a member, which are collected.
+    Without(&'static str, String),
     /// Arguments that are the answer's text. Whether there were any.
     Json(bool),
     /// The same, but they are collected, and `value` is the text.
@@ -52,6 +54,13 @@ impl Block {
                     emit(arguments(block, value));
                 }
             }
+            Work::Without(member, collected) => {
+                let kept = without(member, &collected);
+                let kept = kept.as_deref().unwrap_or(&collected);
+                if !kept.is_empty() {
+                    emit(arguments(block, kept));
+                }
+            }
             Work::Json(false) => emit(plain(block, Cow::Borrowed("{}"))),
             Work::JsonValue(collected) => {
                 let value = value(&collected).map_or(&*collected, Node::raw);
@@ -78,6 +87,18 @@ fn value(text: &str) -> Option<Node<'_>> {
     let mut members = node.members();
     let (key, value) = members.next()?;
     (key == "value" && members.next().is_none()).then_some(value)
+}
+
+/// An object without one of its members.
+fn without(member: &str, text: &str) -> Option<String> {
+    let node = Node::parse_any(text, DEPTH).filter(|node| node.kind() == Kind::Object)?;
+    let mut out = Vec::with_capacity(text.len());
+    object(&mut out, |o| {
+        for (key, value) in node.members().filter(|(key, _)| key != member) {
+            o.raw(&key, value.raw());
+        }
+    });
+    String::from_utf8(out).ok()
 }
 
 pub(super) const fn arguments(block: u32, text: &str) -> Event<'_> {

@@ -46,6 +46,8 @@ pub(super) enum Undo {
     Input,
     /// The client's are the member `value`.
     Value,
+    /// The client knows nothing of this member.
+    Without(&'static str),
 }
 
 /// Undoes in an answer what [`fit`](super::fit) did to the request: names of tools, free-form tools
@@ -191,6 +193,7 @@ impl Restore {
                     Undo::Nothing => Work::Nothing,
                     Undo::Input => Work::Input(Input::default()),
                     Undo::Value => Work::Value(String::new()),
+                    Undo::Without(member) => Work::Without(member, String::new()),
                 };
                 // What came as free text already stays so.
                 let work = if kind == CallKind::Function {
@@ -315,7 +318,9 @@ impl Restore {
                     emit(arguments(block, &text));
                 }
             }
-            Some(Work::Value(collected) | Work::JsonValue(collected)) => collected.push_str(&text),
+            Some(
+                Work::Value(collected) | Work::JsonValue(collected) | Work::Without(_, collected),
+            ) => collected.push_str(&text),
             Some(Work::Json(any)) => {
                 *any |= !text.is_empty();
                 if !text.is_empty() {

@@ -70,7 +70,7 @@ pub(super) fn sign_calls(request: &mut Request<'_>, profile: &Profile) {
         let Some(first) = calls.next() else {
             continue;
         };
-        if first.signature.is_none() && calls.all(|part| part.signature.is_none()) {
+        if first.signature.is_none() {
             first.signature = Some(Opaque {
                 origin: Format::Gemini,
                 kind: OpaqueKind::Thought,

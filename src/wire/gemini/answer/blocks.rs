@@ -16,6 +16,10 @@ pub(super) struct Block {
     pub(super) kind: Kind,
     /// What it says so far, or the arguments of the call.
     pub(super) text: String,
+    /// What of reasoning was written already.
+    pub(super) said: String,
+    /// The state of the reasoning before a call, as a signature.
+    pub(super) carried: Option<String>,
     /// Which part of a summary it is at.
     pub(super) index: u32,
     /// What its provider wants back.
@@ -63,6 +67,8 @@ impl Blocks {
             candidate,
             kind,
             text: String::new(),
+            said: String::new(),
+            carried: None,
             index: 0,
             state: Vec::new(),
             citations: Vec::new(),
@@ -88,17 +94,27 @@ impl Block {
         self.state.push(state.into_owned());
     }
 
-    /// Puts the text that an Anthropic signature is about beside it, where the client does not see
-    /// it: one without the other is worth nothing.
-    pub(super) fn hide(&mut self, text: &str) {
-        let is_signature = |state: &Opaque<'_>| {
-            (state.origin, state.kind) == (Format::Claude, OpaqueKind::Signature)
-        };
-        let signatures = self.state.iter_mut().filter(|state| is_signature(state));
-        for state in signatures.filter(|_| !text.is_empty()) {
-            let data = format!(r#"{{"t":{},"s":{}}}"#, quote(text), quote(&state.data));
-            state.data = Cow::Owned(data);
+    /// Another provider's state, for the next call to carry too: some clients forget thoughts, but
+    /// none its calls. `rest` is what was not written of the reasoning.
+    pub(super) fn foreign(&self, rest: &str, is_shown: bool) -> Vec<Opaque<'static>> {
+        let foreign = self.state.iter();
+        let foreign = foreign.filter(|state| state.origin != Format::Gemini);
+        let mut foreign: Vec<Opaque<'static>> = foreign.cloned().collect();
+        if is_shown {
+            let text = format!("{}{rest}", self.said);
+            foreign.iter_mut().for_each(|state| hide(state, &text));
         }
+        foreign
+    }
+}
+
+/// Puts the text that an Anthropic signature is about beside it, where the client does not see it: one
+/// without the other is worth nothing.
+pub(super) fn hide(state: &mut Opaque<'_>, text: &str) {
+    let is_signature = (state.origin, state.kind) == (Format::Claude, OpaqueKind::Signature);
+    if is_signature && !text.is_empty() {
+        let data = format!(r#"{{"t":{},"s":{}}}"#, quote(text), quote(&state.data));
+        state.data = Cow::Owned(data);
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::media::{
     object_arguments, write_media, write_native, write_server_call, write_server_result,
 };
 use super::super::members::signature;
-use super::blocks::{Block, Blocks, Kind, text_part};
+use super::blocks::{Block, Blocks, Kind, hide, text_part};
 use super::outcome::Outcome;
 use super::{logprobs, usage};
 use crate::chat::{
@@ -95,10 +95,12 @@ impl Writer {
                 opening,
             } => {
                 self.blocks.open(block, candidate, opening);
-                let block = self.blocks.get(block);
-                if let Some(block) = block.filter(|block| matches!(block.kind, Kind::Call { .. })) {
-                    let number = block.number;
-                    self.outcome(candidate).begin_call(number);
+                let is_call = |block: &&mut Block| matches!(block.kind, Kind::Call { .. });
+                if self.blocks.get(block).filter(is_call).is_some() {
+                    let carried = self.outcome(candidate).begin_call(block);
+                    if let Some(block) = self.blocks.get(block) {
+                        block.carried = carried;
+                    }
                 }
             }
             Event::Text {
@@ -186,6 +188,7 @@ impl Writer {
         };
         if is_shown && self.shape != Shape::Whole {
             let candidate = block.candidate;
+            block.said.push_str(&text);
             self.write_part(candidate, &text_part(&text, true, None), None, out);
         } else {
             block.text.push_str(&text);
@@ -233,7 +236,14 @@ impl Writer {
         let mut text = std::mem::take(&mut block.text);
         if !is_shown {
             let hidden = std::mem::take(&mut text);
-            block.hide(&hidden);
+            block
+                .state
+                .iter_mut()
+                .for_each(|state| hide(state, &hidden));
+        }
+        for state in block.foreign(&text, is_shown) {
+            let signed = self.signature(&state).into_owned();
+            self.outcome(block.candidate).carried.push(signed);
         }
         let mut written = text.is_empty();
         for state in &block.state {
@@ -270,9 +280,9 @@ impl Writer {
                 o.str("name", name);
                 o.raw("args", &arguments);
             });
-            if let Some(state) = block.state.first() {
-                o.str("thoughtSignature", &self.signature(state));
-            }
+            let own = block.state.first().map(|state| self.signature(state));
+            let signed = own.as_deref().or(block.carried.as_deref());
+            o.opt_str("thoughtSignature", signed);
         });
         Ok(part)
     }

@@ -783,3 +783,60 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_carries_the_state_of_the_reasoning_before_it() {
+    let signed = |block, state| Event::Signature {
+        block,
+        opaque: state,
+    };
+    let thought = |block| Event::Reason {
+        block,
+        index: 0,
+        kind: ReasonKind::Raw,
+        text: "Hm.".into(),
+    };
+    for (states, want) in [(1, true), (2, false)] {
+        for reply in [reply(), hidden()] {
+            for shape in [Shape::Sse, Shape::Whole] {
+                let mut events = vec![start()];
+                for block in 0..states {
+                    events.push(opened(block, Opening::Reasoning));
+                    events.push(thought(block));
+                    events.push(signed(block, foreign(OpaqueKind::Signature)));
+                    events.push(Event::Close { block });
+                }
+                for (block, id) in [(8, "a"), (9, "b")] {
+                    events.push(call(block, id, "f"));
+                    events.push(Event::Close { block });
+                }
+                events.push(stop(StopReason::ToolUse));
+                events.push(Event::End);
+                let text = written(shape, &reply, events);
+                let parts = match shape {
+                    Shape::Whole => {
+                        let document: Value = serde_json::from_str(&text).unwrap();
+                        let parts = &document["candidates"][0]["content"]["parts"];
+                        parts.as_array().unwrap().clone()
+                    }
+                    _ => parts(&chunks(&text)),
+                };
+                let calls: Vec<Value> = parts
+                    .into_iter()
+                    .filter(|part| part.get("functionCall").is_some())
+                    .collect();
+                assert_eq!(calls.len(), 2);
+                assert_eq!(calls[0].get("thoughtSignature").is_some(), want);
+                assert!(calls[1].get("thoughtSignature").is_none());
+                if want {
+                    let back = sent_back(&calls);
+                    let Content::Reasoning(reasoned) = &back[0].content else {
+                        panic!("{back:?}");
+                    };
+                    assert_eq!(reasoned.text(), "Hm.");
+                    assert_eq!(reasoned.opaque[0].data, "S");
+                }
+            }
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub(super) struct Outcome {
     parts: Vec<u8>,
     /// How many parts there are.
     pub(super) count: usize,
+    /// The state of another provider's reasoning since the last call, as signatures.
+    pub(super) carried: Vec<String>,
     /// Calls in the order in which they began.
     calls: VecDeque<Call>,
     /// What is wrong with a call that could not be written.
@@ -53,13 +55,16 @@ impl Outcome {
         self.probable.push_str(inner);
     }
 
-    /// A call begins.
-    pub(super) fn begin_call(&mut self, block: u32) {
+    /// A call begins. Gives the state that it carries.
+    pub(super) fn begin_call(&mut self, block: u32) -> Option<String> {
         self.calls.push_back(Call {
             block,
             is_complete: false,
             part: None,
         });
+        // There is one place: several would come back as fewer than they were.
+        let mut carried = std::mem::take(&mut self.carried);
+        carried.pop().filter(|_| carried.is_empty())
     }
 
     /// A call is complete: its part, or what is wrong with it. Gives the parts that may be written

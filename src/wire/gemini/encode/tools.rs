@@ -139,7 +139,7 @@ fn write_config(
     let mut calling = Vec::new();
     object(&mut calling, |o| {
         if functions(request).next().is_some() {
-            write_choice(o, request);
+            write_choice(o, request, profile);
         }
         write_rest(o, own, CALLING);
     });
@@ -160,11 +160,12 @@ fn write_config(
     write_rest(o, own, "toolConfig");
 }
 
-fn write_choice(o: &mut ObjectWriter<'_>, request: &Request<'_>) {
+fn write_choice(o: &mut ObjectWriter<'_>, request: &Request<'_>, profile: &Profile) {
     let is_own = request.origin == Format::Gemini;
-    let is_validated =
-        is_own && functions(request).any(|(_, function)| function.strict == Some(true));
+    let is_validated = profile.fronts_claude()
+        || (is_own && functions(request).any(|(_, function)| function.strict == Some(true)));
     let (mode, names): (&str, Vec<&str>) = match &request.tool_choice {
+        None if profile.fronts_claude() => ("VALIDATED", Vec::new()),
         None => return,
         Some(ToolChoice::Auto) if is_validated => ("VALIDATED", Vec::new()),
         Some(ToolChoice::Auto | ToolChoice::Provider { .. }) => ("AUTO", Vec::new()),

@@ -115,7 +115,12 @@ impl<'a> Reader<'a, '_> {
         };
         // The reasoning of another provider, carried by what followed it.
         if let Some(foreign) = state.take_if(|state| state.origin != Format::Gemini) {
-            self.think(Cow::Borrowed(""), Some(foreign), Extra::default(), at);
+            if !self.knows(&foreign) {
+                self.think(Cow::Borrowed(""), Some(foreign), Extra::default(), at);
+                if matches!(content, Content::ToolCall(_)) {
+                    self.begin_with_thought();
+                }
+            }
             if matches!(&content, Content::Text(text) if text.text.is_empty()) {
                 return;
             }
@@ -125,6 +130,34 @@ impl<'a> Reader<'a, '_> {
             extra,
             ..Part::new(content).at(at)
         });
+    }
+
+    /// Moves the last thought to where it was thought: before what was said on the way to the call.
+    fn begin_with_thought(&mut self) {
+        let Some(thought) = self.parts.pop() else {
+            return;
+        };
+        let stays = |part: &Part<'_>| {
+            matches!(
+                part.content,
+                Content::ToolCall(_) | Content::ToolResult(_) | Content::Reasoning(_)
+            )
+        };
+        let at = self.parts.iter().rposition(stays);
+        self.parts.insert(at.map_or(0, |at| at + 1), thought);
+    }
+
+    /// Whether a thought of this content has the state already: it is carried twice, as some clients
+    /// forget thoughts.
+    fn knows(&self, state: &Opaque<'_>) -> bool {
+        let hidden = signed_text(state).map(|(_, signature)| signature);
+        let data = hidden.as_deref().unwrap_or(&state.data);
+        self.parts.iter().any(|part| match &part.content {
+            Content::Reasoning(reasoned) => reasoned.opaque.iter().any(|known| {
+                (known.origin, known.kind, &*known.data) == (state.origin, state.kind, data)
+            }),
+            _ => false,
+        })
     }
 
     fn think(

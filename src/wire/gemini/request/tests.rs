@@ -467,3 +467,40 @@ fn levels_are_efforts() {
         assert_eq!(decode(&body).reasoning.unwrap().effort, Some(effort));
     }
 }
+
+#[test]
+fn state_that_only_the_call_still_has_comes_before_what_was_said() {
+    let opaque = Opaque {
+        origin: Format::Claude,
+        kind: OpaqueKind::Signature,
+        family: "claude-opus-4-8".into(),
+        data: r#"{"t":"hm yes","s":"EqQB"}"#.into(),
+    };
+    let carrier = super::super::members::signature(&opaque, "").into_owned();
+    let plain = Opaque {
+        data: "EqQB".into(),
+        ..opaque
+    };
+    let signed = super::super::members::signature(&plain, "").into_owned();
+    let call = json!({"functionCall": {"name": "f", "args": {}}, "thoughtSignature": carrier});
+    let said = json!({"text": "I look."});
+    for parts in [
+        // Gemini's command line forgets thoughts.
+        json!([said, call]),
+        // Others keep them, whole or in pieces.
+        json!([{"text": "hm yes", "thought": true, "thoughtSignature": signed}, said, call]),
+        json!([{"text": "hm ", "thought": true}, {"text": "yes", "thought": true}, {"text": "", "thought": true, "thoughtSignature": signed}, said, call]),
+    ] {
+        let body = json!({"contents": [{"role": "model", "parts": parts}]}).to_string();
+        let request = decode(&body);
+        let turn = &request.turns[0].parts;
+        assert_eq!(turn.len(), 3, "{turn:?}");
+        let Content::Reasoning(reasoned) = &turn[0].content else {
+            panic!("{turn:?}");
+        };
+        assert_eq!(reasoned.text(), "hm yes");
+        assert_eq!(reasoned.opaque, std::slice::from_ref(&plain));
+        assert_eq!(turn[1].as_text(), Some("I look."));
+        assert!(turn[2].signature.is_none());
+    }
+}

@@ -129,7 +129,7 @@ pub(super) fn read_choice<'a>(
         .flat_map(list)
         .filter_map(Node::str)
         .collect();
-    let required = match &*mode {
+    let required = match &*mode.to_ascii_uppercase() {
         "AUTO" => return Some(ToolChoice::Auto),
         "NONE" => return Some(ToolChoice::None),
         "ANY" => true,

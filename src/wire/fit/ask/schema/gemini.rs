@@ -1,45 +1,14 @@
 //! Gemini's dialects: the subset of OpenAPI that always works, and JSON Schema.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::convert::Infallible;
 
-use super::merge::{merge_all, words};
+use super::alternatives::{self, Branches};
+use super::keywords::{BOUNDS, PLAIN, TOLD, fits, is_number, kind, tell};
+use super::merge::words;
 use super::walk::{children, describe, list, strings, types};
 use crate::wire::json::Tree;
-
-/// The keywords of the subset, besides those that hold schemas.
-const PLAIN: [&str; 14] = [
-    "title",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minimum",
-    "maximum",
-    "example",
-    "default",
-    "nullable",
-    "propertyOrdering",
-];
-/// Constraints that are told in the description.
-const TOLD: [&str; 12] = [
-    "multipleOf",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "uniqueItems",
-    "not",
-    "patternProperties",
-    "propertyNames",
-    "contains",
-    "if",
-    "then",
-    "else",
-    "dependentRequired",
-];
-/// The longest constraint that is told.
-const TOLD_MAX: usize = 200;
 
 /// Keeps JSON Schema, but for what Gemini does not take.
 pub(super) fn standard(schema: &mut Tree<'_>) {
@@ -63,21 +32,30 @@ pub(super) fn standard(schema: &mut Tree<'_>) {
     });
 }
 
-/// Reduces a schema without references to the subset. `true`: not all of it could be said. `None`:
-/// nothing fits it.
-pub(super) fn subset(schema: Tree<'_>) -> (Option<Tree<'_>>, bool) {
-    let mut is_lossy = false;
-    let schema = reduce(schema, &mut is_lossy);
-    (schema, is_lossy)
+/// Reduces a schema without references to the subset; `bounds`: numeric constraints are known there.
+/// `true`: not all of it could be said. `None`: nothing fits it.
+pub(super) fn subset(schema: Tree<'_>, bounds: bool) -> (Option<Tree<'_>>, bool) {
+    let mut state = State {
+        bounds,
+        is_lossy: false,
+    };
+    let schema = reduce(schema, &mut state);
+    (schema, state.is_lossy)
 }
 
-fn reduce<'a>(schema: Tree<'a>, is_lossy: &mut bool) -> Option<Tree<'a>> {
+/// What is known while a schema is reduced.
+struct State {
+    bounds: bool,
+    is_lossy: bool,
+}
+
+fn reduce<'a>(schema: Tree<'a>, state: &mut State) -> Option<Tree<'a>> {
     let mut from = match schema {
         Tree::Object(_) => schema,
         other if other == Tree::scalar("false") => return None,
         _ => Tree::empty(),
     };
-    merge_all(&mut from);
+    let branches = alternatives::take(&mut from);
     let mut to = Tree::empty();
     let mut told: Vec<String> = Vec::new();
     if let Some(text) = from.remove("description")
@@ -86,12 +64,19 @@ fn reduce<'a>(schema: Tree<'a>, is_lossy: &mut bool) -> Option<Tree<'a>> {
         to.set("description", text);
     }
 
-    let mut kinds: Vec<String> = types(&from).iter().map(|one| one.to_lowercase()).collect();
+    let named = types(&from);
+    let mut kinds: Vec<String> = Vec::new();
+    for one in named.iter().filter_map(|name| kind(name)) {
+        if !kinds.iter().any(|known| known == one) {
+            kinds.push(one.to_owned());
+        }
+    }
+    state.is_lossy |= named.iter().any(|name| kind(name).is_none());
     from.remove("type");
     if kinds.iter().any(|kind| kind == "null") {
         kinds.retain(|kind| kind != "null");
         from.set("nullable", Tree::scalar("true"));
-        if kinds.is_empty() {
+        if kinds.is_empty() && from.get("properties").is_none() && from.get("items").is_none() {
             kinds.push("string".to_owned());
         }
     }
@@ -100,10 +85,14 @@ fn reduce<'a>(schema: Tree<'a>, is_lossy: &mut bool) -> Option<Tree<'a>> {
         from.set("enum", Tree::Array(vec![value]));
     }
     if let Some(Tree::Array(values)) = from.remove("enum") {
-        if let [kind] = &kinds[..] {
-            from.set("type", Tree::string(kind.clone()));
+        let is_text = |value: &Tree<'_>| value.as_str().is_some() || *value == Tree::scalar("null");
+        if kinds.iter().any(|kind| kind == "string") && values.iter().all(is_text) {
+            kinds = vec!["string".to_owned()];
         }
-        *is_lossy |= words(&mut from, values);
+        if !kinds.is_empty() {
+            from.set("type", list(kinds));
+        }
+        state.is_lossy |= words(&mut from, values);
         kinds = types(&from).iter().map(|one| (*one).to_owned()).collect();
         from.remove("type");
         if let Some(text) = from.remove("description").as_ref().and_then(Tree::as_str) {
@@ -114,28 +103,17 @@ fn reduce<'a>(schema: Tree<'a>, is_lossy: &mut bool) -> Option<Tree<'a>> {
         }
     }
 
-    let mut branches = branches(&mut from, is_lossy);
-    if branches.len() == 1
-        && let Some(Tree::Object(only)) = branches.pop()
-    {
-        for (key, value) in only {
-            if key == "type" {
-                if kinds.is_empty() {
-                    kinds.extend(value.as_str().map(str::to_lowercase));
-                }
-            } else if key == "description" || key == "enum" {
-                if to.get(&key).is_none() {
-                    to.set(key, value);
-                }
-            } else if let (Some(Tree::Object(before)), Tree::Object(more)) =
-                (from.get_mut(&key), &value)
-            {
-                before.extend(more.iter().cloned());
-            } else if from.get(&key).is_none() {
-                from.set(key, value);
-            }
+    let mut branches: Vec<Tree<'a>> = match branches {
+        Branches::Schemas(schemas) => schemas
+            .into_iter()
+            .filter_map(|branch| reduce(branch, state))
+            .collect(),
+        Branches::Needs(needs) => {
+            state.is_lossy = true;
+            tell(&mut told, "anyOf", &needs);
+            Vec::new()
         }
-    }
+    };
 
     if kinds.is_empty() {
         let guess = if from.get("properties").is_some() {
@@ -157,33 +135,27 @@ fn reduce<'a>(schema: Tree<'a>, is_lossy: &mut bool) -> Option<Tree<'a>> {
     }
     for key in TOLD {
         if let Some(value) = from.remove(key) {
-            *is_lossy = true;
-            let value = value.to_json();
-            if value.as_str().len() <= TOLD_MAX {
-                told.push(format!("({key}: {})", value.as_str()));
-            }
+            state.is_lossy = true;
+            tell(&mut told, key, &value);
         }
     }
     // Which names a map has is not said; what stands behind them is.
     if let Some(values @ Tree::Object(_)) = from.remove("additionalProperties")
         && values != Tree::empty()
     {
-        *is_lossy = true;
-        let value = values.to_json();
-        if value.as_str().len() <= TOLD_MAX {
-            told.push(format!("(additionalProperties: {})", value.as_str()));
-        }
+        state.is_lossy = true;
+        tell(&mut told, "additionalProperties", &values);
     }
 
     if kinds.len() > 1 && branches.is_empty() {
-        branches = split(&mut from, &mut to, &kinds, is_lossy, &mut told);
+        branches = split(&mut from, &mut to, &kinds, state, &mut told);
         kinds.clear();
     }
     let kind = match &kinds[..] {
         [kind] => Some(kind.clone()),
         _ => None,
     };
-    fill(&mut from, &mut to, kind.as_deref(), is_lossy, &mut told);
+    fill(&mut from, &mut to, kind.as_deref(), state, &mut told);
     if !branches.is_empty() {
         to.set("anyOf", Tree::Array(branches));
     }
@@ -198,7 +170,7 @@ fn fill<'a>(
     from: &mut Tree<'a>,
     to: &mut Tree<'a>,
     kind: Option<&str>,
-    is_lossy: &mut bool,
+    state: &mut State,
     told: &mut Vec<String>,
 ) {
     if let Some(kind) = kind {
@@ -216,44 +188,62 @@ fn fill<'a>(
         if is_known {
             to.set("format", format);
         } else {
-            *is_lossy = true;
+            state.is_lossy = true;
             told.push(format!("(format: {name})"));
         }
     }
     if let Some(Tree::Object(properties)) = from.remove("properties") {
-        let mut kept: Vec<(std::borrow::Cow<'a, str>, Tree<'a>)> = Vec::new();
+        let mut kept: Vec<(Cow<'a, str>, Tree<'a>)> = Vec::with_capacity(properties.len());
+        let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for (name, property) in properties {
-            kept.retain(|(other, _)| *other != name);
-            if let Some(property) = reduce(property, is_lossy) {
-                kept.push((name, property));
+            let Some(property) = reduce(property, state) else {
+                continue;
+            };
+            match places.get(&name).and_then(|place| kept.get_mut(*place)) {
+                Some(before) => before.1 = property,
+                None => {
+                    places.insert(name.clone(), kept.len());
+                    kept.push((name, property));
+                }
             }
         }
-        let names = strings(from.get("required"));
-        let required: Vec<String> = names
-            .into_iter()
-            .filter(|name| kept.iter().any(|(key, _)| key == name))
-            .map(str::to_owned)
-            .collect();
-        to.set("properties", Tree::Object(kept));
+        let mut required: Vec<String> = Vec::new();
+        for name in strings(from.get("required")) {
+            // Each is named once.
+            if places.remove(name).is_some() {
+                required.push(name.to_owned());
+            }
+        }
+        // Gemini refuses an empty list of members.
+        if !kept.is_empty() {
+            to.set("properties", Tree::Object(kept));
+        }
         if !required.is_empty() {
             to.set("required", list(required));
         }
     }
-    items(from, to, kind, is_lossy);
+    items(from, to, kind, state);
     if let Tree::Object(members) = from {
         for (key, value) in members.drain(..) {
-            if PLAIN.contains(&&*key) && !(key == "nullable" && value == Tree::scalar("false")) {
+            if BOUNDS.contains(&&*key) && is_number(&value) {
+                if state.bounds {
+                    to.set(key, value);
+                } else {
+                    state.is_lossy = true;
+                    tell(told, &key, &value);
+                }
+            } else if PLAIN.contains(&&*key) && fits(&key, &value) {
                 to.set(key, value);
             }
         }
     }
 }
 
-fn items<'a>(from: &mut Tree<'a>, to: &mut Tree<'a>, kind: Option<&str>, is_lossy: &mut bool) {
+fn items<'a>(from: &mut Tree<'a>, to: &mut Tree<'a>, kind: Option<&str>, state: &mut State) {
     let tuple = match (from.remove("prefixItems"), from.remove("items")) {
         (Some(Tree::Array(tuple)), _) | (_, Some(Tree::Array(tuple))) => tuple,
         (_, Some(one)) => {
-            if let Some(one) = reduce(one, is_lossy) {
+            if let Some(one) = reduce(one, state) {
                 to.set("items", one);
             }
             Vec::new()
@@ -261,11 +251,11 @@ fn items<'a>(from: &mut Tree<'a>, to: &mut Tree<'a>, kind: Option<&str>, is_loss
         (_, None) => Vec::new(),
     };
     if !tuple.is_empty() {
-        *is_lossy = true;
+        state.is_lossy = true;
         let count = tuple.len().to_string();
         let mut branches: Vec<Tree<'a>> = Vec::new();
         for schema in tuple {
-            if let Some(schema) = reduce(schema, is_lossy)
+            if let Some(schema) = reduce(schema, state)
                 && !branches.contains(&schema)
             {
                 branches.push(schema);
@@ -301,7 +291,7 @@ fn split<'a>(
     from: &mut Tree<'a>,
     to: &mut Tree<'a>,
     kinds: &[String],
-    is_lossy: &mut bool,
+    state: &mut State,
     told: &mut Vec<String>,
 ) -> Vec<Tree<'a>> {
     let mut branches = Vec::new();
@@ -325,26 +315,8 @@ fn split<'a>(
         {
             branch.set("enum", values);
         }
-        fill(&mut part, &mut branch, Some(kind), is_lossy, told);
+        fill(&mut part, &mut branch, Some(kind), state, told);
         branches.push(branch);
-    }
-    branches
-}
-
-/// The alternatives, reduced; one that is only null makes the schema nullable.
-fn branches<'a>(from: &mut Tree<'a>, is_lossy: &mut bool) -> Vec<Tree<'a>> {
-    let mut branches = Vec::new();
-    for key in ["anyOf", "oneOf"] {
-        let Some(Tree::Array(list)) = from.remove(key) else {
-            continue;
-        };
-        for branch in list {
-            if types(&branch) == ["null"] {
-                from.set("nullable", Tree::scalar("true"));
-            } else if let Some(branch) = reduce(branch, is_lossy) {
-                branches.push(branch);
-            }
-        }
     }
     branches
 }

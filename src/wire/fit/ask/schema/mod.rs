@@ -3,9 +3,11 @@
 //! Only what stands where a schema stands is touched: a property may be called `format` or `default`
 //! like a keyword. Every change can be made twice without changing more.
 
+mod alternatives;
 mod claude;
 mod gemini;
 mod inline;
+mod keywords;
 mod merge;
 mod root;
 mod strict;
@@ -143,12 +145,25 @@ impl Schemas<'_> {
             let members = tree.get("properties").and_then(Tree::as_object);
             members.is_some_and(|members| !members.is_empty())
         };
+        let is_map = tree
+            .get("additionalProperties")
+            .is_some_and(|values| values.as_object().is_some_and(|all| !all.is_empty()))
+            || tree.get("patternProperties").is_some();
+        let keeps_map = is_map && self.to.profile.gemini.json_schema;
         // Gemini refuses an object that says nothing about its members.
-        if !has_any(&tree) {
+        if !has_any(&tree) && !keeps_map {
+            self.note(is_map, losses);
             return Ok((None, false));
         }
         self.note(is_wrapped, losses);
-        Ok((self.gemini_tree(tree, losses)?, is_wrapped))
+        let schema = self.gemini_tree(tree, losses)?;
+        // None of the members may be left: nothing fits them.
+        let is_empty = |schema: &Json<'_>| {
+            let properties = Node::trusted(schema.as_str()).get("properties");
+            properties.is_none_or(|properties| properties.members().next().is_none())
+        };
+        let schema = schema.filter(|schema| keeps_map || !is_empty(schema));
+        Ok((schema, is_wrapped))
     }
 
     fn gemini_tree(
@@ -162,7 +177,7 @@ impl Schemas<'_> {
             return Ok(Some(tree.to_json()));
         }
         let tree = inline::inline(tree).map_err(|TooBig| self.too_big())?;
-        let (schema, is_lossy) = gemini::subset(tree);
+        let (schema, is_lossy) = gemini::subset(tree, !self.to.profile.gemini.envelope);
         self.note(is_lossy, losses);
         Ok(schema.map(|tree| tree.to_json()))
     }

@@ -134,10 +134,13 @@ fn flatten<'a>(mut schema: Tree<'a>, whole: &Tree<'a>, steps: usize) -> Tree<'a>
             alternatives.push(names.join(", "));
             required = Some(match required {
                 None => names,
-                Some(before) if key == "allOf" => {
-                    let more = names.into_iter().filter(|name| !before.contains(name));
-                    let more: Vec<String> = more.collect();
-                    [before, more].concat()
+                Some(mut before) if key == "allOf" => {
+                    for name in names {
+                        if !before.contains(&name) {
+                            before.push(name);
+                        }
+                    }
+                    before
                 }
                 Some(before) => before
                     .into_iter()

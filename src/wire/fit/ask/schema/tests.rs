@@ -465,3 +465,126 @@ proptest! {
         prop_assert_eq!(input(&once), (once, false));
     }
 }
+
+#[test]
+fn alternatives_inside_of_alternatives_are_reduced_once() {
+    let mut schema = json!({"type": "object", "properties": {}});
+    for number in 0..5_000 {
+        schema["properties"][format!("p{number}")] = json!({"type": "string"});
+    }
+    for _ in 0..14 {
+        schema =
+            json!({"anyOf": [{"type": "object", "properties": {"a": schema}}, {"type": "null"}]});
+    }
+    let begun = std::time::Instant::now();
+    let mut reduced = &gemini(&schema);
+    assert!(begun.elapsed().as_secs() < 5);
+    for _ in 0..14 {
+        assert_eq!(reduced["nullable"], true);
+        reduced = &reduced["properties"]["a"];
+    }
+    assert_eq!(reduced["properties"].as_object().unwrap().len(), 5_000);
+}
+
+#[test]
+fn what_gemini_would_refuse_is_not_sent() {
+    for (schema, want) in [
+        (
+            json!({"type": "object", "properties": {}}),
+            json!({"type": "OBJECT"}),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": false}, "required": ["a"]}),
+            json!({"type": "OBJECT"}),
+        ),
+        (
+            json!({"type": "int", "minimum": "x"}),
+            json!({"type": "INTEGER"}),
+        ),
+        (
+            json!({"type": ["any", "bool", "null"]}),
+            json!({"type": "BOOLEAN", "nullable": true}),
+        ),
+        (
+            json!({"type": "file", "title": 5, "pattern": {}, "nullable": null}),
+            json!({"type": "OBJECT", "description": "any JSON value"}),
+        ),
+        (
+            json!({"anyOf": [{"type": "integer"}, {"const": null}]}),
+            json!({"type": "INTEGER", "nullable": true}),
+        ),
+        (
+            json!({"oneOf": [{"enum": [null]}, {"enum": ["a"]}, false]}),
+            json!({"type": "STRING", "enum": ["a"], "nullable": true}),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "a"]}),
+            json!({"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]}),
+        ),
+        (
+            json!({"type": ["string", "integer"], "enum": ["a", 1]}),
+            json!({"description": "(one of: \"a\", 1)", "anyOf": [{"type": "STRING"}, {"type": "INTEGER"}]}),
+        ),
+    ] {
+        assert_eq!(gemini(&schema), want, "{schema}");
+    }
+}
+
+#[test]
+fn alternatives_that_only_need_members_are_told() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+        "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+    });
+    assert_eq!(
+        gemini(&schema),
+        json!({
+            "type": "OBJECT",
+            "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
+            "description": "(anyOf: [{\"required\":[\"a\"]},{\"required\":[\"b\"]}])",
+        })
+    );
+}
+
+#[test]
+fn a_map_of_arguments_is_lost_with_a_note() {
+    let schema = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let mut profile = Profile::default();
+    for (is_json, want) in [(false, None), (true, Some(schema.clone()))] {
+        profile.gemini.json_schema = is_json;
+        with_profile(Format::Gemini, &profile, |schemas, losses| {
+            let (fitted, _) = schemas.gemini_input(&json(&schema), losses).unwrap();
+            assert_eq!(fitted.map(|json| value(&json)), want);
+            assert_eq!(losses.notes().len(), usize::from(!is_json));
+        });
+    }
+}
+
+#[test]
+fn the_envelope_knows_no_bounds() {
+    let mut profile = Profile::default();
+    profile.gemini.envelope = true;
+    let schema =
+        json!({"type": "array", "items": {"type": "integer", "minimum": 1}, "maxItems": 3});
+    with_profile(Format::Gemini, &profile, |schemas, losses| {
+        assert_eq!(
+            value(&schemas.gemini(&json(&schema), losses).unwrap().unwrap()),
+            json!({"type": "ARRAY", "items": {"type": "INTEGER", "description": "(minimum: 1)"}, "description": "(maxItems: 3)"})
+        );
+    });
+}
+
+#[test]
+fn many_members_take_no_time() {
+    let names: Vec<String> = (0..9_000).map(|number| format!("p{number}")).collect();
+    let mut schema = json!({"type": "object", "properties": {}, "required": &names});
+    for name in &names {
+        schema["properties"][name] = json!(true);
+    }
+    let begun = std::time::Instant::now();
+    let reduced = gemini(&schema);
+    assert_eq!(reduced["properties"].as_object().unwrap().len(), 9_000);
+    assert_eq!(reduced["required"].as_array().unwrap().len(), 9_000);
+    assert!(begun.elapsed().as_secs() < 3);
+}

@@ -11,6 +11,7 @@ pub(super) use choice::{choose, may_force};
 use std::borrow::Cow;
 
 use super::To;
+use super::envelope;
 use super::schema::Schemas;
 use super::user::is_openai;
 use crate::chat::{
@@ -81,6 +82,14 @@ pub(super) fn fit(
         {
             undo = Undo::Value;
             wrapped.push(sent.clone());
+        }
+        if let ToolKind::Function(function) = &mut item.tool.kind
+            && function.schema.is_none()
+            && to.is(Format::Gemini)
+            && to.profile.fronts_claude()
+        {
+            function.schema = Some(envelope::placeholder());
+            undo = Undo::Without(envelope::PLACEHOLDER);
         }
         restore.know(Known {
             sent,
