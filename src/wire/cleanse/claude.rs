@@ -10,55 +10,36 @@ use crate::chat::{Format, Opaque, OpaqueKind};
 use crate::wire::fit::{is_claude_id, mapped_id, signed_text};
 use crate::wire::json::{Node, Tree};
 
+/// What thinking without a signature looks like, as clients write it.
+const UNSIGNED: [&str; 6] = [
+    "\"signature\":\"\"",
+    "\"signature\": \"\"",
+    "\"signature\":null",
+    "\"signature\": null",
+    "\"data\":\"\"",
+    "\"data\": \"\"",
+];
+
 /// Whether a request without carriers may hold what Anthropic did not make. Words are looked for
-/// first; where there are any, the blocks decide.
+/// first, and few requests have them; where there are any, the blocks decide.
 pub(super) fn may_be_foreign(body: &[u8]) -> bool {
     let has = |word: &str| memmem::find(body, word.as_bytes()).is_some();
     if has_empty_search(body) {
         return true;
     }
-    let is_suspect = has("\"thinking\"")
-        || has("\"redacted_thinking\"")
-        || values(body, "\"id\"").any(|value| !begins_with_id(value))
-        || values(body, "\"text\"").any(begins_blank);
-    // An escaped word is not found, but nobody escapes these.
+    let signed = memmem::find(body, b"\"signature\"").is_some();
+    let is_suspect = match signed {
+        true => UNSIGNED[..4].iter().any(|words| has(words)),
+        // A loop that was begun elsewhere has no thinking to go on from.
+        false => {
+            has("\"type\":\"thinking\"")
+                || has("\"type\": \"thinking\"")
+                || (has("\"enabled\"") && has("\"tool_use\""))
+        }
+    };
+    let is_suspect =
+        is_suspect || (has("redacted_thinking") && UNSIGNED[4..].iter().any(|words| has(words)));
     is_suspect && Node::parse(body, DEPTH).is_ok_and(is_foreign)
-}
-
-/// The text behind each colon behind a key.
-fn values<'b>(body: &'b [u8], key: &str) -> impl Iterator<Item = &'b [u8]> {
-    let keys: Vec<usize> = memmem::find_iter(body, key.as_bytes())
-        .map(|at| at + key.len())
-        .collect();
-    keys.into_iter().filter_map(|at| {
-        let rest = body.get(at..)?.trim_ascii_start();
-        Some(rest.strip_prefix(b":")?.trim_ascii_start())
-    })
-}
-
-/// Whether a string follows that Anthropic takes as the id of a call.
-fn begins_with_id(value: &[u8]) -> bool {
-    let Some(text) = value.strip_prefix(b"\"") else {
-        return true;
-    };
-    let length = memchr::memchr(b'"', text).unwrap_or(text.len());
-    text.get(..length)
-        .and_then(|id| std::str::from_utf8(id).ok())
-        .is_some_and(is_claude_id)
-}
-
-/// Whether a string follows in which nothing is written.
-fn begins_blank(value: &[u8]) -> bool {
-    let Some(mut text) = value.strip_prefix(b"\"") else {
-        return false;
-    };
-    loop {
-        text = match text {
-            [b'"', ..] => return true,
-            [b' ', rest @ ..] | [b'\\', b'n' | b't' | b'r', rest @ ..] => rest,
-            _ => return false,
-        };
-    }
 }
 
 fn is_foreign(request: Node<'_>) -> bool {
@@ -296,6 +277,17 @@ fn empty_searches(request: &Tree<'_>) -> HashSet<String> {
         }
     }
     found
+}
+
+/// The text behind each colon behind a key.
+fn values<'b>(body: &'b [u8], key: &str) -> impl Iterator<Item = &'b [u8]> {
+    let keys: Vec<usize> = memmem::find_iter(body, key.as_bytes())
+        .map(|at| at + key.len())
+        .collect();
+    keys.into_iter().filter_map(|at| {
+        let rest = body.get(at..)?.trim_ascii_start();
+        Some(rest.strip_prefix(b":")?.trim_ascii_start())
+    })
 }
 
 fn has_empty_search(body: &[u8]) -> bool {

@@ -689,7 +689,7 @@ fn a_choice_of_the_providers_search_is_no_function() {
     let body = r#"{"model":"m","messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"},{"type":"bash_20250124","name":"bash"}],"tool_choice":{"type":"tool","name":"NAME"}}"#;
     let chosen = |name: &str| {
         let text = body.replace("NAME", name);
-        let request = super::decode::decode(Node::parse(text.as_bytes(), 99).unwrap()).unwrap();
+        let request = decode(Node::parse(text.as_bytes(), 99).unwrap()).unwrap();
         match request.tool_choice.unwrap() {
             ToolChoice::Provider { kind, .. } => Some(kind),
             _ => None,

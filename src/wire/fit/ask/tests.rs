@@ -1076,7 +1076,7 @@ fn answered(
     request: &mut Request<'_>,
     target: Format,
     model: &str,
-    events: Vec<crate::chat::Event<'_>>,
+    events: Vec<Event<'_>>,
 ) -> (Vec<String>, crate::chat::StopReason) {
     let mut losses = Losses::new(OnLoss::Warn);
     let profile = shipped(target, model);
@@ -1174,9 +1174,9 @@ fn seeds_have_the_bits_that_gemini_reads() {
         ("1e3", "1000", 1),
         ("99999999999999999999999999", "469762047", 1),
     ] {
-        let mut request = Request::new(Format::OpenAiChat);
+        let mut request = Request::new(OpenAiChat);
         request.sampling.seed = number(seed);
-        let notes = ask(&mut request, Format::Gemini, "gemini-2.5-flash").unwrap();
+        let notes = ask(&mut request, Gemini, "gemini-2.5-flash").unwrap();
         let got = request.sampling.seed.unwrap();
         assert_eq!(notes.len(), count, "{seed}");
         let got: i32 = got.as_str().parse().unwrap();
@@ -1188,14 +1188,14 @@ fn seeds_have_the_bits_that_gemini_reads() {
 
 #[test]
 fn stop_sequences_that_openai_does_not_take_are_matched_here() {
-    let mut request = Request::new(Format::Gemini);
+    let mut request = Request::new(Gemini);
     request.stop = ["a", "b", "c", "d", "e"].map(Into::into).to_vec();
-    let profile = Profile::shipped(Format::OpenAiChat, "api.openai.com", "gpt-4o");
+    let profile = Profile::shipped(OpenAiChat, "api.openai.com", "gpt-4o");
     let mut losses = Losses::new(OnLoss::Warn);
     let mut restore = Restore::default();
     fit(
         &mut request,
-        Format::OpenAiChat,
+        OpenAiChat,
         &profile,
         &mut losses,
         &mut restore,

@@ -1,16 +1,8 @@
 //! Who asks, and how fast it should go.
 
-use std::borrow::Cow;
-use std::fmt::Write;
-
-use sha2::{Digest, Sha256};
-
 use super::{To, place};
 use crate::chat::{Change, Fault, Format, Losses, Request, Tier};
 use crate::wire::fit::mapped_id;
-
-/// The longest id of a user that OpenAI takes, in characters.
-const OPENAI_USER: usize = 64;
 
 /// Takes out what the target may not know about the user, and the tiers it does not have.
 pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) -> Result<(), Fault> {
@@ -28,16 +20,7 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
             user.end_user = user.end_user.take().filter(|id| !names_a_person(id));
             user.safety_id = user.safety_id.take().filter(|id| !names_a_person(id));
         }
-        Format::OpenAiChat | Format::OpenAiResponses => {
-            for id in [&mut user.end_user, &mut user.safety_id] {
-                if let Some(id) = id
-                    && id.chars().count() > OPENAI_USER
-                {
-                    *id = Cow::Owned(hashed(id));
-                    losses.note(place::USER.at(request.origin), Change::Renamed);
-                }
-            }
-        }
+        Format::OpenAiChat | Format::OpenAiResponses => {}
     }
     for id in [&mut user.end_user, &mut user.safety_id]
         .into_iter()
@@ -45,6 +28,7 @@ pub(super) fn fit(request: &mut Request<'_>, to: To<'_>, losses: &mut Losses) ->
     {
         if !is_user_id(id, to.format) {
             *id = format!("user_{}", mapped_id(id).trim_start_matches("t_")).into();
+            losses.note(place::USER.at(request.origin), Change::Renamed);
         }
     }
     if let Some(tier) = request.tier {
@@ -84,16 +68,6 @@ fn is_user_id(id: &str, target: Format) -> bool {
 
 pub(super) const fn is_openai(format: Format) -> bool {
     matches!(format, Format::OpenAiChat | Format::OpenAiResponses)
-}
-
-/// An id of the right length that is always the same for the same user.
-fn hashed(id: &str) -> String {
-    let mut out = String::with_capacity(OPENAI_USER);
-    for byte in Sha256::digest(id.as_bytes()) {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }
 
 /// Whether it looks like an email address or a telephone number.
