@@ -37,8 +37,10 @@ pub(super) fn may_be_foreign(body: &[u8]) -> bool {
                 || (has("\"enabled\"") && has("\"tool_use\""))
         }
     };
-    let is_suspect =
-        is_suspect || (has("redacted_thinking") && UNSIGNED[4..].iter().any(|words| has(words)));
+    let is_suspect = is_suspect
+        // Ids as Moonshot's models write them, which Anthropic refuses.
+        || has("\"functions.")
+        || (has("redacted_thinking") && UNSIGNED[4..].iter().any(|words| has(words)));
     is_suspect && Node::parse(body, DEPTH).is_ok_and(is_foreign)
 }
 
