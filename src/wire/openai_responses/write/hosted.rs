@@ -35,7 +35,12 @@ impl Responses {
         };
         let mut json = native.json.as_str().to_owned();
         // Clients tell items apart by their ids.
-        if Node::trusted(&json).get("id").is_none() {
+        let is_own = |id: &str| {
+            let mut done = self.items.iter().filter_map(|item| item.done.as_deref());
+            done.all(|item| Node::trusted(item).get_str("id").as_deref() != Some(id))
+        };
+        let id = Node::trusted(&json).get_str("id");
+        if !id.is_some_and(|id| is_own(&id)) {
             json = with_id(&json, &self.head.item_id("item_", self.items.len()));
         }
         let index = self.add("item_", Body::Native(json), out);
