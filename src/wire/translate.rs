@@ -12,6 +12,9 @@ use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
 use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss, StopReason};
 
+/// Most parts of one answer: text, calls, whatever it holds.
+const PARTS: usize = 10_000;
+
 /// How deep a request may nest at most; the gateway's own limit is usually lower.
 const DEPTH: usize = 512;
 
@@ -165,6 +168,8 @@ pub struct Answer {
     over: bool,
     /// The provider's own end has come.
     ended: bool,
+    /// Parts so far.
+    parts: usize,
 }
 
 /// The formats and framings of an answer.
@@ -194,6 +199,7 @@ impl Answer {
             is_mute: route.to == Format::OpenAiChat && route.wanted == Shape::Whole,
             over: false,
             ended: false,
+            parts: 0,
         }
     }
 
@@ -253,9 +259,15 @@ impl Answer {
     ) {
         let (restore, encoder) = (&mut self.restore, &mut self.encoder);
         let (losses, over, ended) = (&mut self.losses, &mut self.over, &mut self.ended);
-        let is_mute = &mut self.is_mute;
+        let (is_mute, parts) = (&mut self.is_mute, &mut self.parts);
         let mut write = |event: Event<'_>| {
             if *over {
+                return;
+            }
+            *parts += usize::from(matches!(event, Event::Open { .. } | Event::Part { .. }));
+            if *parts > PARTS {
+                *over = true;
+                seen.fault = Some(endless());
                 return;
             }
             match &event {
@@ -306,6 +318,62 @@ fn is_content(event: &Event<'_>) -> bool {
     }
 }
 
+fn endless() -> Fault {
+    Fault::new(
+        FaultKind::BadUpstream,
+        "bad_upstream",
+        format!("the provider's answer has more than {PARTS} parts"),
+    )
+}
+
 fn unreadable(error: &JsonError) -> Fault {
     Fault::new(FaultKind::InvalidRequest, "invalid_json", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Extra;
+
+    fn answer() -> Answer {
+        let reply = Arc::new(Reply {
+            model: String::new(),
+            request_id: String::new(),
+            seed: "s".repeat(24),
+            now: 0,
+            include_usage: false,
+            legacy_functions: false,
+            expose_reasoning: false,
+            echo: Extra::default(),
+            profile: Arc::default(),
+        });
+        let route = Route {
+            from: Format::Gemini,
+            framed: Shape::JsonArray,
+            to: Format::OpenAiChat,
+            wanted: Shape::Sse,
+        };
+        Answer::new(route, Restore::default(), &reply)
+    }
+
+    fn call(n: usize) -> String {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"id":"c{n}","name":"f","args":{{}}}}}}]}}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn an_answer_without_end_is_ended_here() {
+        let mut answer = answer();
+        let mut out = Vec::new();
+        for n in 0..PARTS {
+            let seen = answer.push(Shape::JsonArray, call(n).as_bytes(), &mut out);
+            assert_eq!(seen.fault, None, "{n}");
+        }
+        let seen = answer.push(Shape::JsonArray, call(PARTS).as_bytes(), &mut out);
+        assert_eq!(seen.fault.unwrap().kind, FaultKind::BadUpstream);
+        let length = out.len();
+        assert_eq!(answer.end(&mut out), Seen::default());
+        assert_eq!(out.len(), length, "nothing more is written");
+    }
 }
