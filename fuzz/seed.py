@@ -1,28 +1,46 @@
-"""Makes a corpus for the fuzz targets from the recorded traffic: python3 fuzz/seed.py"""
-import os,glob,hashlib,json
-root=os.path.join(os.path.dirname(__file__), '..', 'tests', 'fixtures')
-F={'openai-chat':0,'openai-responses':1,'anthropic':2,'gemini':3}
-def w(target,data):
-    d=os.path.join(os.path.dirname(__file__), 'corpus', target); os.makedirs(d,exist_ok=True)
-    open(f'{d}/{hashlib.sha1(data).hexdigest()[:16]}','wb').write(data)
-for name,n in F.items():
-    for f in sorted(glob.glob(f'{root}/{name}/requests/*'))[:5]:
-        b=open(f,'rb').read()
-        if len(b)>6000: continue
-        for to in range(4):
-            if to!=n: w('request',bytes([n,to])+b)
-    for f in sorted(glob.glob(f'{root}/{name}/streams/*.sse'))[:6]:
-        b=open(f,'rb').read()
-        if len(b)>8000: continue
-        ev=b.replace(b'\r\n',b'\n').split(b'\n\n')
-        for to in range(4):
-            if to!=n: w('answer',bytes([n,to,1|(1<<2)])+b'\xff'.join(e+b'\n' for e in ev if e))
-        w('sse',b'\x07'+b)
-    for f in sorted(glob.glob(f'{root}/{name}/responses/*'))[:3]:
-        b=open(f,'rb').read()
-        if len(b)>6000: continue
-        for to in range(4):
-            if to!=n: w('answer',bytes([n,to,0])+b)
-    for f in sorted(glob.glob(f'{root}/{name}/errors/*'))[:3]:
-        b=open(f,'rb').read()
-        if len(b)<4000: w('relay',bytes([n])+b)
+"""Makes a corpus for the fuzz targets from the recorded traffic and from what earlier runs have found:
+python3 fuzz/seed.py"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FIXTURES = HERE.parent / "tests" / "fixtures"
+# As in `Format::ALL`.
+FORMATS = ["openai-chat", "openai-responses", "anthropic", "gemini"]
+LONGEST = 8_000
+
+
+def write(target: str, data: bytes) -> None:
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def recorded(name: str, category: str):
+    for path in sorted((FIXTURES / name / category).iterdir()):
+        body = path.read_bytes()
+        if len(body) <= LONGEST:
+            yield path, body
+
+
+for number, name in enumerate(FORMATS):
+    others = [other for other in range(len(FORMATS)) if other != number]
+    for _, body in recorded(name, "requests"):
+        for other in others:
+            write("request", bytes([number, other]) + body)
+    for path, body in recorded(name, "streams"):
+        if path.suffix != ".sse":
+            continue
+        events = [event + b"\n" for event in body.replace(b"\r\n", b"\n").split(b"\n\n") if event]
+        for other in others:
+            write("answer", bytes([number, other, 1 | 1 << 2]) + b"\xff".join(events))
+        write("sse", b"\x07" + body)
+    for _, body in recorded(name, "responses"):
+        for other in others:
+            write("answer", bytes([number, other, 0]) + body)
+    for _, body in recorded(name, "errors"):
+        write("relay", bytes([number]) + body)
+for target in (HERE / "seeds").iterdir():
+    shutil.copytree(target, HERE / "corpus" / target.name, dirs_exist_ok=True)
