@@ -254,6 +254,7 @@ fn footer(gateway: SocketAddr, key: &str) -> String {
          OpenAI SDK:    OPENAI_BASE_URL=http://{gateway}/v1  OPENAI_API_KEY={key}    model demo-gpt\n\
          Anthropic SDK: ANTHROPIC_BASE_URL=http://{gateway}  ANTHROPIC_API_KEY={key}  model demo-claude\n\
          google-genai:  genai.Client(api_key=\"{key}\", http_options={{\"base_url\": \"http://{gateway}\"}})  model demo-gemini\n\
+         Each of them may ask for the models of the others: what it sends and gets is translated.\n\
          Say \"demo-error-429\" and the first key of that provider runs out of quota: you get the second one's answer."
     )
 }
