@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
 use super::text::{decode_lossy, string_end};
-use super::{JsonError, shallow, unquote};
+use super::{JsonError, shallow};
 use crate::chat::{Extra, Json};
 
 /// One JSON value inside a document that was checked.
@@ -88,11 +88,12 @@ impl<'a> Node<'a> {
     /// The text of a string. An escaped surrogate without its other half, which is JSON but no
     /// character, is read as U+FFFD.
     pub fn str(self) -> Option<Cow<'a, str>> {
-        let bytes = self.0.as_bytes();
-        if self.kind() != Kind::String {
-            return None;
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        // The text was checked: only escapes are left to see to.
+        match memchr(b'\\', inner.as_bytes()) {
+            None => Some(Cow::Borrowed(inner)),
+            Some(_) => Some(Cow::Owned(decode_lossy(inner))),
         }
-        Some(unquote(bytes).unwrap_or_else(|| Cow::Owned(decode_lossy(self.0))))
     }
 
     /// `true` or `false`.

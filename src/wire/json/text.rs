@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// Writes text as a JSON string, quotes included.
 pub fn quote(text: &str) -> String {
@@ -23,15 +23,15 @@ pub fn quote_into(out: &mut Vec<u8>, text: &str) {
 pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut copied = 0;
-    for (at, byte) in bytes.iter().enumerate() {
+    while let Some(at) = next_escape(bytes, copied) {
+        let byte = bytes[at];
         let escape: &[u8] = match byte {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
             b'\n' => b"\\n",
             b'\r' => b"\\r",
             b'\t' => b"\\t",
-            0..0x20 => b"",
-            _ => continue,
+            _ => b"",
         };
         out.extend_from_slice(&bytes[copied..at]);
         copied = at + 1;
@@ -44,6 +44,29 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.extend_from_slice(&bytes[copied..]);
+}
+
+/// Where the next byte stands, from `at` on, that must be escaped: a control, a quote, a backslash.
+fn next_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of every byte that is 0; above the first such byte others may be set too.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    // Eight bytes at a time.
+    while let Some((eight, _)) = bytes.get(at..)?.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = below_space
+            | zeros(word ^ (ONES * u64::from(b'"')))
+            | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let is_escaped = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let rest = bytes.get(at..)?.iter().position(is_escaped)?;
+    Some(at + rest)
 }
 
 /// [`quote`], or `null` when there is no text.
@@ -136,12 +159,11 @@ pub fn compact(json: &str) -> Cow<'_, str> {
     String::from_utf8(out).map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
-/// The text of a string token, with U+FFFD for every escape that is no character.
-pub(super) fn decode_lossy(raw: &str) -> String {
-    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
-    let mut rest = inner.unwrap_or(raw);
+/// The text of the inside of a string, with U+FFFD for every escape that is no character.
+pub(super) fn decode_lossy(inner: &str) -> String {
+    let mut rest = inner;
     let mut out = String::with_capacity(rest.len());
-    while let Some(backslash) = rest.find('\\') {
+    while let Some(backslash) = memchr(b'\\', rest.as_bytes()) {
         let (plain, escape) = rest.split_at(backslash);
         out.push_str(plain);
         let (character, used) = decode_escape(escape.as_bytes()).unwrap_or_else(|| {
