@@ -62,9 +62,12 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         // Pingora ends such an answer with its header and shows nobody a body.
         body(ctx, &mut None, true)?;
     }
-    if let Some((_, losses)) = &ctx.attempt()?.translated
-        && let Some(losses) = foreign::loss_header(losses)
-    {
+    let losses = match &ctx.attempt()?.translated {
+        Some((_, losses)) => foreign::loss_header(losses),
+        None if ctx.call()?.without_state => Some(foreign::repaired()),
+        None => None,
+    };
+    if let Some(losses) = losses {
         header.insert_header("x-aiproxy-loss", losses)?;
     }
     respond::identify(header, &ctx.request_id, ctx.dialect)

@@ -35,7 +35,10 @@ pub(super) async fn peer(
         if again {
             renew(ctx)?;
         } else {
-            ctx.call_mut()?.gate.end_attempt();
+            let call = ctx.call_mut()?;
+            call.gate.end_attempt();
+            // What one provider has refused another may take.
+            call.without_state = false;
             let choice = choose(session, ctx).await?;
             let attempt = match media::fetch(gateway, session, ctx, &choice).await? {
                 true => prepare(ctx, choice)?,

@@ -290,6 +290,14 @@ fn entry(note: &Loss) -> String {
     format!("{path} {}", note.change.name())
 }
 
+/// The value of `x-aiproxy-loss` for a request of the provider's own format that went without its
+/// reasoning state.
+pub(super) fn repaired() -> String {
+    let mut losses = Losses::default();
+    note_repair(&mut losses);
+    loss_header(&losses).unwrap_or_default()
+}
+
 /// Notes that a request went without its reasoning state.
 pub(super) fn note_repair(losses: &mut Losses) {
     losses.note_at("reasoning".to_owned(), Change::Dropped);

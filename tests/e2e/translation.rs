@@ -445,6 +445,11 @@ async fn a_refused_signature_is_left_out_and_the_request_sent_again() {
         assert_eq!(response.status, 200, "{response:?}");
         let requests = provider.requests();
         assert_eq!(requests.len(), 2);
+        assert_eq!(
+            response.header("x-aiproxy-loss"),
+            Some("reasoning dropped"),
+            "{response:?}"
+        );
         assert!(
             !requests[1].json().to_string().contains("EqQBstale"),
             "{:?}",
@@ -541,5 +546,53 @@ async fn openai_is_not_shown_reasoning_that_a_client_brings_back() {
             shown,
             "{sent}"
         );
+    }
+}
+
+#[tokio::test]
+async fn each_provider_that_refuses_a_signature_gets_the_request_without_it() {
+    let upstream = Dialect::Claude;
+    let message = "messages.1.content.0: Invalid `signature` in `thinking` block";
+    let refusal = || upstream.refusal(400, "invalid_request_error", message);
+    let busy = upstream.refusal(503, "overloaded_error", "no");
+    let first = Upstream::script([refusal(), busy])
+        .exhausted_is_failure()
+        .await;
+    let second = Upstream::script([refusal(), upstream.answer(Mode::Whole)])
+        .exhausted_is_failure()
+        .await;
+    let entries =
+        [("a", &first), ("b", &second)].map(|(name, at)| entry(upstream, name, &at.url()));
+    let gateway = Gateway::start(&format!(
+        "api-keys: [{CLIENT_KEY}]\nrouting: {{strategy: fill-first}}\nclaude-api-key: [{}]\n",
+        entries.join(", ")
+    ))
+    .await;
+    let mut connection = Client::connect(gateway.addr()).await;
+    let request = connection
+        .request("POST", "/v1/messages")
+        .key(upstream.key());
+    let response = request.json(&with_carrier("EqQBstale")).send().await;
+    assert_eq!(response.status, 200, "{response:?}");
+    for provider in [&first, &second] {
+        let sent = provider.requests();
+        let held = |n: usize| sent[n].json().to_string().contains("EqQBstale");
+        assert_eq!((sent.len(), held(0), held(1)), (2, true, false));
+    }
+}
+
+#[tokio::test]
+async fn an_error_behind_content_is_no_whole_answer() {
+    for (client, upstream) in cells() {
+        // All in one write: what was said and the error come in the same read.
+        let broken = upstream.prelude() + &upstream.says("half") + &upstream.overloaded_event();
+        let provider = Upstream::always(Reply::sse([broken])).await;
+        let gateway = gateway(upstream, &provider.url(), "request-retry: 0").await;
+        let mut connection = Client::connect(gateway.addr()).await;
+        let request = client.request(&mut connection, MODEL, Mode::Whole);
+        let response = request.send().await;
+        let what = format!("{client:?} at {upstream:?}: {response:?}");
+        assert!(response.status >= 500, "{what}");
+        assert!(response.json()["error"]["message"].is_string(), "{what}");
     }
 }

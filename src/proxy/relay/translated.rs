@@ -172,7 +172,8 @@ impl Translated {
         }
         self.ended |= seen.ended;
         if let Some(fault) = seen.fault {
-            if !self.open && !seen.content {
+            // Half a document is none: whatever was said before the error, the client has not seen it.
+            if !self.open && (self.wanted == Shape::Whole || !seen.content) {
                 return Err(Ending::BrokeOff(Box::new(fault)));
             }
             self.answer.fault(fault.clone(), &mut out);
