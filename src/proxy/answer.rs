@@ -64,7 +64,7 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     }
     let losses = match &ctx.attempt()?.translated {
         Some((_, losses)) => foreign::loss_header(losses),
-        None if ctx.call()?.without_state => Some(foreign::repaired()),
+        None if ctx.call()?.without_state => foreign::repaired(ctx.call()?.on_loss),
         None => None,
     };
     if let Some(losses) = losses {

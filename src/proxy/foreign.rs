@@ -292,10 +292,10 @@ fn entry(note: &Loss) -> String {
 
 /// The value of `x-aiproxy-loss` for a request of the provider's own format that went without its
 /// reasoning state.
-pub(super) fn repaired() -> String {
-    let mut losses = Losses::default();
+pub(super) fn repaired(on_loss: OnLoss) -> Option<String> {
+    let mut losses = Losses::new(on_loss);
     note_repair(&mut losses);
-    loss_header(&losses).unwrap_or_default()
+    loss_header(&losses)
 }
 
 /// Notes that a request went without its reasoning state.
