@@ -12,6 +12,10 @@ use ai_proxy::server::{self, Demo, Launch, StartError};
 use ai_proxy::translate_command::{self, Job};
 use ai_proxy::{demo, logging};
 
+/// A request makes some hundred small allocations, most of them Pingora's: see `docs/adr/0007-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BAD_CONFIG: u8 = 2;
 const WITH_LOSSES: u8 = 3;
 
