@@ -12,25 +12,27 @@ mod openai;
 
 pub use extensions::{holds_extensions, without_extensions};
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::fit::SENTINEL;
 use super::json::{Node, Tree};
-use super::{Format, carrier};
+use super::{Format, Word, carrier};
 use crate::chat::{Fault, Opaque};
 
 /// How deep a request may nest at most; the gateway's own limit is usually lower.
 const DEPTH: usize = 512;
 
+/// What a carrier begins with, an id that holds one, and the id of one.
+static CARRIER: Word = Word::new(|| Finder::new(carrier::WORD));
+static IN_BASE64: Word = Word::new(|| Finder::new(google::MARKER));
+
 /// Whether a request may hold state that its provider did not make: a cheap look for words, never
 /// false when it does.
 pub fn holds_foreign_state(format: Format, body: &[u8]) -> bool {
-    let has = |marker: &str| memmem::find(body, marker.as_bytes()).is_some();
     match format {
-        Format::OpenAiChat => has(carrier::PREFIX) || has(carrier::ID_MARK),
-        Format::OpenAiResponses => has(carrier::PREFIX) || has(carrier::REASONING_ID),
-        Format::Claude => has(carrier::PREFIX) || claude::may_be_foreign(body),
-        Format::Gemini => has(google::MARKER),
+        Format::OpenAiChat | Format::OpenAiResponses => CARRIER.is_in(body),
+        Format::Claude => CARRIER.is_in(body) || claude::may_be_foreign(body),
+        Format::Gemini => IN_BASE64.is_in(body),
     }
 }
 

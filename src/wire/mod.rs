@@ -24,6 +24,7 @@ mod profile;
 mod reply;
 pub mod sse;
 pub mod translate;
+mod word;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -41,6 +42,7 @@ pub use profile::{
     ResponsesProfile, Setting, StateInToolId, ThinkingTypes, TrailingAssistant,
 };
 pub use reply::Reply;
+pub use word::Word;
 
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! What OpenAI Chat messages hold beyond OpenAI's own fields: reasoning that an answer of ours, or of a
 //! compatible server, has shown. OpenAI itself has no place for it.
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::{edit, items_mut};
-use crate::wire::Format;
 use crate::wire::json::Tree;
+use crate::wire::{Format, Word};
 
 /// Members of assistant messages.
 const OF_MESSAGES: [&str; 5] = [
@@ -16,15 +16,16 @@ const OF_MESSAGES: [&str; 5] = [
     "extra_content",
 ];
 
+/// The same as they stand in a document; the first begins three of them.
+static WORDS: [Word; 3] = [
+    Word::new(|| Finder::new("\"reasoning")),
+    Word::new(|| Finder::new("\"thinking_blocks\"")),
+    Word::new(|| Finder::new("\"extra_content\"")),
+];
+
 /// Whether a request may hold such fields: a cheap look for words, never false when it does.
 pub fn holds_extensions(format: Format, body: &[u8]) -> bool {
-    let has = |word: &str| memmem::find(body, word.as_bytes()).is_some();
-    format == Format::OpenAiChat
-        && (has("\"reasoning_content\"")
-            || has("\"reasoning_details\"")
-            || has("\"reasoning\"")
-            || has("\"thinking_blocks\"")
-            || has("\"extra_content\""))
+    format == Format::OpenAiChat && WORDS.iter().any(|word| word.is_in(body))
 }
 
 /// The request without them. `None`: there are none, or it cannot be read.
