@@ -4,8 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pingora::apps::HttpServerOptions;
-use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -20,16 +18,17 @@ use crate::logging;
 use crate::proxy::Gateway;
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
+use crate::upstream::plaintext::Pool;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
 
 mod connections;
 mod housekeeping;
+mod http2;
 mod listening;
 mod signals;
 mod successor;
 
-use connections::Counted;
 use housekeeping::Housekeeping;
 use listening::{Bound, bind};
 use signals::Signals;
@@ -159,12 +158,12 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         peers: Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client)),
         media: Fetcher::new(resolver, Arc::clone(&roots.client), Limits::DEFAULT),
     };
-    let mut app = http_proxy(&server.configuration, gateway);
-    let mut options = HttpServerOptions::default();
-    options.h2c = http2;
-    app.server_options = Some(options);
-    let app = Counted::new(app, Arc::clone(&lifecycle));
-    let service = Listening::new("gateway".to_owned(), app);
+    let conf = &server.configuration;
+    let kept = conf
+        .upstream_keepalive_pool_size
+        .saturating_mul(conf.threads.max(1));
+    let pool = Arc::new(Pool::new(kept));
+    let service = connections::service(conf, gateway, Arc::clone(&pool), http2);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -200,6 +199,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         Housekeeping {
             current,
             lifecycle: Arc::clone(&lifecycle),
+            pool,
             in_force: config,
             source,
             environment,

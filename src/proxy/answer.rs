@@ -29,6 +29,7 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
             .get(CONTENT_LENGTH)
             .is_some_and(|length| length == "0");
     let status = header.status.as_u16();
+    forget_case(header);
     let attempt = ctx.attempt_mut()?;
     attempt.status = Some(status);
     let kind = attempt.relay.header(header);
@@ -71,6 +72,14 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         header.insert_header("x-aiproxy-loss", losses)?;
     }
     respond::identify(header, &ctx.request_id, ctx.dialect)
+}
+
+/// Lets go of how the provider spells its headers' names, which means nothing: what is inserted and
+/// removed later would be so in two maps.
+fn forget_case(header: &mut ResponseHeader) {
+    let nothing = http::Response::new(()).into_parts().0;
+    let parts = http::response::Parts::from(std::mem::replace(header, nothing.into()));
+    *header = parts.into();
 }
 
 /// A piece of the provider's answer came.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName};
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, Result};
+use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
@@ -20,8 +21,12 @@ use super::{Gateway, headers, media, outcome, paths};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
+use crate::upstream::plaintext;
 use crate::wire::json::{self, Splicer};
 use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
+
+/// Room for the headers of an upstream request, of which most have eight or nine.
+const HEADERS: usize = 12;
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
@@ -108,6 +113,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         model: Arc::clone(&choice.model),
         lease: Some(choice.lease),
         address: None,
+        reused: false,
         status: None,
         outcome: None,
         again: false,
@@ -193,11 +199,14 @@ fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profi
 
 /// The body without fields that the provider would not know, where it is one that minds.
 fn plain(format: Format, body: Bytes, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
-    if !cleanse::holds_extensions(format, &body) {
+    if format != Format::OpenAiChat {
         return body;
     }
     let chat = &profile().chat;
     if chat.accepts_unknown || chat.reasoning_field != ReasoningField::None {
+        return body;
+    }
+    if !cleanse::holds_extensions(format, &body) {
         return body;
     }
     cleanse::without_extensions(&body).map_or(body, Bytes::from)
@@ -218,6 +227,16 @@ fn renew(ctx: &mut Context) -> Result<()> {
     }
     attempt.relay.renew();
     attempt.status = None;
+    Ok(())
+}
+
+/// There is a connection: it hears whether the body goes out with the header.
+pub(super) fn connected(ctx: &mut Context, digest: Option<&Digest>) -> Result<()> {
+    if let Some(digest) = digest {
+        let is_read = matches!(ctx.call()?.body, Payload::Read { .. });
+        let attempt = ctx.attempt_mut()?;
+        attempt.reused = plaintext::announce(digest, is_read && !attempt.body.is_empty());
+    }
     Ok(())
 }
 
@@ -265,29 +284,39 @@ pub(super) fn request(
             }
         }
     };
-    let mut header = RequestHeader::build(call.method.clone(), target.as_bytes(), Some(12))?;
-    header.set_version(upstream.version);
-    header.insert_header(header::HOST, &*account.base.authority)?;
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = call.method.clone();
+    parts.uri = http::Uri::from_maybe_shared(Bytes::from(target)).or_err(
+        ErrorType::InvalidHTTPHeader,
+        "the target of the upstream request",
+    )?;
+    parts.version = upstream.version;
+    // Case is the provider's business: names go out in lower case, and nobody keeps two maps of them.
+    let header = &mut parts.headers;
+    header.reserve(HEADERS);
+    header.insert(header::HOST, headers::value(&account.base.authority)?);
     let kinship = match (call.format, &attempt.translated) {
         (None, _) => Kinship::Unseen,
         (Some(_), None) => Kinship::Native,
         (Some(_), Some(_)) => Kinship::Foreign,
     };
-    for (name, value) in &attempt.headers {
-        header.insert_header(*name, value)?;
+    for (name, text) in &attempt.headers {
+        header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    headers::to_provider(client, account, &ctx.request_id, kinship, &mut header)?;
+    headers::to_provider(client, account, &ctx.request_id, kinship, header)?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
-        Payload::Read { .. } => header.insert_header(header::CONTENT_LENGTH, attempt.body.len())?,
+        Payload::Read { .. } => {
+            header.insert(header::CONTENT_LENGTH, attempt.body.len().into());
+        }
         // Without a length Pingora frames it.
         Payload::Streamed => {
             if let Some(length) = client.get(header::CONTENT_LENGTH) {
-                header.insert_header(header::CONTENT_LENGTH, length)?;
+                header.insert(header::CONTENT_LENGTH, length.clone());
             }
         }
     }
-    *upstream = header;
+    *upstream = parts.into();
     Ok(())
 }
 

@@ -162,6 +162,8 @@ pub struct Attempt {
     pub relay: Relay,
     /// The address that is connected to.
     pub address: Option<std::net::SocketAddr>,
+    /// Its connection has served a request before, and Pingora does not know.
+    pub reused: bool,
     /// The provider's status.
     pub status: Option<u16>,
     /// How it ended, when the answer itself said so.

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use http::header::{self, HeaderMap, HeaderName};
-use pingora_http::{RequestHeader, ResponseHeader};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora_core::{ErrorType, OrErr};
+use pingora_http::ResponseHeader;
 
 use super::relay::Wanted;
 use crate::account::{Account, HeaderSource};
@@ -67,39 +68,52 @@ pub(super) fn to_provider(
     account: &Account,
     request_id: &str,
     kinship: Kinship,
-    upstream: &mut RequestHeader,
+    upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
     for (name, value) in client {
         if is_forwarded(name.as_str(), account.preset.name, kinship) {
-            upstream.append_header(name, value)?;
+            upstream.append(name, value.clone());
         }
     }
     if kinship == Kinship::Foreign {
-        upstream.insert_header(header::CONTENT_TYPE, "application/json")?;
+        upstream.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
     }
     if kinship != Kinship::Unseen {
         // Compressed events could neither be weighed nor spliced.
-        upstream.insert_header(header::ACCEPT_ENCODING, "identity")?;
+        upstream.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
     }
-    upstream.insert_header("x-request-id", request_id)?;
+    upstream.insert(HeaderName::from_static("x-request-id"), value(request_id)?);
     for (name, source) in &account.headers {
-        match source {
-            HeaderSource::Fixed(value) => upstream.insert_header(name, value)?,
-            HeaderSource::Client(from) => {
-                if let Some(value) = client.get(from) {
-                    upstream.insert_header(name, value)?;
-                }
-            }
+        let value = match source {
+            HeaderSource::Fixed(value) => Some(value),
+            HeaderSource::Client(from) => client.get(from),
+        };
+        if let Some(value) = value {
+            upstream.insert(name, value.clone());
         }
     }
     key(account.key_header, &account.key, &account.headers, upstream)
+}
+
+/// A header's value; a client's or an operator's text may be none.
+pub(super) fn value(text: &str) -> pingora_core::Result<HeaderValue> {
+    HeaderValue::from_str(text).or_err(
+        ErrorType::InvalidHTTPHeader,
+        "a header of the upstream request",
+    )
 }
 
 fn key(
     place: KeyHeader,
     key: &Secret,
     configured: &[(HeaderName, HeaderSource)],
-    upstream: &mut RequestHeader,
+    upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
     let name = match place {
         KeyHeader::Bearer => header::AUTHORIZATION,
@@ -110,10 +124,13 @@ fn key(
     if key.is_empty() || configured.iter().any(|(configured, _)| *configured == name) {
         return Ok(());
     }
-    match place {
-        KeyHeader::Bearer => upstream.insert_header(name, format!("Bearer {}", key.expose())),
-        KeyHeader::XApiKey | KeyHeader::XGoogApiKey => upstream.insert_header(name, key.expose()),
-    }
+    let mut key = match place {
+        KeyHeader::Bearer => value(&["Bearer ", key.expose()].concat()),
+        KeyHeader::XApiKey | KeyHeader::XGoogApiKey => value(key.expose()),
+    }?;
+    key.set_sensitive(true);
+    upstream.insert(name, key);
+    Ok(())
 }
 
 /// Makes a translated answer's header: nothing of the provider's own is true of it but its status.
@@ -231,10 +248,9 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        let mut upstream = RequestHeader::build("POST", b"/", None).unwrap();
+        let mut upstream = HeaderMap::new();
         to_provider(&client, &account, "req_1", Kinship::Native, &mut upstream).unwrap();
         let mut lines: Vec<_> = upstream
-            .headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect();

@@ -1,9 +1,11 @@
 //! The gateway's face to clients and providers: Pingora's phases, one delegating line each.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -101,6 +103,18 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         attempt::peer(self, session, ctx).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        attempt::connected(ctx, digest)
     }
 
     async fn upstream_request_filter(
@@ -229,6 +243,18 @@ fn request_id(request: &RequestHeader) -> Arc<str> {
         .and_then(|id| id.to_str().ok());
     match theirs.filter(valid) {
         Some(id) => id.into(),
-        None => format!("req_{:032x}", rand::random::<u128>()).into(),
+        None => fresh_id(),
     }
+}
+
+/// `req_` and 32 random hexadecimal digits.
+fn fresh_id() -> Arc<str> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut id = *b"req_00000000000000000000000000000000";
+    let mut random = rand::random::<u128>();
+    for digit in &mut id[4..] {
+        *digit = HEX[(random & 15) as usize];
+        random >>= 4;
+    }
+    String::from_utf8_lossy(&id).into()
 }

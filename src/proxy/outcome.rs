@@ -178,11 +178,10 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
         }
         (None, None) => match answer::judge_empty(ctx) {
             Some(outcome) => outcome,
-            None if reused
-                && ctx
-                    .attempt
-                    .as_deref()
-                    .is_some_and(|attempt| attempt.status.is_none()) =>
+            None if ctx
+                .attempt
+                .as_deref()
+                .is_some_and(|attempt| (reused || attempt.reused) && attempt.status.is_none()) =>
             {
                 Outcome::Stale
             }

@@ -5,95 +5,146 @@
 //! the kernel's then, and leave even after the process. An HTTP/2 connection may still hold a part of
 //! them, for a client that reads slowly; it closes when it has written everything.
 //!
+//! Pingora hands every connection over as one of a protocol of our own, because only a proxy that was
+//! built for such protocols may have [`Plaintext`] connect to providers. Here it turns out which of
+//! the two that Pingora serves it is.
+//!
 //! A connection that never sends a whole header is closed here: Pingora limits the time of each read
 //! only, and none for the bytes in which it looks for HTTP/2.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::apps::ServerApp;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
+use pingora::connectors::ConnectorOptions;
 use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::{HttpProxy, ProxyServiceBuilder};
 use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
+use pingora::services::listening::Service as Listening;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::lifecycle::{FirstRequest, Lifecycle};
+use super::http2::KnownHttp2;
+use crate::lifecycle::FirstRequest;
+use crate::proxy::Gateway;
+use crate::upstream::plaintext::{Plaintext, Pool};
 
 /// A connection that was opened as the listener closed is about to send its first request; one that
 /// has sent nothing for so long is kept in reserve by its client.
 const SILENCE: Duration = Duration::from_millis(500);
 /// How long a connection may take until its first header is there.
 const HEADER: Duration = Duration::from_secs(60);
+/// How long a connection is kept for its client's next request, in seconds.
+const KEEP_ALIVE: u64 = 60;
 /// What HTTP/2 begins with, and no request of HTTP/1.
 const HTTP2: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// An application whose connections are counted.
-pub(super) struct Counted<A> {
-    app: Arc<A>,
-    lifecycle: Arc<Lifecycle>,
+/// The service that clients connect to. With `http2` they may speak HTTP/2 as well.
+pub(super) fn service(
+    conf: &Arc<ServerConf>,
+    gateway: Gateway,
+    pool: Arc<Pool>,
+    http2: bool,
+) -> Listening<HttpProxy<Gateway, Plaintext>> {
+    let lifecycle = Arc::clone(&gateway.lifecycle);
+    let plaintext = Plaintext::new(ConnectorOptions::from_server_conf(conf), pool);
+    let mut options = HttpServerOptions::default();
+    options.force_custom = true;
+    ProxyServiceBuilder::new(conf, gateway)
+        .name("gateway")
+        .server_options(options)
+        .custom(
+            plaintext,
+            Arc::new(move |app, stream, shutdown| {
+                let (lifecycle, shutdown) = (Arc::clone(&lifecycle), shutdown.clone());
+                Box::pin(async move {
+                    let _open = lifecycle.connect();
+                    serve(&app, stream, &shutdown, http2).await;
+                    // Nothing is left of it.
+                    None
+                })
+            }),
+        )
+        .build()
 }
 
-impl<A> Counted<A> {
-    /// Counts the connections of `app` in `lifecycle`.
-    pub(super) fn new(app: A, lifecycle: Arc<Lifecycle>) -> Self {
-        Self {
-            app: Arc::new(app),
-            lifecycle,
+/// Serves one connection to its end.
+async fn serve<A>(
+    app: &Arc<A>,
+    mut stream: Stream,
+    shutdown: &ShutdownWatch,
+    http2: bool,
+) -> Option<()>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let deadline = Instant::now() + HEADER;
+    let (mut stop, mut first) = (shutdown.clone(), [0; 3]);
+    let silent = async {
+        // An error means that the sender is gone, which is an end too.
+        let _ = stop.wait_for(|stop| *stop).await;
+        tokio::time::sleep(SILENCE).await;
+    };
+    // Pingora waits for the first bytes whatever happens.
+    tokio::select! {
+        biased;
+        peeked = stream.try_peek(&mut first) => peeked.ok()?,
+        () = silent => return None,
+        () = sleep_until(deadline) => return None,
+    };
+    if http2 && HTTP2.starts_with(&first) {
+        // Its requests come in tasks of their own.
+        let mut preface = [0; HTTP2.len()];
+        let peeked = timeout_at(deadline, stream.try_peek(&mut preface)).await;
+        peeked.ok()?.ok()?;
+        if preface == *HTTP2 {
+            app.process_new(Box::new(KnownHttp2::new(stream)), shutdown)
+                .await;
+            return Some(());
         }
     }
+    let first = FirstRequest::default();
+    let served = first.watch(serve_http1(app, stream, shutdown));
+    tokio::pin!(served);
+    tokio::select! {
+        biased;
+        () = &mut served => return Some(()),
+        () = sleep_until(deadline) => {}
+    }
+    if first.has_come() {
+        served.await;
+    }
+    Some(())
 }
 
-#[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Counted<A> {
-    async fn process_new(
-        self: &Arc<Self>,
-        mut stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let _open = self.lifecycle.connect();
-        let deadline = Instant::now() + HEADER;
-        let (mut stop, mut first) = (shutdown.clone(), [0; 3]);
-        let silent = async {
-            // An error means that the sender is gone, which is an end too.
-            let _ = stop.wait_for(|stop| *stop).await;
-            tokio::time::sleep(SILENCE).await;
-        };
-        // Pingora waits for the first bytes whatever happens.
-        tokio::select! {
-            biased;
-            peeked = stream.try_peek(&mut first) => peeked.ok()?,
-            () = silent => return None,
-            () = sleep_until(deadline) => return None,
-        };
-        if HTTP2.starts_with(&first) {
-            // Its requests come in tasks of their own.
-            let mut rest = [0; HTTP2.len()];
-            let peeked = timeout_at(deadline, stream.try_peek(&mut rest)).await;
-            peeked.ok()?.ok()?;
-            return self.app.process_new(stream, shutdown).await;
+/// Serves one request after the other, as Pingora does.
+async fn serve_http1<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut session = ServerSession::new_http1(stream);
+    let stops = *shutdown.borrow();
+    session.set_keepalive((!stops).then_some(KEEP_ALIVE));
+    let mut kept = app.process_new_http(session, shutdown).await;
+    while let Some((stream, settings)) = kept.map(|kept| kept.consume()) {
+        let mut session = ServerSession::new_http1(stream);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
         }
-        let first = FirstRequest::default();
-        let served = first.watch(self.app.process_new(stream, shutdown));
-        tokio::pin!(served);
-        tokio::select! {
-            biased;
-            kept = &mut served => return kept,
-            () = sleep_until(deadline) => {}
-        }
-        if first.has_come() { served.await } else { None }
-    }
-
-    async fn cleanup(&self) {
-        self.app.cleanup().await;
+        kept = app.process_new_http(session, shutdown).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use pingora::apps::ReusedHttpStream;
     use pingora::protocols::l4::stream::Stream as Tcp;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::watch;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::lifecycle::request_came;
@@ -106,12 +157,12 @@ mod tests {
     }
 
     #[async_trait]
-    impl ServerApp for Slow {
-        async fn process_new(
+    impl HttpServerApp for Slow {
+        async fn process_new_http(
             self: &Arc<Self>,
-            _stream: Stream,
+            _session: ServerSession,
             _shutdown: &ShutdownWatch,
-        ) -> Option<Stream> {
+        ) -> Option<ReusedHttpStream> {
             if self.requests {
                 request_came();
             }
@@ -129,10 +180,11 @@ mod tests {
         client.write_all(bytes).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         let (_keep, shutdown) = watch::channel(false);
-        let app = Arc::new(Counted::new(Slow { requests }, Arc::default()));
+        let app = Arc::new(Slow { requests });
         let begun = Instant::now();
-        app.process_new(Box::new(Tcp::from(server)), &shutdown)
-            .await;
+        let stream = Box::new(Tcp::from(server));
+        // HTTP/2 waits for its client's settings as long as they do not come.
+        let _ = timeout(LONG, serve(&app, stream, &shutdown, true)).await;
         begun.elapsed()
     }
 

@@ -15,11 +15,14 @@ use tokio::sync::Barrier;
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::lifecycle::Lifecycle;
 use crate::live::Current;
+use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
 
 /// A process that no longer accepts ends when nothing has run for so long; lets the last bytes of an
 /// answer leave.
 const QUIET: Duration = Duration::from_millis(100);
+/// How often unused connections to providers are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave for clients that read slowly.
 const LAST_BYTES: Duration = Duration::from_secs(5);
 
@@ -27,6 +30,7 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 pub(super) struct Housekeeping {
     pub(super) current: Arc<Current>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) pool: Arc<Pool>,
     pub(super) in_force: Config,
     pub(super) source: Source,
     pub(super) environment: Arc<dyn Environment>,
@@ -49,6 +53,7 @@ impl BackgroundService for Housekeeping {
             self.follow(stopped),
             self.reload_on_hangup(),
             self.show_demo(),
+            self.sweep(),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -114,6 +119,14 @@ impl Housekeeping {
                     log::error!("config not reloaded, the old one stays: {error}");
                 }
             }
+        }
+    }
+
+    /// Closes connections to providers that nobody has used for some time.
+    async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            self.pool.sweep();
         }
     }
 

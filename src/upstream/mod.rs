@@ -5,6 +5,7 @@ mod base_url;
 pub mod media;
 mod outbound;
 pub mod peer;
+pub mod plaintext;
 pub mod presets;
 pub mod resolve;
 pub mod roots;

@@ -9,6 +9,7 @@ use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
 use tokio_rustls::rustls::ClientConfig;
 
+use super::plaintext::Plaintext;
 use super::resolve::{ResolveError, Resolver};
 use super::tunnel::Tunnel;
 use super::{BaseUrl, OutboundProxy};
@@ -53,6 +54,8 @@ impl Peers {
             options.alpn = ALPN::H2H1;
             options.max_h2_streams = STREAMS;
             options.h2_ping_interval = Some(PING);
+        } else {
+            options.alpn = Plaintext::alpn();
         }
         let mut group_key = 0;
         let address = match proxy {
