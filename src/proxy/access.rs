@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -63,7 +64,7 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
             .and_then(|call| call.format)
             .map_or("-", crate::wire::Format::name),
         client: ctx.client.as_deref().map(|client| &*client.name),
-        peer: session.client_addr().map(ToString::to_string),
+        peer: session.client_addr().map(address),
         model: call.map_or("", |call| &call.model),
         upstream_model: attempt
             .map(|attempt| &*attempt.model)
@@ -93,42 +94,84 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
 }
 
 fn text(line: &Line<'_>) -> String {
-    let mut out = String::with_capacity(256);
-    // Writing into a string cannot fail.
-    let _ = write!(
-        out,
-        "request={} {} {} status={} format={}",
-        line.request_id, line.method, line.path, line.status, line.format
-    );
-    let mut optional = |name: &str, value: Option<&str>| {
+    let mut out = String::with_capacity(320);
+    for (name, value) in [
+        ("request=", line.request_id),
+        (" ", line.method),
+        (" ", line.path),
+    ] {
+        out.push_str(name);
+        out.push_str(value);
+    }
+    number(&mut out, " status=", line.status);
+    out.push_str(" format=");
+    out.push_str(line.format);
+    for (name, value) in [
+        (" client=", line.client),
+        (" peer=", line.peer.as_deref()),
+        (
+            " model=",
+            Some(line.model).filter(|model| !model.is_empty()),
+        ),
+        (" upstream_model=", line.upstream_model),
+        (" account=", line.account),
+        (" provider=", line.provider),
+        (" upstream_format=", line.upstream_format),
+        (" error=", line.error),
+    ] {
         if let Some(value) = value {
-            // A client chooses the model's name: it must not look like more fields.
-            let _ = match value.contains([' ', '=', '"']) {
-                true => write!(out, " {name}=\"{}\"", value.escape_debug()),
-                false => write!(out, " {name}={}", value.escape_debug()),
-            };
+            out.push_str(name);
+            word(&mut out, value);
         }
-    };
-    optional("client", line.client);
-    optional("peer", line.peer.as_deref());
-    optional("model", Some(line.model).filter(|model| !model.is_empty()));
-    optional("upstream_model", line.upstream_model);
-    optional("account", line.account);
-    optional("provider", line.provider);
-    optional("upstream_format", line.upstream_format);
-    optional("error", line.error);
+    }
     if let Some(losses) = line.losses {
-        let _ = write!(out, " losses={losses}");
+        number(&mut out, " losses=", losses as u64);
     }
     if let Some(status) = line.upstream_status {
-        let _ = write!(out, " upstream_status={status}");
+        number(&mut out, " upstream_status=", status);
     }
-    let _ = write!(
-        out,
-        " tries={} keep_alives={} bytes={} ms={}",
-        line.tries, line.keep_alives, line.bytes, line.ms
-    );
+    number(&mut out, " tries=", line.tries);
+    number(&mut out, " keep_alives=", line.keep_alives);
+    number(&mut out, " bytes=", line.bytes);
+    number(&mut out, " ms=", line.ms);
     out
+}
+
+/// `host:port`, as `Display` writes it but for the detour over a formatter.
+fn address(address: &SocketAddr) -> String {
+    match address.as_inet() {
+        Some(std::net::SocketAddr::V4(v4)) => {
+            let mut out = String::with_capacity(21);
+            let [a, b, c, d] = v4.ip().octets();
+            number(&mut out, "", a);
+            number(&mut out, ".", b);
+            number(&mut out, ".", c);
+            number(&mut out, ".", d);
+            number(&mut out, ":", v4.port());
+            out
+        }
+        _ => address.to_string(),
+    }
+}
+
+fn number(out: &mut String, name: &str, value: impl Into<u64>) {
+    out.push_str(name);
+    out.push_str(itoa::Buffer::new().format(value.into()));
+}
+
+/// A client chooses the model's name: it must not look like more fields, or another line.
+fn word(out: &mut String, value: &str) {
+    let is_plain =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'=' | b'"' | b'\'' | b'\\');
+    if value.bytes().all(is_plain) {
+        out.push_str(value);
+        return;
+    }
+    // Writing into a string cannot fail.
+    let _ = match value.contains([' ', '=', '"']) {
+        true => write!(out, "\"{}\"", value.escape_debug()),
+        false => write!(out, "{}", value.escape_debug()),
+    };
 }
 
 fn millis(time: Duration) -> u64 {

@@ -16,7 +16,10 @@
 mod alarm;
 mod session;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -153,10 +156,14 @@ impl Downstream {
             }
             session.response_duplex_vec(tasks).await
         };
+        let mut write = pin!(write);
         let torn = Torn(&gate);
-        let written = match gate.end() {
-            None => write.await,
-            Some(end) => match tokio::time::timeout_at(end, write).await {
+        // Most writes are done at once, and then nobody has looked at the clock.
+        let at_once = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
+        let written = match (at_once, gate.end()) {
+            (Poll::Ready(written), _) => written,
+            (Poll::Pending, None) => write.await,
+            (Poll::Pending, Some(end)) => match tokio::time::timeout_at(end, write).await {
                 Ok(written) => written,
                 Err(_) => return Err(Limit::Total.error()),
             },

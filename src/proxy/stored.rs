@@ -1,7 +1,7 @@
 //! Responses that a provider has stored (OpenAI): only the account that made one can go on from it, show
 //! it or delete it.
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 use super::admission;
 use super::context::{Ask, Context};
@@ -10,14 +10,16 @@ use crate::account::pool::Route;
 use crate::chat::{Fault, FaultKind};
 use crate::live::Maker;
 use crate::wire::json::{pick, unquote};
-use crate::wire::{Format, Shape};
+use crate::wire::{Format, Shape, Word};
+
+static PREVIOUS: Word = Word::new(|| Finder::new("\"previous_response_id\""));
 
 /// How far into an answer its id is looked for.
 const HEAD: usize = 4096;
 
 /// Narrows `route` to the account that made the response that `body` goes on from.
 pub(super) fn narrowed(ctx: &Context, route: Route, body: &[u8]) -> Result<Route, Fault> {
-    if memmem::find(body, b"\"previous_response_id\"").is_none() {
+    if !PREVIOUS.is_in(body) {
         return Ok(route);
     }
     let Some(id) = pick(body, ["previous_response_id"]).and_then(|[id]| unquote(id?)) else {
@@ -78,7 +80,7 @@ pub(super) fn remember(ctx: &Context, data: &[u8]) {
         && call.ask == Ask::Generate
         && attempt.translated.is_none()
         && call.shape != Shape::JsonArray;
-    if let (true, Some(id)) = (stores, response_id(data)) {
+    if stores && let Some(id) = response_id(data) {
         let maker = Maker {
             account: attempt.account.id,
             client: ctx.client.as_ref().map(|client| client.name.clone()),
