@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""ai-proxy against bare Pingora, in one run on this machine: `make bench`, or with options
+
+    benches/gateway/bench.py --quick --only chat --measures small,paced
+
+Builds what is measured, starts it privately (free ports, a temporary folder, one core for the gateway
+and one for load and upstream), makes sure that answers are right, and measures round by round. Ends with
+1 when a budget is exceeded and --check was given, with 2 when the run was not sound.
+
+docs/reference/performance.md says how to read the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import report, targets
+from harness.cases import CASES, MEASURES
+from harness.compare import Entry, floor_entries, gateway_entries, run
+from harness.load import Bench, Upstream
+from harness.machine import ROOT, facts
+from harness.processes import Unfit, cores, raise_open_files
+
+PAGE = ROOT / "docs/reference/performance.md"
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default: 5)")
+    parser.add_argument("--seconds", type=float, default=3, help="length of a measurement (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="one round of one second: a trial, no verdict")
+    parser.add_argument("--only", type=_list, default=[], metavar="CASE,…", help="cases: " + "; ".join(c.name for c in CASES))
+    parser.add_argument("--measures", type=_list, default=[], metavar="MEASURE,…", help=", ".join(MEASURES))
+    parser.add_argument("--peers", type=_list, default=[], metavar="PEER,…", help="only these, or none; default: all that are installed")
+    parser.add_argument("--bin", type=Path, metavar="FILE", help="the gateway to measure (default: it is built)")
+    parser.add_argument("--tools", type=Path, metavar="FOLDER", help="where mock, loader and floor are (default: they are built)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures there, as JSON lines")
+    parser.add_argument("--check", action="store_true", help="end with 1 when a budget is exceeded")
+    parser.add_argument("--rt", action="store_true", help="real-time scheduling for measures of the tail (as root): for machines with other work")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    chosen = parser.parse_args(arguments)
+    known = {"case": {case.name for case in CASES}, "measure": set(MEASURES),
+             "peer": {peer.name for peer in targets.PEERS} | {"none"}}
+    for kind, names in (("case", chosen.only), ("measure", chosen.measures), ("peer", chosen.peers)):
+        for name in set(names) - known[kind]:
+            parser.error(f"no {kind} is called {name!r}; there are: {'; '.join(sorted(known[kind]))}")
+    if chosen.quick:
+        chosen.rounds, chosen.seconds = 1, 1.0
+    return chosen
+
+
+def _list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def build(chosen: argparse.Namespace) -> tuple[Path, Path]:
+    """The gateway and the folder of the tools, built unless they were given."""
+    packages = [name for name, given in (("ai-proxy", chosen.bin), ("ai-proxy-bench", chosen.tools)) if not given]
+    if packages:
+        # In one command: so the floor gets the very same Pingora as the gateway.
+        command = ["cargo", "build", "--release", "--bins"]
+        for package in packages:
+            command += ["--package", package]
+        subprocess.run(command, cwd=ROOT, check=True)
+    folder = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
+    return (chosen.bin or folder / "ai-proxy").resolve(), (chosen.tools or folder).resolve()
+
+
+def peers(chosen: argparse.Namespace) -> list[Entry]:
+    """Peers that are installed, with their cases. Says which are not."""
+    entries = []
+    for peer in targets.PEERS:
+        if chosen.peers and peer.name not in chosen.peers:
+            continue
+        program = peer.find()
+        if not program:
+            print(f"# {peer.name}: skipped, not installed ({peer.program} on PATH, or {peer.variable})", file=sys.stderr)
+            continue
+        target = peer.target(program)
+        for case in CASES:
+            measures = tuple(name for name in case.measures if not chosen.measures or name in chosen.measures)
+            if case.name in peer.cases and measures and (not chosen.only or case.name in chosen.only):
+                entries.append(Entry(target, case, measures))
+    return entries
+
+
+def main() -> int:
+    """Runs the benchmark."""
+    chosen = options()
+    gateway, tools = build(chosen)
+    machine = facts(gateway, raise_open_files())
+    entries = gateway_entries(
+        lambda config: targets.gateway(gateway, config),
+        lambda case: not chosen.only or case in chosen.only,
+        lambda measure: not chosen.measures or measure in chosen.measures,
+    ) + peers(chosen)
+    entries = floor_entries(targets.floor(tools / "floor"), entries) + entries
+    with tempfile.TemporaryDirectory(prefix="ai-proxy-bench-") as folder:
+        who = cores()
+        os.sched_setaffinity(0, {who.load})
+        upstream = Upstream.start(tools / "mock", Path(folder), who)
+        try:
+            bench = Bench(tools / "loader", upstream, Path(folder), who, chosen.seconds, chosen.rt)
+            results = run(bench, entries, chosen.rounds)
+        finally:
+            upstream.running.stop()
+    text = f"{report.about(machine, chosen.rounds, chosen.seconds)}\n\n{report.table(results)}\n\n{report.NOT_MEASURED}"
+    print(text)
+    if chosen.out:
+        with chosen.out.open("w") as out:
+            report.write_lines(out, machine, results)
+    if chosen.write_docs:
+        report.replace_section(PAGE, "figures", text)
+    exceeded = report.over(results)
+    for line in exceeded:
+        print(f"# over budget: {line}", file=sys.stderr)
+    return 1 if exceeded and chosen.check else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Unfit as unfit:
+        print(f"# the run is not sound: {unfit}", file=sys.stderr)
+        sys.exit(2)
