@@ -1,7 +1,11 @@
 //! Time stamps inside streamed text: `~t` and sixteen digits.
 //!
 //! The upstream writes the time into each chunk that it sends, and the loader reads it back from
-//! whatever the gateway made of the chunk. So a chunk's way is timed through translation too.
+//! whatever the gateway made of the chunk. So a chunk's way is timed through translation too. Where a
+//! whole stream is one write there is no time to tell, and chunks have numbers instead.
+//!
+//! Some formats repeat the whole text at the end. Stamps grow along a stream, so the repeated ones are
+//! told from new ones by their size.
 
 use memchr::memmem;
 
@@ -14,9 +18,12 @@ pub const DIGITS: usize = 16;
 const LENGTH: usize = MARK.len() + DIGITS;
 const EVENT: &[u8] = b"data:";
 
-/// A stamp that was not filled in, for texts into which the time is written later.
-pub fn blank() -> String {
-    format!("~t{}", "0".repeat(DIGITS))
+/// Stamps below this are numbers: no machine has been up for so short a time.
+const NUMBERS: Nanos = 1_000_000;
+
+/// The stamp of a chunk by its number, into which the time may be written later.
+pub fn numbered(number: usize) -> String {
+    format!("~t{:016}", number + 1)
 }
 
 /// Writes the digits of a time.
@@ -41,7 +48,7 @@ fn read(digits: &[u8]) -> Option<Nanos> {
 pub struct Found {
     /// Events, counted by their `data:`.
     pub events: u64,
-    /// Stamps, filled in or blank.
+    /// New stamps: chunks of the upstream.
     pub stamps: u64,
 }
 
@@ -50,20 +57,25 @@ pub struct Found {
 pub struct Scan {
     /// The end of what came before: a match may begin there.
     tail: Vec<u8>,
+    /// The highest stamp so far.
+    last: Nanos,
 }
 
 impl Scan {
-    /// Looks through the next piece, and tells each time that was filled in.
+    /// Looks through the next piece, and tells the time of each new stamp that is one.
     pub fn push(&mut self, piece: &[u8], mut time: impl FnMut(Nanos)) -> Found {
         let mut found = Found::default();
         if !self.tail.is_empty() {
             found.events += across(&self.tail, piece, EVENT.len(), |seam| {
                 memmem::find_iter(seam, EVENT).count() as u64
             });
-            found.stamps += across(&self.tail, piece, LENGTH, |seam| stamps(seam, &mut time));
+            let last = &mut self.last;
+            found.stamps += across(&self.tail, piece, LENGTH, |seam| {
+                stamps(seam, last, &mut time)
+            });
         }
         found.events += memmem::find_iter(piece, EVENT).count() as u64;
-        found.stamps += stamps(piece, &mut time);
+        found.stamps += stamps(piece, &mut self.last, &mut time);
         if piece.len() >= LENGTH {
             self.tail.clear();
         }
@@ -77,6 +89,7 @@ impl Scan {
     /// Forgets what came before.
     pub fn reset(&mut self) {
         self.tail.clear();
+        self.last = 0;
     }
 }
 
@@ -90,12 +103,15 @@ fn across(tail: &[u8], piece: &[u8], length: usize, count: impl FnOnce(&[u8]) ->
     count(&seam[..tail.len() + piece.len()])
 }
 
-fn stamps(text: &[u8], time: &mut impl FnMut(Nanos)) -> u64 {
+fn stamps(text: &[u8], last: &mut Nanos, time: &mut impl FnMut(Nanos)) -> u64 {
     let mut count = 0;
     for at in memmem::find_iter(text, MARK) {
-        if let Some(stamp) = read(&text[at + MARK.len()..]) {
+        if let Some(stamp) = read(&text[at + MARK.len()..])
+            && stamp > *last
+        {
+            *last = stamp;
             count += 1;
-            if stamp > 0 {
+            if stamp >= NUMBERS {
                 time(stamp);
             }
         }
@@ -109,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let mut text = blank().into_bytes();
+        let mut text = numbered(0).into_bytes();
+        assert_eq!(text, b"~t0000000000000001");
         write(&mut text[2..], 12_345_678_901);
         assert_eq!(text, b"~t0000012345678901");
         assert_eq!(read(&text[2..]), Some(12_345_678_901));
@@ -119,7 +136,7 @@ mod tests {
 
     #[test]
     fn finds_the_same_wherever_a_stream_is_cut() {
-        let text = b"data: a ~t0000000000000007 b\n\ndata: ~t0000000000000000 ~tx\n\ndata: ~t0000000000000009";
+        let text = b"data: a ~t0000000007000000 b\n\ndata: ~t0000000000000001 ~tx\n\ndata: ~t0000000009000000\n\ndata: ~t0000000007000000";
         for first in 0..text.len() {
             for second in first..text.len() {
                 let mut scan = Scan::default();
@@ -129,9 +146,18 @@ mod tests {
                     events += found.events;
                     count += found.stamps;
                 }
-                assert_eq!((events, count), (3, 3), "{first} {second}");
-                assert_eq!(times, [7, 9], "{first} {second}");
+                assert_eq!((events, count), (4, 2), "{first} {second}");
+                assert_eq!(times, [7_000_000, 9_000_000], "{first} {second}");
             }
         }
+    }
+    #[test]
+    fn numbers_count_and_are_no_times() {
+        let stream = (0..3).map(numbered).collect::<String>();
+        let mut scan = Scan::default();
+        let found = scan.push(stream.repeat(2).as_bytes(), |_| panic!("a time"));
+        assert_eq!(found.stamps, 3);
+        scan.reset();
+        assert_eq!(scan.push(stream.as_bytes(), |_| ()).stamps, 3);
     }
 }
