@@ -2,6 +2,7 @@
 """ai-proxy against bare Pingora, in one run on this machine: `make bench`, or with options
 
     benches/gateway/bench.py --quick --only chat --measures small,paced
+    benches/gateway/bench.py --growth
 
 Builds what is measured, starts it privately (free ports, a temporary folder, one core for the gateway
 and one for load and upstream), makes sure that answers are right, and measures round by round. Ends with
@@ -17,9 +18,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
-from harness import report, targets
+from harness import growth, report, targets
 from harness.cases import CASES, MEASURES
 from harness.compare import Entry, floor_entries, gateway_entries, run
 from harness.load import Bench, Upstream
@@ -44,6 +47,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="end with 1 when a budget is exceeded")
     parser.add_argument("--rt", action="store_true", help="real-time scheduling for measures of the tail (as root): for machines with other work")
     parser.add_argument("--write-docs", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--growth", action="store_true", help="measure how cost grows with connections, accounts and names instead")
     chosen = parser.parse_args(arguments)
     known = {"case": {case.name for case in CASES}, "measure": set(MEASURES),
              "peer": {peer.name for peer in targets.PEERS} | {"none"}}
@@ -90,10 +94,21 @@ def peers(chosen: argparse.Namespace) -> list[Entry]:
     return entries
 
 
-def main() -> int:
-    """Runs the benchmark."""
-    chosen = options()
-    gateway, tools = build(chosen)
+@contextmanager
+def bench(chosen: argparse.Namespace, tools: Path) -> Iterator[Bench]:
+    """The upstream, started, and what measures with it. All is gone when the run ends."""
+    with tempfile.TemporaryDirectory(prefix="ai-proxy-bench-") as folder:
+        who = cores()
+        os.sched_setaffinity(0, {who.load})
+        upstream = Upstream.start(tools / "mock", Path(folder), who)
+        try:
+            yield Bench(tools / "loader", upstream, Path(folder), who, chosen.seconds, chosen.rt)
+        finally:
+            upstream.running.stop()
+
+
+def compare(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
+    """All cases against the floor."""
     machine = facts(gateway, raise_open_files())
     entries = gateway_entries(
         lambda config: targets.gateway(gateway, config),
@@ -101,26 +116,54 @@ def main() -> int:
         lambda measure: not chosen.measures or measure in chosen.measures,
     ) + peers(chosen)
     entries = floor_entries(targets.floor(tools / "floor"), entries) + entries
-    with tempfile.TemporaryDirectory(prefix="ai-proxy-bench-") as folder:
-        who = cores()
-        os.sched_setaffinity(0, {who.load})
-        upstream = Upstream.start(tools / "mock", Path(folder), who)
-        try:
-            bench = Bench(tools / "loader", upstream, Path(folder), who, chosen.seconds, chosen.rt)
-            results = run(bench, entries, chosen.rounds)
-        finally:
-            upstream.running.stop()
-    text = f"{report.about(machine, chosen.rounds, chosen.seconds)}\n\n{report.table(results)}\n\n{report.NOT_MEASURED}"
-    print(text)
+    with bench(chosen, tools) as running:
+        results = run(running, entries, chosen.rounds)
+    about = report.about(machine, chosen.rounds, chosen.seconds)
+    tell(chosen, "figures", about, f"{report.table(results)}\n\n{report.NOT_MEASURED}")
     if chosen.out:
         with chosen.out.open("w") as out:
-            report.write_lines(out, machine, results)
-    if chosen.write_docs:
-        report.replace_section(PAGE, "figures", text)
+            report.write_lines(out, machine, (result.as_json() for result in results))
     exceeded = report.over(results)
     for line in exceeded:
         print(f"# over budget: {line}", file=sys.stderr)
     return 1 if exceeded and chosen.check else 0
+
+
+def grow(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
+    """Cost against size."""
+    machine = facts(gateway, raise_open_files())
+    floor = targets.floor(tools / "floor")
+    found = {}
+    with bench(chosen, tools) as running:
+        floor.start(running.folder, running.upstream.port, running.cores)
+        try:
+            for series in growth.SERIES:
+                found[series.name] = growth.measure_series(running, series, gateway, floor, chosen.rounds)
+        finally:
+            floor.stop()
+    tell(chosen, "growth", report.about(machine, chosen.rounds, chosen.seconds), growth.table(found))
+    if chosen.out:
+        with chosen.out.open("w") as out:
+            lines = ({"kind": "growth", "series": name, "points": [one.as_json() for one in points]}
+                     for name, points in found.items())
+            report.write_lines(out, machine, lines)
+    return 0
+
+
+def tell(chosen: argparse.Namespace, section: str, about: str, text: str) -> None:
+    """Prints what was found, and writes it into the documentation if asked to."""
+    if chosen.quick:
+        about += " **A trial run: one short round, no verdict.**"
+    print(f"{about}\n\n{text}")
+    if chosen.write_docs:
+        report.replace_section(PAGE, section, f"{about}\n\n{text}")
+
+
+def main() -> int:
+    """Runs the benchmark."""
+    chosen = options()
+    gateway, tools = build(chosen)
+    return (grow if chosen.growth else compare)(chosen, gateway, tools)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,18 @@ class Upstream:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_mock{query}", timeout=10) as answer:
             return json.load(answer)
 
+    def quiet(self) -> int:
+        """Waits until nothing comes any more, and tells how many requests there were. A load that has
+        ended leaves requests behind that the gateway still passes on."""
+        before = -1
+        for _ in range(100):
+            requests = self.state()["requests"]
+            if requests == before:
+                return requests
+            before = requests
+            time.sleep(0.1)
+        raise Unfit("the upstream is still asked, though nobody asks")
+
     def shape(self, **shape: int) -> dict[str, Any]:
         """Sets how streams look; what is not named is as usual."""
         return self.state("?" + "&".join(f"{name}={value}" for name, value in {**_SHAPE, **shape}.items()))

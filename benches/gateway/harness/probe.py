@@ -22,7 +22,8 @@ _CHUNKS = 7
 
 def probe(target: Target, case: Case, upstream: Upstream) -> None:
     """Raises `Unfit` unless a plain and a streamed answer are right."""
-    before = upstream.shape(chunks=_CHUNKS)["requests"]
+    upstream.shape(chunks=_CHUNKS)
+    before = upstream.quiet()
     for streamed in (False, True):
         status, kind, text = _ask(target, case, streamed)
         wrong = check_stream(case.client, kind, text) if streamed else check_whole(case.client, kind, text)

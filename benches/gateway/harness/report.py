@@ -17,11 +17,11 @@ NOT_MEASURED = (
 )
 
 
-def write_lines(out: TextIO, facts: dict[str, Any], results: Iterable[Result]) -> None:
+def write_lines(out: TextIO, facts: dict[str, Any], lines: Iterable[dict[str, Any]]) -> None:
     """All that was measured, one JSON object a line; the first one is about the machine."""
     out.write(json.dumps({"kind": "facts", **facts}) + "\n")
-    for result in results:
-        out.write(json.dumps(result.as_json()) + "\n")
+    for line in lines:
+        out.write(json.dumps(line) + "\n")
 
 
 def table(results: Sequence[Result]) -> str:
