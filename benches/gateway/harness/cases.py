@@ -74,7 +74,8 @@ class Measure:
     name: str
     title: str
     figures: tuple[Figure, ...]
-    load: Any = "closed"  # or {"rate": requests per second}
+    # requests begin at fixed times, and not when the one before is done
+    at_a_rate: bool = False
     connections: int = 64
     size: int = 1024
     streamed: bool = False
@@ -117,8 +118,8 @@ def hold(streams: int) -> Measure:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("small", "1 KB request", (_CPU, Figure("per_core", "requests/s per core", "", "ratio", shown=False))),
-        Measure("rate", "1 KB at a fixed rate", _LATENCY, load={"rate": 500}, at_least=3, tail=True),
+        Measure("small", "1 KB request", (_CPU, Figure("per_core", "requests/s per core", ""))),
+        Measure("rate", "1 KB at a fixed rate", _LATENCY, at_a_rate=True, at_least=3, tail=True),
         Measure("paced", "paced stream", (_CHUNK, *_CHUNK_LATENCY), connections=100, streamed=True,
                 shape=(("delay_us", 20_000),), ramp=1, tail=True),
         Measure("burst", "stream in one write", (_CHUNK,), streamed=True, shape=(("burst", 1),)),

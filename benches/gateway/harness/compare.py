@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Iterator
 
 from .cases import CASES, MEASURES, Case, Measure
 from .figures import Comparison, compare
 from .load import Bench, Figures
 from .probe import probe
-from .targets import FLOOR, Target
+from .processes import Unfit
+from .targets import FLOOR, GATEWAY, Target
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Entry:
     target: Target
     case: Case
     measures: tuple[str, ...]
+    # of a program that is not ours: when it is not sound it is left out, and the run goes on
+    optional: bool = False
     rounds: dict[str, list[Figures]] = field(default_factory=dict)
 
     @property
@@ -73,50 +77,70 @@ def gateway_entries(
 
 
 def run(bench: Bench, entries: list[Entry], rounds: int) -> list[Result]:
-    """Measures everything. Raises `Unfit` as soon as anything is not sound."""
-    steady = {name: one for name, one in MEASURES.items() if not one.fresh}
-    targets = list({id(entry.target): entry.target for entry in entries}.values())
+    """Measures everything. Raises `Unfit` as soon as anything of ours is not sound."""
+    entries = list(entries)
     try:
-        if any(name in steady for entry in entries for name in entry.measures):
-            for target in targets:
-                target.start(bench.folder, bench.upstream.port, bench.cores)
-            for entry in entries:
-                probe(entry.target, entry.case, bench.upstream)
-        for measure in steady.values():
-            _rounds(bench, entries, measure, rounds)
+        _start(bench, entries)
+        for measure in MEASURES.values():
+            if not measure.fresh:
+                _rounds(bench, entries, measure, rounds)
     finally:
-        for target in targets:
-            target.stop()
+        for entry in entries:
+            entry.target.stop()
     for measure in MEASURES.values():
         if measure.fresh:
             _fresh(bench, entries, measure)
     return _results(entries)
 
 
+@contextmanager
+def _or_without(entries: list[Entry], entry: Entry) -> Iterator[None]:
+    """Leaves an entry that is optional out when it proves unfit."""
+    try:
+        yield
+    except Unfit as unfit:
+        if not entry.optional:
+            raise
+        _tell(f"LEFT OUT from here on: {unfit}")
+        entries.remove(entry)
+
+
+def _start(bench: Bench, entries: list[Entry]) -> None:
+    """Starts what is measured while it runs, and makes sure that it answers."""
+    for entry in list(entries):
+        if all(MEASURES[name].fresh for name in entry.measures):
+            continue
+        with _or_without(entries, entry):
+            if not entry.target.running:
+                entry.target.start(bench.folder, bench.upstream.port, bench.cores)
+            probe(entry.target, entry.case, bench.upstream)
+
+
 def _rounds(bench: Bench, entries: list[Entry], measure: Measure, rounds: int) -> None:
     """One target straight after the other, so that what else goes on hits all; every second round
     backwards, so that nobody always comes behind the same."""
-    taking_part = [entry for entry in entries if measure.name in entry.measures]
-    for number in range(rounds if taking_part else 0):
+    for number in range(rounds):
+        taking_part = [entry for entry in entries if measure.name in entry.measures]
+        if not taking_part:
+            return
         _tell(f"{measure.title}: round {number + 1} of {rounds}, {len(taking_part)} cases")
         for entry in taking_part if number % 2 == 0 else reversed(taking_part):
-            figures = bench.measure(entry.target, entry.case, measure)
-            entry.rounds.setdefault(measure.name, []).append(figures)
+            with _or_without(entries, entry):
+                figures = bench.measure(entry.target, entry.case, measure)
+                entry.rounds.setdefault(measure.name, []).append(figures)
 
 
 def _fresh(bench: Bench, entries: list[Entry], measure: Measure) -> None:
     """A measure on processes that have served nothing but the probe."""
-    for entry in entries:
-        if measure.name not in entry.measures:
-            continue
+    for entry in [entry for entry in entries if measure.name in entry.measures]:
         _tell(f"{measure.title}: {entry.target.name}, {entry.case.name}")
-        entry.target.start(bench.folder, bench.upstream.port, bench.cores)
-        try:
-            probe(entry.target, entry.case, bench.upstream)
-            figures = bench.measure(entry.target, entry.case, measure)
-        finally:
-            entry.target.stop()
-        entry.rounds[measure.name] = [figures]
+        with _or_without(entries, entry):
+            try:
+                entry.target.start(bench.folder, bench.upstream.port, bench.cores)
+                probe(entry.target, entry.case, bench.upstream)
+                entry.rounds[measure.name] = [bench.measure(entry.target, entry.case, measure)]
+            finally:
+                entry.target.stop()
 
 
 def _results(entries: list[Entry]) -> list[Result]:
@@ -129,7 +153,7 @@ def _results(entries: list[Entry]) -> list[Result]:
                 continue
             base = floors.get(entry.case.client)
             base_rounds = base.rounds.get(measure, []) if base else []
-            ours = entry.target.name.startswith("ai-proxy")
+            ours = entry.target.name.startswith(GATEWAY)
             comparisons = compare(entry.case, measure, rounds, base_rounds, budgeted=ours)
             results.append(Result(entry.target.name, entry.case, measure, rounds, comparisons))
     return results

@@ -66,6 +66,7 @@ class Bench:
     folder: Path
     cores: Cores
     seconds: float
+    rate: float = 500
     realtime: bool = False
     _bodies: dict[tuple[str, str, int, bool], Path] = field(default_factory=dict)
 
@@ -92,13 +93,12 @@ class Bench:
     def _load(
         self, target: Target, case: Case, measure: Measure, chunks: int, pids: list[int]
     ) -> tuple[dict[str, Any], int]:
-        rated = isinstance(measure.load, dict)
         seconds = max(self.seconds, measure.at_least)
         plan = {
             "url": target.url(case, measure.streamed),
             "headers": target.headers_for(case),
             "body": str(self._body(case.client, target.model(case), measure.size, measure.streamed)),
-            "load": {"rate": target.rate} if rated and target.rate else measure.load,
+            "load": {"rate": target.rate or self.rate} if measure.at_a_rate else "closed",
             "connections": measure.connections,
             "ramp": measure.ramp,
             "warmup": min(1.0, seconds / 2),
