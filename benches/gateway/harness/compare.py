@@ -78,7 +78,6 @@ def gateway_entries(
 
 def run(bench: Bench, entries: list[Entry], rounds: int) -> list[Result]:
     """Measures everything. Raises `Unfit` as soon as anything of ours is not sound."""
-    entries = list(entries)
     try:
         _start(bench, entries)
         for measure in MEASURES.values():
@@ -94,25 +93,30 @@ def run(bench: Bench, entries: list[Entry], rounds: int) -> list[Result]:
 
 
 @contextmanager
-def _or_without(entries: list[Entry], entry: Entry) -> Iterator[None]:
-    """Leaves an entry that is optional out when it proves unfit."""
+def _or_without(entry: Entry) -> Iterator[None]:
+    """Measures no more of an entry that is optional when it proves unfit. What it did so far counts."""
     try:
         yield
     except Unfit as unfit:
         if not entry.optional:
             raise
         _tell(f"LEFT OUT from here on: {unfit}")
-        entries.remove(entry)
+        entry.measures = ()
 
 
 def _start(bench: Bench, entries: list[Entry]) -> None:
     """Starts what is measured while it runs, and makes sure that it answers."""
-    for entry in list(entries):
+    failed: list[Target] = []
+    for entry in entries:
+        if entry.target in failed:
+            entry.measures = ()
         if all(MEASURES[name].fresh for name in entry.measures):
             continue
-        with _or_without(entries, entry):
+        with _or_without(entry):
             if not entry.target.running:
+                failed.append(entry.target)
                 entry.target.start(bench.folder, bench.upstream.port, bench.cores)
+                failed.remove(entry.target)
             probe(entry.target, entry.case, bench.upstream)
 
 
@@ -125,7 +129,7 @@ def _rounds(bench: Bench, entries: list[Entry], measure: Measure, rounds: int) -
             return
         _tell(f"{measure.title}: round {number + 1} of {rounds}, {len(taking_part)} cases")
         for entry in taking_part if number % 2 == 0 else reversed(taking_part):
-            with _or_without(entries, entry):
+            with _or_without(entry):
                 figures = bench.measure(entry.target, entry.case, measure)
                 entry.rounds.setdefault(measure.name, []).append(figures)
 
@@ -134,7 +138,7 @@ def _fresh(bench: Bench, entries: list[Entry], measure: Measure) -> None:
     """A measure on processes that have served nothing but the probe."""
     for entry in [entry for entry in entries if measure.name in entry.measures]:
         _tell(f"{measure.title}: {entry.target.name}, {entry.case.name}")
-        with _or_without(entries, entry):
+        with _or_without(entry):
             try:
                 entry.target.start(bench.folder, bench.upstream.port, bench.cores)
                 probe(entry.target, entry.case, bench.upstream)

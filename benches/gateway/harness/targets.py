@@ -18,7 +18,7 @@ FLOOR = "floor"
 GATEWAY = "ai-proxy"
 
 
-@dataclass
+@dataclass(eq=False)
 class Target:
     """Something that passes requests on, running or not."""
 
