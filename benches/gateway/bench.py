@@ -29,7 +29,7 @@ from harness.load import Bench, Upstream
 from harness.machine import ROOT, facts
 from harness.processes import Unfit, cores, raise_open_files
 
-PAGE = ROOT / "docs/reference/performance.md"
+PAGE = ROOT / "docs/reference/performance-figures.md"
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -47,7 +47,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures there, as JSON lines")
     parser.add_argument("--check", action="store_true", help="end with 1 when a budget is exceeded")
     parser.add_argument("--rt", action="store_true", help="real-time scheduling for measures of the tail (as root): for machines with other work")
-    parser.add_argument("--write-docs", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--write-docs", action="store_true", help=f"write what was found into {PAGE.relative_to(ROOT)}")
     parser.add_argument("--growth", action="store_true", help="measure how cost grows with connections, accounts and names instead")
     chosen = parser.parse_args(arguments)
     known = {"case": {case.name for case in CASES}, "measure": set(MEASURES),
