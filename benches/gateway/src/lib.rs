@@ -17,3 +17,6 @@ pub mod loader;
 pub mod mock;
 pub mod poll;
 pub mod stamp;
+
+#[cfg(test)]
+mod together_tests;

@@ -139,7 +139,7 @@ impl Connection {
             };
             let mut input = &buffer[..length];
             while let Some(piece) = self.framer.next(&mut input) {
-                if let Some(()) = self.answer.take(piece, tally) {
+                if self.answer.take(&piece, tally) {
                     return Progress::Done;
                 }
             }
@@ -183,8 +183,8 @@ impl Connection {
 }
 
 impl Answer {
-    /// Takes the next piece; the last one returns.
-    fn take(&mut self, piece: Piece<'_>, tally: &mut Tally) -> Option<()> {
+    /// Takes the next piece, and tells whether it was the last.
+    fn take(&mut self, piece: &Piece<'_>, tally: &mut Tally) -> bool {
         match piece {
             Piece::Head(lines, head) => {
                 self.first_byte = Some(now());
@@ -192,13 +192,13 @@ impl Answer {
                 self.status = status.and_then(|it| it.parse().ok()).unwrap_or_default();
                 self.events = head.events;
                 self.close = head.close;
-                None
+                false
             }
             Piece::Body(body) => {
                 self.body(body, tally);
-                None
+                false
             }
-            Piece::End => Some(()),
+            Piece::End => true,
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let (mut framer, mut answer) = (Framer::answers(), Answer::default());
         let (mut tally, mut input) = (Tally::default(), wire.as_bytes());
         while let Some(piece) = framer.next(&mut input) {
-            if answer.take(piece, &mut tally).is_some() {
+            if answer.take(&piece, &mut tally) {
                 return answer.wrong(expected);
             }
         }

@@ -273,7 +273,7 @@ impl Server {
             return;
         };
         let sent = connection.send(bytes);
-        self.sent(place, sent);
+        self.sent(place, &sent);
     }
 
     fn writable(&mut self, place: usize) {
@@ -284,14 +284,14 @@ impl Server {
         let sent = connection.send_waiting();
         let resume = connection.stream.is_some() && matches!(sent, Ok(Sent::All));
         let id = (place, slot.generation);
-        self.sent(place, sent);
+        self.sent(place, &sent);
         if resume {
             self.ready.push_back(id);
         }
     }
 
     /// Waits for room, or for requests again, or closes.
-    fn sent(&mut self, place: usize, sent: io::Result<Sent>) {
+    fn sent(&mut self, place: usize, sent: &io::Result<Sent>) {
         let want = match sent {
             Ok(Sent::All) => Interest::Read,
             Ok(Sent::Some) => Interest::ReadWrite,
