@@ -112,7 +112,7 @@ def bench(chosen: argparse.Namespace, tools: Path) -> Iterator[Bench]:
 def compare(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
     """All cases against the floor."""
     limit = raise_open_files()
-    machine = facts(gateway, limit)
+    machine = facts(gateway, not chosen.bin, limit)
     skip_what_needs_more_files(chosen, limit)
     entries = gateway_entries(
         lambda config: targets.gateway(gateway, config),
@@ -143,7 +143,7 @@ def skip_what_needs_more_files(chosen: argparse.Namespace, limit: int) -> None:
 
 def grow(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
     """Cost against size."""
-    machine = facts(gateway, raise_open_files())
+    machine = facts(gateway, not chosen.bin, raise_open_files())
     floor = targets.floor(tools / "floor")
     found = {}
     with bench(chosen, tools) as running:

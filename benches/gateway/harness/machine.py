@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import platform
 import subprocess
@@ -12,8 +13,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def facts(binary: Path, open_files: int) -> dict[str, Any]:
-    """What was measured, and on what."""
+def facts(binary: Path, built: bool, open_files: int) -> dict[str, Any]:
+    """What was measured, and on what. Of a binary that was not built here, nobody knows the revision."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "cpu": _cpu(),
@@ -21,8 +22,8 @@ def facts(binary: Path, open_files: int) -> dict[str, Any]:
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "kernel": platform.release(),
         "rustc": _said("rustc", "--version"),
-        "revision": _revision(),
-        "binary": binary.name,
+        "revision": _revision() if built else f"unknown (a given binary, SHA-256 {_digest(binary)[:12]})",
+        "binary_sha256": _digest(binary),
         "binary_bytes": binary.stat().st_size,
         "allocator": allocator((ROOT / "Cargo.toml").read_text()),
         "open_files": open_files,
@@ -35,6 +36,10 @@ def allocator(manifest: str) -> str:
     lines = [line.split("=")[0].strip() for line in manifest.splitlines()]
     known = [name for name in ("mimalloc", "tikv-jemallocator", "snmalloc-rs") if name in lines]
     return known[0] if known else "the system's"
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _cpu() -> str:
