@@ -164,6 +164,8 @@ def grow(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
 
 def tell(chosen: argparse.Namespace, section: str, about: str, text: str) -> None:
     """Prints what was found, and writes it into the documentation if asked to."""
+    if chosen.rt:
+        about += " Tails under `--rt`."
     if chosen.quick:
         about += " **A trial run: one short round, no verdict.**"
     print(f"{about}\n\n{text}")
