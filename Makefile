@@ -15,7 +15,7 @@ LINUX = $(filter Linux,$(shell uname -s))
         bench bench-growth bench-instructions bench-codecs setup setup-test setup-bench setup-instructions
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
 
 run: setup ## Build and run the gateway, with config.yaml and pingora.yaml if they are there
 	cargo run -- run $(FLAGS)
