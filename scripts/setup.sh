@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of what a build or the tests need: scripts/setup.sh build|test
+# Makes sure of what a build or the tests need: scripts/setup.sh build|test|bench|instructions
 #
 # Packages that are missing are installed where that is allowed (as root, with apt); elsewhere this
 # says what to install. Everything else stays inside of the repository. Quick when all is there.
@@ -14,7 +14,9 @@ main() {
   case "${1:-}" in
     build) build_tools ;;
     test) build_tools && python_sdks && node_sdks ;;
-    *) fail "usage: scripts/setup.sh build|test" ;;
+    bench) build_tools && bench_tools ;;
+    instructions) build_tools && bench_tools && valgrind_tool ;;
+    *) fail "usage: scripts/setup.sh build|test|bench|instructions" ;;
   esac
 }
 
@@ -25,6 +27,21 @@ build_tools() {
   command -v cmake >/dev/null || missing+=(cmake)
   command -v cc >/dev/null || missing+=(build-essential)
   command -v make >/dev/null || missing+=(make)
+  install "${missing[@]}"
+}
+
+# What `make bench` runs.
+bench_tools() {
+  [ "$(uname -s)" = Linux ] || fail "the benchmark reads CPU times from /proc: it runs on Linux only"
+  local missing=()
+  command -v python3 >/dev/null || missing+=(python3)
+  install "${missing[@]}"
+}
+
+# What counts instructions.
+valgrind_tool() {
+  local missing=()
+  command -v valgrind >/dev/null || missing+=(valgrind)
   install "${missing[@]}"
 }
 
