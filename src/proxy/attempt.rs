@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderName};
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, OrErr, Result};
@@ -254,11 +254,7 @@ fn rename_counted(body: &[u8], model: &str) -> Bytes {
 
 /// Writes the header of the upstream request: the path under the account's base URL, the headers
 /// that may cross, the account's key, the body's length.
-pub(super) fn request(
-    client: &HeaderMap,
-    ctx: &Context,
-    upstream: &mut RequestHeader,
-) -> Result<()> {
+pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
     let target = match (&attempt.target, &call.target) {
@@ -303,7 +299,7 @@ pub(super) fn request(
     for (name, text) in &attempt.headers {
         header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    headers::to_provider(client, account, &ctx.request_id, kinship, header)?;
+    headers::to_provider(&call.headers, account, &ctx.request_id, kinship, header)?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => {
@@ -311,7 +307,7 @@ pub(super) fn request(
         }
         // Without a length Pingora frames it.
         Payload::Streamed => {
-            if let Some(length) = client.get(header::CONTENT_LENGTH) {
+            if let Some(length) = call.headers.get(header::CONTENT_LENGTH) {
                 header.insert(header::CONTENT_LENGTH, length.clone());
             }
         }

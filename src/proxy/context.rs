@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
@@ -62,6 +62,8 @@ pub struct Call {
     pub shape: Shape,
     /// Method of the upstream request.
     pub method: Method,
+    /// The client's header fields.
+    pub headers: HeaderMap,
     /// Where the upstream request goes.
     pub target: CallTarget,
     /// Its body.

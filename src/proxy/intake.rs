@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
@@ -226,6 +227,7 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         on_loss: OnLoss::Warn,
         shape: Shape::Whole,
         method: http::Method::POST,
+        headers: HeaderMap::new(),
         target,
         body: Payload::Streamed,
         model: "".into(),
@@ -248,7 +250,22 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
     }
 }
 
-fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, call: Call) {
+/// Takes the client's header fields. Pingora copies what is left for every attempt, to be made the upstream's
+/// header, and ours is written anew.
+fn take_headers(header: &mut RequestHeader) -> HeaderMap {
+    let (mut left, ()) = http::Request::new(()).into_parts();
+    left.method = header.method.clone();
+    left.uri = header.uri.clone();
+    left.version = header.version;
+    http::request::Parts::from(std::mem::replace(header, left.into())).headers
+}
+
+fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: Call) {
+    call.headers = match call.body {
+        Payload::Read { .. } => take_headers(session.req_header_mut()),
+        // They frame what is still to come.
+        Payload::Streamed => session.req_header().headers.clone(),
+    };
     let keep_alive = call
         .format
         .filter(|_| call.shape == Shape::Sse)

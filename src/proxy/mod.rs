@@ -119,11 +119,11 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        attempt::request(&session.req_header().headers, ctx, upstream)
+        attempt::request(ctx, upstream)
     }
 
     async fn request_body_filter(
