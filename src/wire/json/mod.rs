@@ -25,7 +25,7 @@ pub use text::{
     compact, decode_escape, escape_into, quote, quote_into, quote_or_null, string_end, unquote,
 };
 pub use tree::Tree;
-pub use write::{ArrayWriter, ObjectWriter, array, object};
+pub use write::{ArrayWriter, ObjectWriter, array, members_into, number_into, object};
 
 use serde_json::value::RawValue;
 

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::super::json::{ArrayWriter, object, quote};
+use super::super::super::json::{
+    ArrayWriter, ObjectWriter, escape_into, members_into, number_into, object, quote,
+};
 use super::super::super::{Codec, Encode, Gemini, Reply, Shape};
 use super::super::media::{
     object_arguments, write_media, write_native, write_server_call, write_server_result,
@@ -39,6 +41,7 @@ impl Encoder {
                 blocks: Blocks::default(),
                 outcomes: Vec::new(),
                 has_begun: false,
+                tail: Vec::new(),
             },
             fold: Fold::default(),
             is_over: false,
@@ -83,6 +86,8 @@ struct Writer {
     outcomes: Vec<Outcome>,
     /// Something was written.
     has_begun: bool,
+    /// What every event of this answer ends with, once it is known, until it changes.
+    tail: Vec<u8>,
 }
 
 impl Writer {
@@ -136,7 +141,10 @@ impl Writer {
                 }
             }
             Event::Part { candidate, part } => self.part(candidate, &part, losses, out),
-            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Usage(usage) => {
+                self.usage = Some(usage);
+                self.tail.clear();
+            }
             Event::Stop { candidate, stop } => {
                 self.outcome(candidate).stop = Some(stop.into_owned());
             }
@@ -150,6 +158,7 @@ impl Writer {
         self.model = start.model.map(Cow::into_owned).unwrap_or_default();
         self.usage = start.usage;
         self.tier = start.tier;
+        self.tail.clear();
     }
 
     fn outcome(&mut self, candidate: u32) -> &mut Outcome {
@@ -172,6 +181,9 @@ impl Writer {
             }
             return;
         }
+        if logprobs.is_none() {
+            return self.write_text(candidate, text, false, out);
+        }
         self.write_part(candidate, &text_part(text, false, None), logprobs, out);
     }
 
@@ -189,7 +201,7 @@ impl Writer {
         if is_shown && self.shape != Shape::Whole {
             let candidate = block.candidate;
             block.said.push_str(&text);
-            self.write_part(candidate, &text_part(&text, true, None), None, out);
+            self.write_text(candidate, &text, true, out);
         } else {
             block.text.push_str(&text);
         }
@@ -319,6 +331,31 @@ impl Writer {
         signature(state, &self.reply.profile.family)
     }
 
+    /// Writes an event with nothing but text: the most frequent one of a stream.
+    fn write_text(&mut self, candidate: u32, text: &str, is_thought: bool, out: &mut Vec<u8>) {
+        self.outcome(candidate).count += 1;
+        let refuses = |outcome: &Outcome| outcome.refused_prompt().is_some();
+        if self.tail.is_empty() {
+            let mut tail = std::mem::take(&mut self.tail);
+            self.write_tail(&mut tail);
+            self.tail = tail;
+        }
+        self.frame(out);
+        out.extend_from_slice(br#"{"candidates":[{"content":{"role":"model","parts":[{"text":""#);
+        escape_into(out, text);
+        out.push(b'"');
+        if is_thought {
+            out.extend_from_slice(br#","thought":true"#);
+        }
+        out.extend_from_slice(br#"}]},"index":"#);
+        number_into(out, candidate);
+        out.extend_from_slice(b"}]");
+        if self.outcomes.iter().any(refuses) {
+            members_into(out, |o| self.write_refusal(o));
+        }
+        out.extend_from_slice(&self.tail);
+    }
+
     /// Writes a part at once, or keeps it for the document.
     fn write_part(
         &mut self,
@@ -369,6 +406,18 @@ impl Writer {
         out: &mut Vec<u8>,
         write_candidates: impl FnOnce(&mut ArrayWriter<'_>, &[Outcome]),
     ) {
+        self.frame(out);
+        object(out, |o| {
+            o.array("candidates", |a| write_candidates(a, &self.outcomes));
+            self.write_refusal(o);
+        });
+        // The object goes on.
+        out.pop();
+        self.write_tail(out);
+    }
+
+    /// Writes what stands before an event.
+    fn frame(&mut self, out: &mut Vec<u8>) {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         match (self.shape, is_first) {
             (Shape::Whole, _) => {}
@@ -377,10 +426,17 @@ impl Writer {
             (Shape::JsonArray, true) => out.push(b'['),
             (Shape::JsonArray, false) => out.extend_from_slice(b",\r\n"),
         }
+    }
+
+    /// Writes why the prompt was refused, if it was.
+    fn write_refusal(&self, o: &mut ObjectWriter<'_>) {
         let refused = self.outcomes.iter().find_map(Outcome::refused_prompt);
-        object(out, |o| {
-            o.array("candidates", |a| write_candidates(a, &self.outcomes));
-            o.opt_raw("promptFeedback", refused.map(compact).as_deref());
+        o.opt_raw("promptFeedback", refused.map(compact).as_deref());
+    }
+
+    /// Writes what is said of the whole answer, and the end of the event.
+    fn write_tail(&self, out: &mut Vec<u8>) {
+        members_into(out, |o| {
             if let Some(usage) = &self.usage {
                 o.object("usageMetadata", |o| usage::write(o, usage, self.tier));
             }
@@ -388,6 +444,7 @@ impl Writer {
             let id = self.id.as_deref();
             o.str("responseId", id.unwrap_or(&self.reply.seed));
         });
+        out.push(b'}');
         if self.shape == Shape::Sse {
             out.extend_from_slice(b"\n\n");
         }
