@@ -7,6 +7,7 @@ mod decoder;
 mod encoder;
 mod grounding;
 mod logprobs;
+mod more;
 mod outcome;
 mod sources;
 mod stop;
