@@ -344,12 +344,10 @@ pub(super) fn taps(criterion: &mut Criterion) {
                 for event in &events {
                     let mut out = Vec::with_capacity(event.len() + 64);
                     let _ = blocks.push(black_box(event.clone()), |block| {
-                        black_box(codec.weigh(block, Shape::Sse));
+                        black_box(codec.may_end(block));
                         let start = memchr::memchr(b'{', block).unwrap_or(block.len());
                         out.extend_from_slice(&block[..start]);
-                        splicer.reset();
-                        splicer.push(&block[start..], &mut out);
-                        splicer.end(&mut out);
+                        splicer.document(&block[start..], &mut out);
                     });
                     written += out.len();
                 }
