@@ -5,6 +5,7 @@ mod blocks;
 mod candidate;
 mod decoder;
 mod encoder;
+mod frame;
 mod grounding;
 mod logprobs;
 mod more;
