@@ -1,18 +1,17 @@
-//! What a translation costs: requests of three sizes and the events of a stream, for every pair of
+//! What a translation costs: requests of three sizes and answers, streamed and whole, for every pair of
 //! formats. `cargo bench --bench translate`, or with a filter: `-- request/claude`.
+
+#[path = "translate/answers.rs"]
+mod answers;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use ai_proxy::chat::{Extra, Format, OnLoss};
-use ai_proxy::wire::fit::Restore;
+use ai_proxy::chat::{Format, OnLoss};
+use ai_proxy::wire::Profile;
 use ai_proxy::wire::media::Media;
-use ai_proxy::wire::translate::{Answer, Route, Source, Target, request};
-use ai_proxy::wire::{Profile, Reply, Shape};
+use ai_proxy::wire::translate::{Source, Target, request};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-
-/// Pieces of text in a stream.
-const EVENTS: usize = 1_000;
 
 /// A conversation of about `size` bytes as coding agents send them: long texts, tools, results.
 fn conversation(format: Format, size: usize) -> String {
@@ -73,84 +72,6 @@ fn conversation(format: Format, size: usize) -> String {
     format!(r#"{{"model":"m","{list}":[{}]{tools}}}"#, items.join(","))
 }
 
-/// A stream of `EVENTS` pieces of text, event by event.
-fn stream(format: Format) -> Vec<String> {
-    let named =
-        |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n");
-    let chat = |delta: &str, finish: &str| {
-        format!(
-            "data: {{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
-        )
-    };
-    let gemini = |text: &str, finish: &str| {
-        format!(
-            "data: {{\"candidates\":[{{\"content\":{{\"role\":\"model\",\"parts\":[{{\"text\":\"{text}\"}}]}},\"index\":0{finish}}}],\"modelVersion\":\"m\",\"responseId\":\"r\"}}\r\n\r\n"
-        )
-    };
-    let (before, piece, after) = match format {
-        Format::OpenAiChat => (
-            vec![chat(r#"{"role":"assistant","content":""}"#, "null")],
-            chat(r#"{"content":" word"}"#, "null"),
-            vec![chat("{}", "\"stop\""), "data: [DONE]\n\n".to_owned()],
-        ),
-        Format::Claude => (
-            vec![
-                named(
-                    "message_start",
-                    r#","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":1,"output_tokens":1}}"#,
-                ),
-                named(
-                    "content_block_start",
-                    r#","index":0,"content_block":{"type":"text","text":""}"#,
-                ),
-            ],
-            named(
-                "content_block_delta",
-                r#","index":0,"delta":{"type":"text_delta","text":" word"}"#,
-            ),
-            vec![
-                named("content_block_stop", r#","index":0"#),
-                named(
-                    "message_delta",
-                    r#","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":9}"#,
-                ),
-                named("message_stop", ""),
-            ],
-        ),
-        Format::OpenAiResponses => (
-            vec![
-                named(
-                    "response.created",
-                    r#","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":1,"model":"m","status":"in_progress","output":[]}"#,
-                ),
-                named(
-                    "response.output_item.added",
-                    r#","output_index":0,"item":{"id":"msg_1","type":"message","status":"in_progress","role":"assistant","content":[]}"#,
-                ),
-                named(
-                    "response.content_part.added",
-                    r#","item_id":"msg_1","output_index":0,"content_index":0,"part":{"type":"output_text","text":"","annotations":[]}"#,
-                ),
-            ],
-            named(
-                "response.output_text.delta",
-                r#","item_id":"msg_1","output_index":0,"content_index":0,"delta":" word","sequence_number":5"#,
-            ),
-            vec![named(
-                "response.completed",
-                r#","response":{"id":"resp_1","object":"response","created_at":1,"model":"m","status":"completed","output":[]}"#,
-            )],
-        ),
-        Format::Gemini => (
-            Vec::new(),
-            gemini(" word", ""),
-            vec![gemini("", ",\"finishReason\":\"STOP\"")],
-        ),
-    };
-    let pieces = std::iter::repeat_n(piece, EVENTS);
-    before.into_iter().chain(pieces).chain(after).collect()
-}
-
 fn pairs() -> impl Iterator<Item = (Format, Format)> {
     let to = |from: Format| Format::ALL.into_iter().map(move |to| (from, to));
     Format::ALL
@@ -188,44 +109,12 @@ fn requests(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn events(criterion: &mut Criterion) {
-    let reply = Arc::new(Reply {
-        model: String::new(),
-        request_id: "req".to_owned(),
-        seed: "abcdefghijklmnopqrstuvwx".to_owned(),
-        now: 0,
-        include_usage: false,
-        legacy_functions: false,
-        expose_reasoning: true,
-        echo: Extra::default(),
-        profile: Arc::new(Profile::default()),
-    });
-    let mut group = criterion.benchmark_group("stream");
-    group.throughput(Throughput::Elements(EVENTS as u64));
-    for (from, to) in pairs() {
-        let events = stream(from);
-        let id = format!("{}-{}", from.name(), to.name());
-        group.bench_function(id, |bencher| {
-            bencher.iter(|| {
-                let route = Route {
-                    from,
-                    framed: Shape::Sse,
-                    to,
-                    wanted: Shape::Sse,
-                };
-                let mut answer = Answer::new(route, Restore::default(), &reply);
-                let (mut out, mut written) = (Vec::new(), 0);
-                for event in &events {
-                    answer.push(Shape::Sse, black_box(event.as_bytes()), &mut out);
-                    written += out.len();
-                    out.clear();
-                }
-                written
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, requests, events);
+criterion_group!(
+    benches,
+    requests,
+    answers::streams,
+    answers::reads,
+    answers::documents,
+    answers::taps
+);
 criterion_main!(benches);

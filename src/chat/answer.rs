@@ -165,7 +165,7 @@ impl Fold {
                 logprobs,
             } => {
                 if let Some(Content::Text(so_far)) = self.content(block) {
-                    so_far.text.to_mut().push_str(&text);
+                    append(&mut so_far.text, text);
                     if let Some(more) = logprobs {
                         so_far.logprobs = Some(match so_far.logprobs.take() {
                             None => more.into_owned(),
@@ -176,7 +176,7 @@ impl Fold {
             }
             Event::Refusal { block, text } => {
                 if let Some(Content::Refusal(so_far)) = self.content(block) {
-                    so_far.to_mut().push_str(&text);
+                    append(so_far, text);
                 }
             }
             Event::Reason {
@@ -190,7 +190,7 @@ impl Fold {
                     // A part of a summary that nothing was said in leaves no gap.
                     let index = index.min(so_far.texts.len());
                     match so_far.texts.get_mut(index) {
-                        Some(part) => part.text.to_mut().push_str(&text),
+                        Some(part) => append(&mut part.text, text),
                         None => so_far.texts.push(ReasonText {
                             kind,
                             text: Cow::Owned(text.into_owned()),
@@ -200,7 +200,7 @@ impl Fold {
             }
             Event::Arguments { block, text } => {
                 if let Some(Content::ToolCall(so_far)) = self.content(block) {
-                    so_far.arguments.to_mut().push_str(&text);
+                    append(&mut so_far.arguments, text);
                 }
             }
             Event::Signature { block, opaque } => self.sign(block, opaque.into_owned()),
@@ -290,6 +290,15 @@ impl Fold {
             }
             _ => part.signature = Some(opaque),
         }
+    }
+}
+
+/// Adds a piece of text. The first one, often the only one, is not copied if it need not be.
+fn append(so_far: &mut Cow<'static, str>, more: Cow<'_, str>) {
+    if so_far.is_empty() {
+        *so_far = Cow::Owned(more.into_owned());
+    } else {
+        so_far.to_mut().push_str(&more);
     }
 }
 

@@ -123,8 +123,11 @@ impl Events {
             }
             (Framing::Sse(blocks), Some(splicer)) => {
                 let mut out = Vec::with_capacity(piece.len() + 64);
+                let is_open = self.open;
                 blocks.push(piece, |block| {
-                    seen.weigh(codec, block, shape);
+                    if !is_open || codec.may_end(block) {
+                        seen.weigh(codec, block, shape);
+                    }
                     splice_block(splicer, block, &mut out);
                 })?;
                 Ok(out.into())
@@ -195,7 +198,5 @@ impl Seen {
 fn splice_block(splicer: &mut Splicer, block: &[u8], out: &mut Vec<u8>) {
     let start = memchr::memchr(b'{', block).unwrap_or(block.len());
     out.extend_from_slice(&block[..start]);
-    splicer.reset();
-    splicer.push(&block[start..], out);
-    splicer.end(out);
+    splicer.document(&block[start..], out);
 }

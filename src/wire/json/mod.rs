@@ -9,23 +9,30 @@
 
 #[cfg(test)]
 mod alias_tests;
+mod fields;
 mod head;
 mod node;
 mod scan;
 mod splice;
+mod template;
 mod text;
 mod tree;
 mod write;
 
+pub use fields::Fields;
 pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
 pub use splice::Splicer;
+#[cfg(test)]
+pub(crate) use template::blind;
+pub use template::{Filled, Gap, Templates, digits, inside, place};
 pub use text::{
-    compact, decode_escape, escape_into, quote, quote_into, quote_or_null, string_end, unquote,
+    compact, decode_escape, decode_lossy_into, escape_into, quote, quote_into, quote_or_null,
+    string_end, unquote,
 };
 pub use tree::Tree;
-pub use write::{ArrayWriter, ObjectWriter, array, object};
+pub use write::{ArrayWriter, ObjectWriter, array, members_into, number_into, object};
 
 use serde_json::value::RawValue;
 

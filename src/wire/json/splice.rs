@@ -4,10 +4,18 @@
 //! brackets. Text around documents is copied, so a raw SSE block can be given as it is. What breaks
 //! the grammar on the way makes the rest pass untouched: a relay must not eat a provider's bytes.
 
+use std::ops::Range;
+
+use memchr::memmem::{self, Finder};
+
 use super::{quote, string_end, unquote};
 
 /// A string longer than this is not a model's name and passes untouched.
 const MAX_HELD: usize = 64 << 10;
+/// What a letter begins with that is escaped.
+const ESCAPED: &[u8] = b"\\u";
+/// The beginning of a longer document is not kept to compare others with.
+const MAX_FRONT: usize = 16 << 10;
 /// Arrays on the way to the path; deeper ones are not looked into.
 const MAX_OPEN: usize = 128;
 
@@ -30,6 +38,12 @@ pub struct Splicer {
     held: Vec<u8>,
     /// The last byte was a backslash in a string.
     is_escaped: bool,
+    /// The last key of the path, in quotes.
+    wanted: Finder<'static>,
+    /// Where the string was that was replaced last, in its chunk.
+    replaced: Option<Range<usize>>,
+    /// The document before, up to the end of the string that was replaced in it, and where that begins.
+    front: (Vec<u8>, usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +92,50 @@ impl Splicer {
             key: Vec::new(),
             held: Vec::new(),
             is_escaped: false,
+            wanted: Finder::new(&quote(path.last().unwrap_or(&""))).into_owned(),
+            replaced: None,
+            front: (Vec::new(), 0),
         }
+    }
+
+    /// Copies one whole document to `out`, with the string replaced: what [`reset`](Self::reset),
+    /// [`push`](Self::push) and [`end`](Self::end) do, but documents of a stream are alike. Most have no
+    /// such string, or are the same up to its end.
+    pub fn document(&mut self, document: &[u8], out: &mut Vec<u8>) {
+        let (front, at) = &self.front;
+        if !front.is_empty()
+            && let Some(rest) = document.strip_prefix(&**front)
+            && !self.may_change(rest)
+        {
+            out.extend_from_slice(&front[..*at]);
+            out.extend_from_slice(&self.replacement);
+            out.extend_from_slice(rest);
+            return;
+        }
+        if !self.may_change(document) {
+            return out.extend_from_slice(document);
+        }
+        self.reset();
+        self.replaced = None;
+        self.push(document, out);
+        self.end(out);
+        if let Some(place) = self.replaced.take()
+            && let Some(front) = document.get(..place.end)
+            && document.len() <= MAX_FRONT
+            // With an earlier one in it, what stands before it is changed too.
+            && self.wanted.find_iter(front).count() == 1
+            && memmem::find(front, ESCAPED).is_none()
+        {
+            self.front.0.clear();
+            self.front.0.extend_from_slice(front);
+            self.front.1 = place.start;
+        }
+    }
+
+    /// Whether a key like the last one of the path stands in a document: plainly, or perhaps with
+    /// escaped letters.
+    fn may_change(&self, document: &[u8]) -> bool {
+        self.wanted.find(document).is_some() || memmem::find(document, ESCAPED).is_some()
     }
 
     /// Forgets the document begun; the next byte starts a new one. What was held is dropped: call
@@ -231,6 +288,8 @@ impl Splicer {
         }
         if ended.is_some() {
             if !is_too_long {
+                let begun = end.checked_sub(self.held.len());
+                self.replaced = begun.map(|start| start..end);
                 out.extend_from_slice(&self.replacement);
                 self.held.clear();
             }

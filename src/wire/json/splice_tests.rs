@@ -167,7 +167,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 /// Where the strings at the path stand in `root`, found by `serde_json`.
-fn spans(root: &str, value: &str, path: &[&str], found: &mut Vec<std::ops::Range<usize>>) {
+fn spans(root: &str, value: &str, path: &[&str], found: &mut Vec<Range<usize>>) {
     let value = value.trim();
     if value.starts_with('{') && !path.is_empty() {
         for (key, member) in serde_json::from_str::<Members<'_>>(value).unwrap().0 {
@@ -221,6 +221,30 @@ proptest! {
                 prop_assert_eq!(&splice_parts(path, [&body[..split], &body[split..]]), &whole);
             }
             prop_assert_eq!(splice_parts(path, body.chunks(1)), whole);
+        }
+    }
+
+    #[test]
+    fn a_document_like_others_becomes_what_it_would_alone(
+        bodies in prop::collection::vec(
+            prop_oneof![
+                document(),
+                r#"\{"id":"[ab]","model":"[xy]","model":"x","t":"[a-c]{0,3}(\\u0061)?"\}"#,
+                r#"\{"id":"a",("mod\\u0065l"|"model"):"x"(,"t":"[a-c]{0,3}(\\u0061)?"|,"model":"y"|,"a":\{"model":"y"\})?\}?"#,
+                r#"\{"response":\{"model":"x","t":[1-3]\}\}( \{"response":\{"model":"y"\}\})?"#,
+            ],
+            1..4,
+        ),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..8),
+    ) {
+        for path in [MODEL, NESTED] {
+            let mut splicer = Splicer::new(path, "al\"ias");
+            for index in &order {
+                let body = index.get::<String>(&bodies);
+                let mut out = Vec::new();
+                splicer.document(body.as_bytes(), &mut out);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), splice(path, body));
+            }
         }
     }
 

@@ -47,7 +47,7 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Where the next byte stands, from `at` on, that must be escaped: a control, a quote, a backslash.
-fn next_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn next_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     // The high bit of every byte that is 0; above the first such byte others may be set too.
@@ -161,8 +161,14 @@ pub fn compact(json: &str) -> Cow<'_, str> {
 
 /// The text of the inside of a string, with U+FFFD for every escape that is no character.
 pub(super) fn decode_lossy(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    decode_lossy_into(inner, &mut out);
+    out
+}
+
+/// Appends the text of the inside of a string, with U+FFFD for every escape that is no character.
+pub fn decode_lossy_into(inner: &str, out: &mut String) {
     let mut rest = inner;
-    let mut out = String::with_capacity(rest.len());
     while let Some(backslash) = memchr(b'\\', rest.as_bytes()) {
         let (plain, escape) = rest.split_at(backslash);
         out.push_str(plain);
@@ -178,7 +184,6 @@ pub(super) fn decode_lossy(inner: &str) -> String {
         rest = escape.get(used..).unwrap_or_default();
     }
     out.push_str(rest);
-    out
 }
 
 /// The character of the escape that `text` starts with, and how many bytes it takes. `None`: it is

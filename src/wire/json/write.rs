@@ -9,6 +9,30 @@ pub fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
     out.push(b'}');
 }
 
+/// Appends a whole number.
+pub fn number_into(out: &mut Vec<u8>, value: impl Into<i128>) {
+    let value = value.into();
+    let Ok(mut rest) = u64::try_from(value) else {
+        return out.extend_from_slice(value.to_string().as_bytes());
+    };
+    // From the last digit to the first.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return out.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+/// Writes members behind those of an object that was begun, which has some.
+pub fn members_into(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+    write(&mut ObjectWriter { out, first: false });
+}
+
 /// Writes an array.
 pub fn array(out: &mut Vec<u8>, write: impl FnOnce(&mut ArrayWriter<'_>)) {
     out.push(b'[');
@@ -67,7 +91,7 @@ impl ObjectWriter<'_> {
 
     /// A whole number.
     pub fn num(&mut self, key: &str, value: impl Into<i128>) {
-        self.raw(key, &value.into().to_string());
+        number_into(self.key(key), value);
     }
 
     /// A whole number, if there is one.
@@ -149,6 +173,15 @@ impl ArrayWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written() {
+        for number in [0, 7, 10, 1_234_567_890, i128::from(u64::MAX), -5, i128::MAX] {
+            let mut out = Vec::new();
+            number_into(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
 
     #[test]
     fn commas_stand_between() {

@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_GOLDENS=1 cargo test --lib pairs_tests` writes what is expected anew; review the difference.
 
+mod alike;
 mod cuts;
 mod faults;
 mod framings;

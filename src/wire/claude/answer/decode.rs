@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::server;
 use super::emit::{Emit, reason, sign, text};
+use super::more::{self, More, MoreKind};
 use super::partial::Partial;
 use super::stop;
 use super::usage::Counted;
@@ -12,7 +13,7 @@ use crate::chat::{
     CallKind, Event, Fault, FaultKind, OpaqueKind, Opening, Start, Stop, StopReason, Tier,
 };
 use crate::wire::fault;
-use crate::wire::json::{Kind, Node, is_blank};
+use crate::wire::json::{Fields, Filled, Kind, Node, Templates, is_blank};
 use crate::wire::{Decode, Reply, Shape};
 
 /// Deeper events count as unreadable.
@@ -32,6 +33,10 @@ pub(in crate::wire::claude) struct Decoder {
     calls: Vec<String>,
     usage: Counted,
     stop: Option<Stop<'static>>,
+    /// Deltas that were read: most others are like one of them.
+    alike: Templates<More>,
+    /// Where escaped text is decoded.
+    scratch: String,
 }
 
 /// A block that is open.
@@ -60,10 +65,12 @@ impl Decoder {
             calls: Vec::new(),
             usage: Counted::default(),
             stop: None,
+            alike: Templates::default(),
+            scratch: String::new(),
         }
     }
 
-    fn start(&mut self, message: Option<Node<'_>>, emit: Emit<'_>) {
+    fn start(&mut self, message: Option<&Fields<'_>>, emit: Emit<'_>) {
         self.started = true;
         let usage = message.and_then(|message| message.get("usage"));
         if let Some(usage) = usage {
@@ -83,7 +90,7 @@ impl Decoder {
         }));
     }
 
-    fn whole(&mut self, message: Node<'_>, emit: Emit<'_>) {
+    fn whole(&mut self, message: &Fields<'_>, emit: Emit<'_>) {
         let content = message.get("content");
         let is_message = message.get_str("type").as_deref() == Some("message");
         let is_list = content.is_some_and(|content| content.kind() == Kind::Array);
@@ -99,8 +106,9 @@ impl Decoder {
         self.finish(emit);
     }
 
-    fn message_start(&mut self, event: Node<'_>, emit: Emit<'_>) {
-        let message = event.get("message");
+    fn message_start(&mut self, event: &Fields<'_>, emit: Emit<'_>) {
+        let message = event.get("message").map(Fields::of);
+        let message = message.as_ref();
         if !self.started {
             return self.start(message, emit);
         }
@@ -123,6 +131,8 @@ impl Decoder {
     fn open_block(&mut self, index: u64, block: Node<'_>, emit: Emit<'_>) {
         // A block whose end was not said has ended where its place is taken.
         self.close_block(index, emit);
+        let node = block;
+        let block = Fields::of(node);
         let kind = block.get_str("type").unwrap_or_default();
         let kind = match &*kind {
             "text" => {
@@ -164,7 +174,7 @@ impl Decoder {
                 let input = input.filter(|input| !is_blank(input.as_bytes()));
                 Pieces::Call(number, input.map(str::to_owned))
             }
-            other => Pieces::Whole(Partial::new(other, block)),
+            other => Pieces::Whole(Partial::new(other, node)),
         };
         self.open.push(Open { index, kind });
     }
@@ -235,6 +245,36 @@ impl Decoder {
         }
     }
 
+    /// A delta that is like an earlier one. False: there is more to it here, and nothing was done.
+    fn more(&mut self, more: More, filled: &Filled<'_>, emit: Emit<'_>) -> bool {
+        let Some(open) = self.open.iter_mut().rfind(|open| open.index == more.index) else {
+            return false;
+        };
+        let said = Cow::Borrowed(filled.text(&mut self.scratch));
+        match (&mut open.kind, more.kind) {
+            (Pieces::Text(number), MoreKind::Text) => text(*number, Some(said), emit),
+            (Pieces::Reasoning(number), MoreKind::Reasoning) => reason(*number, Some(said), emit),
+            (Pieces::Call(number, input), MoreKind::Arguments) => {
+                if !said.is_empty() {
+                    *input = None;
+                    let block = *number;
+                    emit(Event::Arguments { block, text: said });
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Keeps a delta, so that others like it need not be read.
+    fn learn(&mut self, event: &Fields<'_>) {
+        if self.alike.is_worthwhile()
+            && let Some((more, gap)) = more::read(event)
+        {
+            self.alike.keep(event.node().raw(), &[gap], more);
+        }
+    }
+
     fn close_block(&mut self, index: u64, emit: Emit<'_>) {
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
             let open = self.open.remove(at);
@@ -268,8 +308,9 @@ impl Decoder {
         emit(Event::Close { block });
     }
 
-    fn message_delta(&mut self, event: Node<'_>) {
-        if let Some(stop) = event.get("delta").and_then(stop::read) {
+    fn message_delta(&mut self, event: &Fields<'_>) {
+        let delta = event.get("delta").map(Fields::of);
+        if let Some(stop) = delta.as_ref().and_then(stop::read) {
             self.stop = Some(stop);
         }
         if let Some(usage) = event.get("usage") {
@@ -306,9 +347,16 @@ impl Decode for Decoder {
         if self.over || data.is_empty() || data == b"[DONE]" {
             return;
         }
+        if self.shape != Shape::Whole
+            && let Some((more, filled)) = self.alike.find(data)
+            && self.more(more, &filled, emit)
+        {
+            return;
+        }
         let Ok(event) = Node::parse(data, DEPTH) else {
             return self.fail(unreadable(), emit);
         };
+        let event = &Fields::of(event);
         let kind = event
             .get_str("type")
             .or_else(|| name.and_then(|name| Some(Cow::Borrowed(std::str::from_utf8(name).ok()?))));
@@ -330,6 +378,7 @@ impl Decode for Decoder {
             "content_block_delta" => {
                 if let Some(delta) = event.get("delta") {
                     self.delta(index, delta, emit);
+                    self.learn(event);
                 }
             }
             "content_block_stop" => self.close_block(index, emit),

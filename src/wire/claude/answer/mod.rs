@@ -5,6 +5,7 @@ mod complete;
 mod decode;
 mod emit;
 mod frame;
+mod more;
 mod partial;
 mod queue;
 mod stop;

@@ -13,7 +13,13 @@ use super::complete::Completeness;
 use super::frame::event;
 use crate::chat::Opaque;
 use crate::wire::carrier;
-use crate::wire::json::ObjectWriter;
+use crate::wire::json::{ObjectWriter, escape_into, number_into};
+
+/// What an event with more of a block begins with.
+const DELTA: &str = concat!(
+    "event: content_block_delta\n",
+    r#"data: {"type":"content_block_delta","index":"#
+);
 
 /// What came for a block.
 #[derive(Debug)]
@@ -87,12 +93,19 @@ impl Entry {
 pub(super) struct Queue {
     entries: VecDeque<Entry>,
     left: Vec<(u32, Left)>,
+    writer: Writer,
+}
+
+/// Writes the blocks of a stream, one after another.
+#[derive(Debug)]
+struct Writer {
+    /// The number of the block that is open.
     index: u32,
     /// Whether the client sees reasoning.
     expose: bool,
     family: String,
     /// Whether state was lost because it came too late.
-    pub(super) lost: bool,
+    lost: bool,
 }
 
 impl Queue {
@@ -100,11 +113,18 @@ impl Queue {
         Self {
             entries: VecDeque::new(),
             left: Vec::new(),
-            index: 0,
-            expose,
-            family,
-            lost: false,
+            writer: Writer {
+                index: 0,
+                expose,
+                family,
+                lost: false,
+            },
         }
+    }
+
+    /// Whether state was lost, since this was asked before, because it came too late.
+    pub(super) const fn take_lost(&mut self) -> bool {
+        std::mem::replace(&mut self.writer.lost, false)
     }
 
     /// A block begins. Without a number it is complete.
@@ -130,7 +150,8 @@ impl Queue {
 
     /// Something came for a block.
     pub(super) fn piece(&mut self, number: u32, piece: Piece<'_>, out: &mut Vec<u8>) {
-        if !self.has(number) {
+        let mut place = self.place(number);
+        if place.is_none() {
             let left = self.left.iter().find(|(other, _)| *other == number);
             match left.map(|(_, left)| *left) {
                 Some(Left::Text) => self.enter(Some(number), Kind::Text),
@@ -140,24 +161,18 @@ impl Queue {
                 // A block of an alternative that this format does not have.
                 None => return,
             }
+            place = self.entries.len().checked_sub(1);
         }
         let others_wait = self.entries.len() > 1;
-        let Some(at) = self
-            .entries
-            .iter()
-            .rposition(|entry| entry.number == Some(number))
-        else {
+        let Some((at, entry)) = place.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
             return;
         };
-        if let (Some(entry), Piece::Arguments(text)) = (self.entries.get_mut(at), &piece) {
+        if let Piece::Arguments(text) = &piece {
             entry.arguments.push(text);
         }
         if at == 0 {
-            if let Some(mut entry) = self.entries.pop_front() {
-                self.write(&mut entry, piece, out);
-                self.entries.push_front(entry);
-            }
-        } else if let Some(entry) = self.entries.get_mut(at) {
+            self.writer.write(entry, piece, out);
+        } else {
             match piece {
                 // Its place may be before all that waits.
                 Piece::State(opaque) => entry.sign(opaque),
@@ -167,6 +182,12 @@ impl Queue {
         if others_wait {
             self.advance(out);
         }
+    }
+
+    /// Where a block stands in the queue.
+    fn place(&self, number: u32) -> Option<usize> {
+        let mut entries = self.entries.iter();
+        entries.rposition(|entry| entry.number == Some(number))
     }
 
     /// A block is complete.
@@ -186,17 +207,11 @@ impl Queue {
         self.advance(out);
     }
 
-    fn has(&self, number: u32) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.number == Some(number))
-    }
-
     /// Writes what can be written now.
     fn advance(&mut self, out: &mut Vec<u8>) {
         while let Some(mut entry) = self.entries.pop_front() {
             for piece in std::mem::take(&mut entry.waiting) {
-                self.write(&mut entry, piece, out);
+                self.writer.write(&mut entry, piece, out);
             }
             let left = match entry.kind {
                 Kind::Text => Left::Text,
@@ -214,10 +229,12 @@ impl Queue {
             if let (false, Some(number)) = (entry.closed, entry.number) {
                 self.left.push((number, left));
             }
-            self.end(entry, out);
+            self.writer.end(entry, out);
         }
     }
+}
 
+impl Writer {
     /// Writes a piece of the block that is open, beginning it if need be.
     fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
         match piece {
@@ -233,10 +250,7 @@ impl Queue {
                     (blank + &text).into()
                 };
                 self.begin(entry, out);
-                self.delta(out, |o| {
-                    o.str("type", "text_delta");
-                    o.str("text", &text);
-                });
+                self.text(r#""text_delta","text":""#, &text, out);
             }
             Piece::Cite(citation) => {
                 self.begin(entry, out);
@@ -257,10 +271,7 @@ impl Queue {
                 } else {
                     text
                 };
-                self.delta(out, |o| {
-                    o.str("type", "thinking_delta");
-                    o.str("thinking", &text);
-                });
+                self.text(r#""thinking_delta","thinking":""#, &text, out);
             }
             Piece::Arguments(text) => {
                 self.begin(entry, out);
@@ -368,10 +379,18 @@ impl Queue {
     }
 
     fn arguments(&self, text: &str, out: &mut Vec<u8>) {
-        self.delta(out, |o| {
-            o.str("type", "input_json_delta");
-            o.str("partial_json", text);
-        });
+        self.text(r#""input_json_delta","partial_json":""#, text, out);
+    }
+
+    /// Writes a delta that is text, the most frequent of all events. `kind`: its type, and the beginning
+    /// of the member that the text is in.
+    fn text(&self, kind: &str, text: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(DELTA.as_bytes());
+        number_into(out, self.index);
+        out.extend_from_slice(b",\"delta\":{\"type\":");
+        out.extend_from_slice(kind.as_bytes());
+        escape_into(out, text);
+        out.extend_from_slice(b"\"}}\n\n");
     }
 
     fn start(&self, block: &str, out: &mut Vec<u8>) {

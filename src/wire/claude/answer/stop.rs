@@ -2,10 +2,10 @@
 
 use super::super::server;
 use crate::chat::{Format, Stop, StopReason};
-use crate::wire::json::{Node, ObjectWriter};
+use crate::wire::json::{Fields, ObjectWriter};
 
 /// Reads `stop_reason` and what belongs to it, from a message or the delta of one.
-pub(super) fn read(of: Node<'_>) -> Option<Stop<'static>> {
+pub(super) fn read(of: &Fields<'_>) -> Option<Stop<'static>> {
     let word = of.get_str("stop_reason")?;
     let reason = match &*word {
         "end_turn" => StopReason::Stop,
@@ -75,7 +75,7 @@ pub(super) fn write(stop: &Stop<'_>, held: Held, o: &mut ObjectWriter<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::json::object;
+    use crate::wire::json::{Node, object};
 
     fn written(stop: &Stop<'_>, held: Held) -> String {
         let mut out = Vec::new();
@@ -105,10 +105,11 @@ mod tests {
                 compaction: true,
                 ..Held::default()
             };
-            let stop = read(Node::trusted(&text)).unwrap();
+            let stop = read(&Fields::of(Node::trusted(&text))).unwrap();
             assert_eq!(written(&stop, held), text);
         }
-        assert_eq!(read(Node::trusted(r#"{"stop_reason":null}"#)), None);
+        let none = Fields::of(Node::trusted(r#"{"stop_reason":null}"#));
+        assert_eq!(read(&none), None);
     }
 
     #[test]

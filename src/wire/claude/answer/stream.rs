@@ -124,7 +124,8 @@ impl Encode for StreamEncoder {
                 );
             }
             // Nothing may come before it.
-            _ => self.start(&Start::default(), out),
+            _ if !self.started => self.start(&Start::default(), out),
+            _ => {}
         }
         let queue = &mut self.queue;
         match event {
@@ -142,7 +143,7 @@ impl Encode for StreamEncoder {
             Event::Arguments { block, text } => queue.piece(block, Piece::Arguments(text), out),
             Event::Signature { block, opaque } => {
                 queue.piece(block, Piece::State(opaque), out);
-                if std::mem::take(&mut queue.lost) {
+                if queue.take_lost() {
                     losses.note(Place::field("content"), Change::Dropped);
                 }
             }

@@ -77,7 +77,8 @@ impl Blocks {
 
     /// An open one.
     pub(super) fn get(&mut self, number: u32) -> Option<&mut Block> {
-        self.0.iter_mut().find(|block| block.number == number)
+        // The one that is being written is nearly always the last one.
+        self.0.iter_mut().rfind(|block| block.number == number)
     }
 
     /// Closes one.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::super::super::Reply;
 use super::super::super::json::{Node, Object};
-use super::super::members::{fields, list, opaque};
+use super::super::members::{list, opaque};
 use super::super::part::{Piece, PieceKind, arguments};
 use super::args::Arguments;
 use super::grounding::Grounding;
@@ -110,8 +110,7 @@ impl Candidate {
     }
 
     /// Takes what is new.
-    pub(super) fn read(&mut self, node: Node<'_>, context: &mut Context<'_>) {
-        let mut members = fields(node);
+    pub(super) fn read(&mut self, mut members: Object<'_>, context: &mut Context<'_>) {
         if let Some(grounding) = members.take("groundingMetadata") {
             self.grounding.read(grounding);
         }
@@ -216,7 +215,7 @@ impl Candidate {
         }
     }
 
-    fn say(
+    pub(super) fn say(
         &mut self,
         is_thought: bool,
         text: Cow<'_, str>,

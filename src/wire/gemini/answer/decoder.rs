@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::super::json::{Kind, Node, elements};
+use super::super::super::json::{Fields, Filled, Kind, Node, Object, Templates, elements};
 use super::super::super::{Decode, Reply, Shape, fault};
 use super::super::members::{fields, list, native};
 use super::candidate::{Candidate, Context, Numbers};
+use super::more::{self, More};
 use super::{stop, usage};
 use crate::chat::{Event, Fault, FaultKind, Start, Stop, StopReason, Usage};
 use crate::wire::json::compact;
@@ -28,6 +29,13 @@ pub(in super::super) struct Decoder {
     blocked: Option<Stop<'static>>,
     has_started: bool,
     is_over: bool,
+    /// Pieces of text that were read: most others are like one of them.
+    alike: Templates<More>,
+    /// The newest `usageMetadata`, if it is not read into `usage` yet: providers repeat it with every
+    /// piece.
+    metadata: String,
+    /// Where escaped text is decoded.
+    scratch: String,
 }
 
 impl Decoder {
@@ -42,6 +50,9 @@ impl Decoder {
             blocked: None,
             has_started: false,
             is_over: false,
+            alike: Templates::default(),
+            metadata: String::new(),
+            scratch: String::new(),
         }
     }
 
@@ -54,20 +65,64 @@ impl Decoder {
             );
             return;
         };
-        let response = node
+        let document = Fields::of(node);
+        let response = document
             .get("response")
-            .filter(|inner| inner.kind() == Kind::Object)
-            .unwrap_or(node);
-        let is_error = |node: Node<'_>| {
-            let error = node.get("error");
+            .filter(|inner| inner.kind() == Kind::Object);
+        let is_error = |of: &Fields<'_>| {
+            let error = of.get("error");
             error.is_some_and(|error| !matches!(error.raw(), "{}" | "\"\"" | "false"))
         };
-        if let Some(error) = [node, response].into_iter().find(|node| is_error(*node)) {
-            let fault = fault::decode(fault::IN_STREAM, error.raw().as_bytes());
+        let failed = is_error(&document).then_some(node);
+        let failed = failed.or_else(|| response.filter(|inner| is_error(&Fields::of(*inner))));
+        if let Some(failed) = failed {
+            let fault = fault::decode(fault::IN_STREAM, failed.raw().as_bytes());
             self.fail(fault, emit);
             return;
         }
+        let response = response.unwrap_or(node);
         self.respond(response, emit);
+        let is_worthwhile = !self.is_whole && self.has_started && self.alike.is_worthwhile();
+        if is_worthwhile && let Some((more, gaps)) = more::read(response, node) {
+            self.alike.keep(node.raw(), &gaps, more);
+        }
+    }
+
+    /// A piece that is like an earlier one. False: there is more to it here, and nothing was done.
+    fn more(
+        &mut self,
+        more: More,
+        data: &[u8],
+        filled: &Filled<'_>,
+        emit: &mut dyn FnMut(Event<'_>),
+    ) -> bool {
+        let Some(candidate) = self.candidates.get_mut(more.candidate) else {
+            return false;
+        };
+        if let Some(around) = more.metadata {
+            let Some(metadata) = around.find(data, &filled.digits) else {
+                return false;
+            };
+            self.metadata.clear();
+            self.metadata.push_str(metadata);
+        }
+        let mut context = Context {
+            reply: &self.reply,
+            numbers: &mut self.numbers,
+            emit,
+        };
+        let text = Cow::Borrowed(filled.text(&mut self.scratch));
+        candidate.say(more.is_thought, text, None, &mut context);
+        true
+    }
+
+    /// What it cost so far.
+    fn usage(&mut self) -> Option<Usage> {
+        if !self.metadata.is_empty() {
+            self.usage = usage::read(Node::trusted(&self.metadata)).or(self.usage);
+            self.metadata.clear();
+        }
+        self.usage
     }
 
     fn respond(&mut self, response: Node<'_>, emit: &mut dyn FnMut(Event<'_>)) {
@@ -84,6 +139,7 @@ impl Decoder {
         }
         if let Some(usage) = metadata.and_then(usage::read) {
             self.usage = Some(usage);
+            self.metadata.clear();
         }
         if !std::mem::replace(&mut self.has_started, true) {
             emit(Event::Start(Start {
@@ -95,7 +151,8 @@ impl Decoder {
             }));
         }
         for (position, candidate) in candidates.into_iter().flat_map(list).enumerate() {
-            let index = candidate.get("index").and_then(Node::u64);
+            let mut candidate = fields(candidate);
+            let index = candidate.take_u64("index");
             let index = index.map_or(position, |index| {
                 usize::try_from(index).unwrap_or(usize::MAX)
             });
@@ -106,7 +163,7 @@ impl Decoder {
         }
     }
 
-    fn candidate(&mut self, index: usize, node: Node<'_>, emit: &mut dyn FnMut(Event<'_>)) {
+    fn candidate(&mut self, index: usize, members: Object<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         if index >= MAX_CANDIDATES {
             return;
         }
@@ -120,7 +177,7 @@ impl Decoder {
             emit,
         };
         if let Some(candidate) = self.candidates.get_mut(index) {
-            candidate.read(node, &mut context);
+            candidate.read(members, &mut context);
         }
     }
 
@@ -179,7 +236,7 @@ impl Decoder {
         if let Some(stop) = self.blocked.take().filter(|_| self.candidates.is_empty()) {
             emit(Event::Stop { candidate: 0, stop });
         }
-        if let Some(usage) = self.usage {
+        if let Some(usage) = self.usage() {
             emit(Event::Usage(usage));
         }
         emit(Event::End);
@@ -200,6 +257,11 @@ impl Decode for Decoder {
         // Some compatible servers end like OpenAI, and keep the connection open.
         if data == b"[DONE]" {
             self.finish(emit);
+            return;
+        }
+        if let Some((more, filled)) = self.alike.find(data)
+            && self.more(more, data, &filled, emit)
+        {
             return;
         }
         let listed = match data {

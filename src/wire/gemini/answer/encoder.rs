@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::super::json::{ArrayWriter, object, quote};
+use super::super::super::json::{object, quote};
 use super::super::super::{Codec, Encode, Gemini, Reply, Shape};
 use super::super::media::{
     object_arguments, write_media, write_native, write_server_call, write_server_result,
@@ -11,7 +11,6 @@ use super::super::media::{
 use super::super::members::signature;
 use super::blocks::{Block, Blocks, Kind, hide, text_part};
 use super::outcome::Outcome;
-use super::{logprobs, usage};
 use crate::chat::{
     Change, Content, Event, Fold, Losses, Opaque, Part, ServerTool, Start, Tier, Usage,
 };
@@ -39,6 +38,7 @@ impl Encoder {
                 blocks: Blocks::default(),
                 outcomes: Vec::new(),
                 has_begun: false,
+                tail: Vec::new(),
             },
             fold: Fold::default(),
             is_over: false,
@@ -72,17 +72,19 @@ impl Encode for Encoder {
 }
 
 #[derive(Debug)]
-struct Writer {
-    shape: Shape,
-    reply: Arc<Reply>,
-    id: Option<String>,
-    model: String,
-    tier: Option<Tier>,
-    usage: Option<Usage>,
+pub(super) struct Writer {
+    pub(super) shape: Shape,
+    pub(super) reply: Arc<Reply>,
+    pub(super) id: Option<String>,
+    pub(super) model: String,
+    pub(super) tier: Option<Tier>,
+    pub(super) usage: Option<Usage>,
     blocks: Blocks,
-    outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<Outcome>,
     /// Something was written.
-    has_begun: bool,
+    pub(super) has_begun: bool,
+    /// What every event of this answer ends with, once it is known, until it changes.
+    pub(super) tail: Vec<u8>,
 }
 
 impl Writer {
@@ -136,7 +138,10 @@ impl Writer {
                 }
             }
             Event::Part { candidate, part } => self.part(candidate, &part, losses, out),
-            Event::Usage(usage) => self.usage = Some(usage),
+            Event::Usage(usage) => {
+                self.usage = Some(usage);
+                self.tail.clear();
+            }
             Event::Stop { candidate, stop } => {
                 self.outcome(candidate).stop = Some(stop.into_owned());
             }
@@ -150,9 +155,10 @@ impl Writer {
         self.model = start.model.map(Cow::into_owned).unwrap_or_default();
         self.usage = start.usage;
         self.tier = start.tier;
+        self.tail.clear();
     }
 
-    fn outcome(&mut self, candidate: u32) -> &mut Outcome {
+    pub(super) fn outcome(&mut self, candidate: u32) -> &mut Outcome {
         let at = usize::try_from(candidate).unwrap_or_default();
         if self.outcomes.len() <= at {
             self.outcomes.resize_with(at + 1, Outcome::default);
@@ -172,6 +178,9 @@ impl Writer {
             }
             return;
         }
+        if logprobs.is_none() {
+            return self.write_text(candidate, text, false, out);
+        }
         self.write_part(candidate, &text_part(text, false, None), logprobs, out);
     }
 
@@ -189,7 +198,7 @@ impl Writer {
         if is_shown && self.shape != Shape::Whole {
             let candidate = block.candidate;
             block.said.push_str(&text);
-            self.write_part(candidate, &text_part(&text, true, None), None, out);
+            self.write_text(candidate, &text, true, out);
         } else {
             block.text.push_str(&text);
         }
@@ -317,79 +326,5 @@ impl Writer {
 
     fn signature<'s>(&self, state: &'s Opaque<'_>) -> Cow<'s, str> {
         signature(state, &self.reply.profile.family)
-    }
-
-    /// Writes a part at once, or keeps it for the document.
-    fn write_part(
-        &mut self,
-        candidate: u32,
-        part: &[u8],
-        probable: Option<&str>,
-        out: &mut Vec<u8>,
-    ) {
-        let is_whole = self.shape == Shape::Whole;
-        let outcome = self.outcome(candidate);
-        outcome.count += 1;
-        if is_whole {
-            outcome.keep(part);
-            return;
-        }
-        self.chunk(out, |a, _| {
-            a.object(|o| {
-                o.object("content", |o| {
-                    o.str("role", "model");
-                    o.array("parts", |a| a.element().extend_from_slice(part));
-                });
-                o.num("index", candidate);
-                if let Some(probable) = probable {
-                    logprobs::write(o, probable);
-                }
-            });
-        });
-    }
-
-    fn end(&mut self, out: &mut Vec<u8>) {
-        self.outcome(0);
-        let is_whole = self.shape == Shape::Whole;
-        self.chunk(out, |a, outcomes| {
-            for (index, outcome) in outcomes.iter().enumerate() {
-                if outcome.refused_prompt().is_none() {
-                    a.object(|o| outcome.write_end(o, index, is_whole));
-                }
-            }
-        });
-        if self.shape == Shape::JsonArray {
-            out.push(b']');
-        }
-    }
-
-    /// Writes one event, or the document.
-    fn chunk(
-        &mut self,
-        out: &mut Vec<u8>,
-        write_candidates: impl FnOnce(&mut ArrayWriter<'_>, &[Outcome]),
-    ) {
-        let is_first = !std::mem::replace(&mut self.has_begun, true);
-        match (self.shape, is_first) {
-            (Shape::Whole, _) => {}
-            // The Python client knows only `data: ` with the space, and nothing beside it.
-            (Shape::Sse, _) => out.extend_from_slice(b"data: "),
-            (Shape::JsonArray, true) => out.push(b'['),
-            (Shape::JsonArray, false) => out.extend_from_slice(b",\r\n"),
-        }
-        let refused = self.outcomes.iter().find_map(Outcome::refused_prompt);
-        object(out, |o| {
-            o.array("candidates", |a| write_candidates(a, &self.outcomes));
-            o.opt_raw("promptFeedback", refused.map(compact).as_deref());
-            if let Some(usage) = &self.usage {
-                o.object("usageMetadata", |o| usage::write(o, usage, self.tier));
-            }
-            o.str("modelVersion", self.reply.model(&self.model));
-            let id = self.id.as_deref();
-            o.str("responseId", id.unwrap_or(&self.reply.seed));
-        });
-        if self.shape == Shape::Sse {
-            out.extend_from_slice(b"\n\n");
-        }
     }
 }

@@ -29,6 +29,44 @@ struct Call {
     block: Option<u32>,
 }
 
+/// What an entry of `tool_calls` says.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// Its index among the calls.
+    pub(super) key: Option<u64>,
+    /// Its id; empty: not said.
+    pub(super) id: Cow<'a, str>,
+    /// The tool; empty: not said.
+    pub(super) name: Cow<'a, str>,
+    /// How it is run.
+    pub(super) kind: CallKind,
+    /// More of its arguments.
+    pub(super) arguments: Cow<'a, str>,
+    /// Google's signature for it.
+    pub(super) signature: Option<Cow<'a, str>>,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn read(node: Node<'a>) -> Self {
+        let custom = node.get("custom");
+        let inner = custom.or_else(|| node.get("function"));
+        let (kind, member) = match custom {
+            Some(_) => (CallKind::Custom, "input"),
+            None => (CallKind::Function, "arguments"),
+        };
+        let name = inner.and_then(|inner| inner.get_str("name"));
+        let arguments = inner.and_then(|inner| inner.get(member));
+        Self {
+            key: node.get("index").and_then(Node::u64),
+            id: node.get_str("id").unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            kind,
+            arguments: arguments.map(state::arguments).unwrap_or_default(),
+            signature: node.get("extra_content").and_then(state::google_data),
+        }
+    }
+}
+
 impl Calls {
     pub(super) const fn new(candidate: u32, is_whole: bool) -> Self {
         Self {
@@ -46,33 +84,24 @@ impl Calls {
     /// Takes one entry of `tool_calls`.
     pub(super) fn entry(
         &mut self,
-        node: Node<'_>,
+        entry: Entry<'_>,
         shared: &mut Shared,
         emit: &mut dyn FnMut(Event<'_>),
     ) {
-        let custom = node.get("custom");
-        let inner = custom.or_else(|| node.get("function"));
-        let member = if custom.is_some() {
-            "input"
-        } else {
-            "arguments"
-        };
-        let id = node.get_str("id").unwrap_or_default();
-        let name = inner.and_then(|inner| inner.get_str("name"));
-        let name = name.unwrap_or_default();
-        let arguments = inner.and_then(|inner| inner.get(member));
-        let arguments = arguments.map(state::arguments).unwrap_or_default();
-        let key = node.get("index").and_then(Node::u64);
+        let Entry {
+            key,
+            id,
+            name,
+            kind,
+            arguments,
+            signature,
+        } = entry;
         let at = self.find(key, &id, &name).unwrap_or_else(|| {
             self.all.push(Call {
                 key,
                 id: String::new(),
                 name: String::new(),
-                kind: if custom.is_some() {
-                    CallKind::Custom
-                } else {
-                    CallKind::Function
-                },
+                kind,
                 signature: None,
                 has_arguments: false,
                 block: None,
@@ -91,7 +120,6 @@ impl Calls {
                 call.name.push_str(&name);
             }
         }
-        let signature = node.get("extra_content").and_then(state::google_data);
         if let Some(signature) = signature {
             match call.block {
                 None => call.signature = Some(signature.into_owned()),

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::calls::{Calls, sign};
+use super::calls::{Calls, Entry, sign};
 use super::cite::citation;
+use super::more::MoreKind;
 use super::shared::Shared;
 use super::sound::Sound;
 use super::think::{Piece, Think};
-use crate::chat::{Content, Event, Json, Opening, Part, Place, ReasonKind, StopReason};
-use crate::wire::json::{Kind, Node};
+use crate::chat::{CallKind, Content, Event, Json, Opening, Part, Place, ReasonKind, StopReason};
+use crate::wire::json::{Fields, Kind, Node};
 use crate::wire::openai_chat::request::part;
 use crate::wire::openai_chat::{state, stop};
 
@@ -73,9 +74,9 @@ impl Candidate {
     }
 
     /// Takes an element of `choices`.
-    pub(super) fn choice(&mut self, choice: Node<'_>, shared: &mut Shared, emit: Emit<'_>) {
+    pub(super) fn choice(&mut self, choice: &Fields<'_>, shared: &mut Shared, emit: Emit<'_>) {
         let delta = choice.get("delta").or_else(|| choice.get("message"));
-        if let Some(delta) = delta {
+        if let Some(delta) = &delta.map(Fields::of) {
             let logprobs = choice.get("logprobs").and_then(|all| all.get("content"));
             let logprobs = logprobs.filter(|list| list.items().next().is_some());
             self.reasoned(delta, shared, emit);
@@ -97,7 +98,7 @@ impl Candidate {
         }
     }
 
-    fn reasoned(&mut self, delta: Node<'_>, shared: &mut Shared, emit: Emit<'_>) {
+    fn reasoned(&mut self, delta: &Fields<'_>, shared: &mut Shared, emit: Emit<'_>) {
         let mut has_text = false;
         for entry in delta
             .get("reasoning_details")
@@ -121,8 +122,39 @@ impl Candidate {
                 .or_else(|| delta.get("reasoning"))
                 .and_then(Node::str);
             if let Some(text) = text {
-                let index = self.reasoning.as_ref().and_then(|open| open.index);
-                self.reason(ReasonKind::Raw, text, index, shared, emit);
+                self.reason_on(text, shared, emit);
+            }
+        }
+    }
+
+    /// More reasoning that says nothing of where it belongs.
+    fn reason_on(&mut self, text: Cow<'_, str>, shared: &mut Shared, emit: Emit<'_>) {
+        let index = self.reasoning.as_ref().and_then(|open| open.index);
+        self.reason(ReasonKind::Raw, text, index, shared, emit);
+    }
+
+    /// A delta with nothing in it but `text`, and what that is.
+    pub(super) fn more(
+        &mut self,
+        kind: MoreKind,
+        text: Cow<'_, str>,
+        shared: &mut Shared,
+        emit: Emit<'_>,
+    ) {
+        match kind {
+            MoreKind::Text => self.tagged(text, None, shared, emit),
+            MoreKind::Reasoning => self.reason_on(text, shared, emit),
+            MoreKind::Arguments(key) => {
+                self.close_reasoning(emit);
+                let entry = Entry {
+                    key,
+                    id: Cow::Borrowed(""),
+                    name: Cow::Borrowed(""),
+                    kind: CallKind::Function,
+                    arguments: text,
+                    signature: None,
+                };
+                self.calls.entry(entry, shared, emit);
             }
         }
     }
@@ -294,7 +326,7 @@ impl Candidate {
         emit(Event::Refusal { block, text });
     }
 
-    fn called(&mut self, delta: Node<'_>, shared: &mut Shared, emit: Emit<'_>) {
+    fn called(&mut self, delta: &Fields<'_>, shared: &mut Shared, emit: Emit<'_>) {
         let list = delta.get("tool_calls").into_iter().flat_map(Node::items);
         let mut list = list.peekable();
         let legacy = delta.get("function_call");
@@ -302,11 +334,12 @@ impl Candidate {
             self.close_reasoning(emit);
         }
         for node in list {
-            self.calls.entry(node, shared, emit);
+            self.calls.entry(Entry::read(node), shared, emit);
         }
         if let Some(legacy) = legacy {
             let entry = format!(r#"{{"index":0,"function":{}}}"#, legacy.raw());
-            self.calls.entry(Node::trusted(&entry), shared, emit);
+            let entry = Entry::read(Node::trusted(&entry));
+            self.calls.entry(entry, shared, emit);
         }
         if let Some(extra) = delta.get("extra_content")
             && let Some(signature) = state::google_data(extra)
@@ -316,7 +349,7 @@ impl Candidate {
         }
     }
 
-    fn media(&mut self, delta: Node<'_>, shared: &mut Shared, emit: Emit<'_>) {
+    fn media(&mut self, delta: &Fields<'_>, shared: &mut Shared, emit: Emit<'_>) {
         for node in delta.get("images").into_iter().flat_map(Node::items) {
             let part = part(node, Place::default());
             if matches!(part.content, Content::Image(_)) {
@@ -338,7 +371,7 @@ impl Candidate {
         emit(Event::Part { candidate, part });
     }
 
-    fn cited(&self, delta: Node<'_>, emit: Emit<'_>) {
+    fn cited(&self, delta: &Fields<'_>, emit: Emit<'_>) {
         let Some(open) = &self.text else {
             return;
         };

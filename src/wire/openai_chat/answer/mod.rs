@@ -3,19 +3,22 @@
 mod calls;
 mod candidate;
 mod cite;
+mod more;
 mod shared;
 mod sound;
 mod think;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use candidate::Candidate;
+use more::More;
 use shared::Shared;
 
 use super::usage;
 use crate::chat::{Event, Fault, FaultKind, Start, Stop, Usage};
 use crate::wire::fault;
-use crate::wire::json::{Kind, Node, is_blank};
+use crate::wire::json::{Fields, Filled, Kind, Node, Templates, is_blank};
 use crate::wire::{Decode, Reply, Shape};
 
 /// How deep an answer may nest.
@@ -29,6 +32,10 @@ pub(super) struct Decoder {
     started: bool,
     usage: Option<Usage>,
     over: bool,
+    /// Chunks that were read: most others are like one of them.
+    alike: Templates<More>,
+    /// Where escaped text is decoded.
+    scratch: String,
 }
 
 impl Decoder {
@@ -40,6 +47,8 @@ impl Decoder {
             started: false,
             usage: None,
             over: false,
+            alike: Templates::default(),
+            scratch: String::new(),
         }
     }
 
@@ -48,7 +57,7 @@ impl Decoder {
         emit(Event::Fault(fault));
     }
 
-    fn chunk(&mut self, chunk: Node<'_>, data: &[u8], emit: &mut dyn FnMut(Event<'_>)) {
+    fn chunk(&mut self, chunk: &Fields<'_>, data: &[u8], emit: &mut dyn FnMut(Event<'_>)) {
         let error = chunk.get("error");
         let is_error = chunk.get_str("object").as_deref() == Some("error");
         if is_error || error.is_some_and(|error| !is_blank(error.raw().as_bytes())) {
@@ -58,27 +67,29 @@ impl Decoder {
         let usage = usage.or_else(|| chunk.get("x_groq")?.get("usage"));
         self.usage = usage.and_then(usage::decode).or(self.usage);
         let choices = chunk.get("choices");
-        let has_choices = choices.is_some_and(|choices| choices.items().next().is_some());
-        if !self.started && has_choices {
+        let has_choices = |choices: Node<'_>| {
+            choices.kind() == Kind::Array && !is_blank(choices.raw().as_bytes())
+        };
+        if !self.started && choices.is_some_and(has_choices) {
             self.start(chunk, emit);
         }
-        for choice in choices.into_iter().flat_map(Node::items) {
+        for choice in choices.into_iter().flat_map(Node::items).map(Fields::of) {
             // Some servers tell of an error beside what they had said until then.
             if choice
                 .get("error")
                 .is_some_and(|error| error.kind() == Kind::Object)
             {
-                let told = choice.raw().as_bytes();
+                let told = choice.node().raw().as_bytes();
                 return self.fail(fault::decode(fault::IN_STREAM, told), emit);
             }
             if choice.get_str("finish_reason").as_deref() == Some("error") {
                 return self.fail(fault::decode(fault::IN_STREAM, data), emit);
             }
-            self.choice(choice, emit);
+            self.choice(&choice, emit);
         }
     }
 
-    fn start(&mut self, chunk: Node<'_>, emit: &mut dyn FnMut(Event<'_>)) {
+    fn start(&mut self, chunk: &Fields<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         self.started = true;
         let filled = |name| chunk.get_str(name).filter(|text| !text.is_empty());
         let tier = chunk.get_str("service_tier");
@@ -95,7 +106,7 @@ impl Decoder {
         }));
     }
 
-    fn choice(&mut self, choice: Node<'_>, emit: &mut dyn FnMut(Event<'_>)) {
+    fn choice(&mut self, choice: &Fields<'_>, emit: &mut dyn FnMut(Event<'_>)) {
         let index = choice.get("index").and_then(Node::u64).unwrap_or(0);
         let index = u32::try_from(index).unwrap_or(0);
         let at = match self
@@ -113,6 +124,23 @@ impl Decoder {
         };
         if let Some((_, candidate)) = self.candidates.get_mut(at) {
             candidate.choice(choice, &mut self.shared, emit);
+        }
+    }
+
+    /// A chunk that is like an earlier one.
+    fn more(&mut self, more: More, filled: &Filled<'_>, emit: &mut dyn FnMut(Event<'_>)) {
+        let mut all = self.candidates.iter_mut();
+        if let Some((_, candidate)) = all.find(|(known, _)| *known == more.candidate) {
+            let text = Cow::Borrowed(filled.text(&mut self.scratch));
+            candidate.more(more.kind, text, &mut self.shared, emit);
+        }
+    }
+
+    /// Keeps a chunk, so that others like it need not be read.
+    fn learn(&mut self, chunk: Node<'_>) {
+        let is_worthwhile = !self.is_whole && !self.over && self.alike.is_worthwhile();
+        if is_worthwhile && let Some((more, gaps)) = more::read(chunk) {
+            self.alike.keep(chunk.raw(), &gaps, more);
         }
     }
 
@@ -153,8 +181,14 @@ impl Decode for Decoder {
         if name == Some(b"error") {
             return self.fail(fault::decode(fault::IN_STREAM, data), emit);
         }
+        if let Some((more, filled)) = self.alike.find(data) {
+            return self.more(more, &filled, emit);
+        }
         match Node::parse(data, DEPTH) {
-            Ok(chunk) => self.chunk(chunk, data, emit),
+            Ok(chunk) => {
+                self.chunk(&Fields::of(chunk), data, emit);
+                self.learn(chunk);
+            }
             Err(error) => {
                 let message = format!("the provider's answer cannot be read: {error}");
                 let fault = Fault::new(FaultKind::BadUpstream, "bad_upstream", message);

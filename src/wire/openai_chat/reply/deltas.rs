@@ -104,6 +104,9 @@ impl Stream {
             one.length += count;
             one.has_text = true;
         }
+        if all.is_none() {
+            return self.piece(candidate, out, |o| o.str("content", text));
+        }
         self.chunk(candidate, all, None, out, |o| o.str("content", text));
     }
 
@@ -139,8 +142,8 @@ impl Stream {
         let plain = parted(is_first && is_later, &text);
         match self.reply.profile.chat.emit_reasoning {
             EmitReasoning::None => {}
-            EmitReasoning::Reasoning => self.delta(candidate, out, |o| o.str("reasoning", &plain)),
-            EmitReasoning::ContentAndDetails => self.delta(candidate, out, |o| {
+            EmitReasoning::Reasoning => self.piece(candidate, out, |o| o.str("reasoning", &plain)),
+            EmitReasoning::ContentAndDetails => self.piece(candidate, out, |o| {
                 o.str("reasoning_content", &plain);
                 o.array("reasoning_details", |a| {
                     a.object(|o| visible(o, kind, &text, number));
@@ -163,13 +166,13 @@ impl Stream {
         let (candidate, index, kind) = (*candidate, one.index, one.kind);
         if is_legacy {
             if index == 0 {
-                self.delta(candidate, out, |o| {
+                self.piece(candidate, out, |o| {
                     o.object("function_call", |o| o.str("arguments", text));
                 });
             }
             return;
         }
-        self.delta(candidate, out, |o| {
+        self.piece(candidate, out, |o| {
             o.array("tool_calls", |a| {
                 a.object(|o| {
                     o.num("index", index);

@@ -8,14 +8,15 @@ use crate::chat::{
     Change, Content, Event, Fault, FaultKind, Json, Losses, Part, Place, Start, Stop, StopReason,
     Usage,
 };
-use crate::wire::json::{ObjectWriter, object};
+use crate::wire::json::{ObjectWriter, members_into, number_into, object};
 use crate::wire::openai_chat::{OpenAiChat, stop, usage};
 use crate::wire::{Codec, Encode, Reply, Shape};
 
 /// Writes the chunks of one answer.
 pub(in crate::wire::openai_chat) struct Stream {
     pub(super) reply: Arc<Reply>,
-    head: Head,
+    /// What every chunk begins with.
+    front: Vec<u8>,
     candidates: Vec<Candidate>,
     /// Those that are open.
     pub(super) blocks: Vec<Block>,
@@ -26,7 +27,7 @@ pub(in crate::wire::openai_chat) struct Stream {
 impl Stream {
     pub(in crate::wire::openai_chat) fn new(reply: &Arc<Reply>) -> Self {
         Self {
-            head: Head::new(&Start::default(), reply),
+            front: front(&Start::default(), reply),
             reply: Arc::clone(reply),
             candidates: Vec::new(),
             blocks: Vec::new(),
@@ -37,19 +38,35 @@ impl Stream {
 
     /// One event with whatever `write` puts into the document behind its head.
     fn document(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&self.front);
         let start = out.len();
-        object(out, |o| {
-            self.head.write(o, "chat.completion.chunk");
-            write(o);
-        });
+        members_into(out, write);
         // What others wrote may have line ends between its members.
         for byte in out.iter_mut().skip(start) {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';
             }
         }
-        out.extend_from_slice(b"\n\n");
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    /// A chunk with nothing in it that others wrote as JSON: the most frequent one.
+    pub(super) fn piece(
+        &self,
+        candidate: u32,
+        out: &mut Vec<u8>,
+        delta: impl FnOnce(&mut ObjectWriter<'_>),
+    ) {
+        out.extend_from_slice(&self.front);
+        out.extend_from_slice(b",\"choices\":[{\"index\":");
+        number_into(out, candidate);
+        out.extend_from_slice(b",\"delta\":");
+        object(out, delta);
+        out.extend_from_slice(b",\"logprobs\":null,\"finish_reason\":null}]");
+        if self.reply.include_usage {
+            out.extend_from_slice(b",\"usage\":null");
+        }
+        out.extend_from_slice(b"}\n\n");
     }
 
     pub(super) fn chunk(
@@ -98,7 +115,8 @@ impl Stream {
     }
 
     pub(super) fn block(&mut self, number: u32) -> Option<&mut Block> {
-        self.blocks.iter_mut().find(|block| block.number == number)
+        // The one that is being written is nearly always the last one.
+        self.blocks.iter_mut().rfind(|block| block.number == number)
     }
 
     pub(super) fn of(&mut self, candidate: u32) -> Option<&mut Candidate> {
@@ -179,6 +197,17 @@ impl Stream {
     }
 }
 
+/// What every chunk of an answer begins with.
+fn front(start: &Start<'_>, reply: &Reply) -> Vec<u8> {
+    let mut front = b"data: ".to_vec();
+    object(&mut front, |o| {
+        Head::new(start, reply).write(o, "chat.completion.chunk");
+    });
+    // The object goes on.
+    front.pop();
+    front
+}
+
 impl Encode for Stream {
     fn event(&mut self, event: Event<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
         if self.over {
@@ -187,7 +216,7 @@ impl Encode for Stream {
         self.release_others(&event, losses, out);
         match event {
             Event::Start(start) => {
-                self.head = Head::new(&start, &self.reply);
+                self.front = front(&start, &self.reply);
                 self.usage = start.usage;
                 self.candidate(0, out);
             }
@@ -212,7 +241,7 @@ impl Encode for Stream {
                     if let Some(one) = self.of(candidate) {
                         one.has_refused = true;
                     }
-                    self.delta(candidate, out, |o| o.str("refusal", &text));
+                    self.piece(candidate, out, |o| o.str("refusal", &text));
                 }
             }
             Event::Reason {

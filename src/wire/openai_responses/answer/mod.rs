@@ -2,6 +2,7 @@
 
 mod held;
 mod item;
+mod more;
 mod speech;
 mod stream;
 mod whole;
@@ -9,7 +10,7 @@ mod whole;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::super::json::Node;
+use super::super::json::{Fields, Node};
 use super::super::{Decode, Reply, Shape};
 use super::decode::tier;
 use crate::chat::{
@@ -28,7 +29,7 @@ pub(super) fn decoder(shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {
 }
 
 /// How a response begins.
-fn start(response: Node<'_>) -> Start<'_> {
+fn start<'a>(response: &Fields<'a>) -> Start<'a> {
     Start {
         id: response.get_str("id").filter(|id| !id.is_empty()),
         model: response.get_str("model").filter(|model| !model.is_empty()),
@@ -48,7 +49,7 @@ fn seconds(node: Node<'_>) -> Option<u64> {
 }
 
 /// What a response has cost.
-fn usage(response: Node<'_>) -> Option<Usage> {
+fn usage(response: &Fields<'_>) -> Option<Usage> {
     let usage = response.get("usage")?;
     let number = |node: Option<Node<'_>>, key: &str| {
         node.and_then(|node| node.get(key))
@@ -105,7 +106,7 @@ impl Saw {
 }
 
 /// Why a response ended. `status` is the one that the document or the event says.
-fn stop(response: Node<'_>, status: &str, saw: Saw) -> Stop<'static> {
+fn stop(response: &Fields<'_>, status: &str, saw: Saw) -> Stop<'static> {
     let reason = match status {
         "incomplete" => {
             let details = response.get("incomplete_details");

@@ -1,18 +1,17 @@
 //! The messages of a streamed response.
 
-use super::super::super::json::Node;
+use super::super::super::json::{Fields, Node};
 use super::super::content::citation;
 use super::held::{Emit, Held, Said};
 use super::item;
-use super::stream::Stream;
-use crate::chat::{Event, Opening, ReasonKind};
+use super::stream::{Stream, number};
+use crate::chat::{Event, Json, Opening, ReasonKind};
 
 impl Stream {
     /// The part of a message that an event is about, made if it was not announced.
-    fn said(&mut self, event: Node<'_>, is_refusal: bool, emit: Emit<'_>) -> Option<&mut Said> {
+    fn said(&mut self, event: &Fields<'_>, is_refusal: bool, emit: Emit<'_>) -> Option<&mut Said> {
         let item = self.place(event);
-        let place = event.get("content_index").and_then(Node::u64).unwrap_or(0);
-        self.said_at(item, place, is_refusal, emit)
+        self.said_at(item, number(event, "content_index"), is_refusal, emit)
     }
 
     fn said_at(
@@ -28,7 +27,7 @@ impl Stream {
             return None;
         }
         let is_there = match &held.content {
-            Held::Message(parts) => parts.iter().any(|part| part.place == place),
+            Held::Message(parts) => parts.iter().rev().any(|part| part.place == place),
             _ => return None,
         };
         if !is_there {
@@ -52,16 +51,29 @@ impl Stream {
         }
     }
 
-    pub(super) fn say(&mut self, event: Node<'_>, is_refusal: bool, emit: Emit<'_>) {
+    pub(super) fn say(&mut self, event: &Fields<'_>, is_refusal: bool, emit: Emit<'_>) {
         let Some(delta) = event.get_str("delta").filter(|delta| !delta.is_empty()) else {
             return;
         };
+        let at = (self.place(event), number(event, "content_index"));
+        self.say_at(at, is_refusal, &delta, item::logprobs(event.node()), emit);
+    }
+
+    /// More text, not empty, of a part of an item.
+    pub(super) fn say_at(
+        &mut self,
+        (item, place): (u64, u64),
+        is_refusal: bool,
+        text: &str,
+        logprobs: Option<Json<'_>>,
+        emit: Emit<'_>,
+    ) {
         match is_refusal {
             true => self.saw.refusal = true,
             false => self.saw.text = true,
         }
-        if let Some(said) = self.said(event, is_refusal, emit) {
-            said.more(&delta, item::logprobs(event), emit);
+        if let Some(said) = self.said_at(item, place, is_refusal, emit) {
+            said.more(text, logprobs, emit);
         }
     }
 
@@ -85,15 +97,15 @@ impl Stream {
     }
 
     /// A text is complete; what else belongs to its part may still come.
-    pub(super) fn fill(&mut self, event: Node<'_>, is_refusal: bool, emit: Emit<'_>) {
+    pub(super) fn fill(&mut self, event: &Fields<'_>, is_refusal: bool, emit: Emit<'_>) {
         let key = if is_refusal { "refusal" } else { "text" };
         let text = event.get_str(key).unwrap_or_default();
         if let Some(said) = self.said(event, is_refusal, emit) {
-            said.fill(&text, event, emit);
+            said.fill(&text, event.node(), emit);
         }
     }
 
-    pub(super) fn cite(&mut self, event: Node<'_>, emit: Emit<'_>) {
+    pub(super) fn cite(&mut self, event: &Fields<'_>, emit: Emit<'_>) {
         let Some(annotation) = event.get("annotation") else {
             return;
         };
@@ -104,7 +116,7 @@ impl Stream {
         }
     }
 
-    pub(super) fn part_added(&mut self, event: Node<'_>, emit: Emit<'_>) {
+    pub(super) fn part_added(&mut self, event: &Fields<'_>, emit: Emit<'_>) {
         let part = event.get("part");
         match part.and_then(|part| part.get_str("type")).as_deref() {
             Some("output_text") => drop(self.said(event, false, emit).is_some()),
@@ -113,8 +125,8 @@ impl Stream {
         }
     }
 
-    pub(super) fn part_done(&mut self, event: Node<'_>, part: Node<'_>, emit: Emit<'_>) {
-        let at = event.get("content_index").and_then(Node::u64).unwrap_or(0);
+    pub(super) fn part_done(&mut self, event: &Fields<'_>, part: Node<'_>, emit: Emit<'_>) {
+        let at = number(event, "content_index");
         match part.get_str("type").as_deref() {
             Some("output_text" | "refusal") => {
                 self.finish_said(self.place(event), at, part, emit);

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::super::fault;
-use super::super::super::json::Node;
+use super::super::super::json::{Fields, Node, Templates};
 use super::super::super::{Decode, Reply};
 use super::held::{Emit, Held, Item, rest_of_arguments, thought};
+use super::more::More;
 use super::{CallIds, DEPTH, Saw, item, start, stop, usage};
 use crate::chat::{CallKind, Event, Fault, FaultKind, Opening, ReasonKind, Start};
 
@@ -21,6 +22,23 @@ pub(super) struct Stream {
     pub(super) saw: Saw,
     started: bool,
     over: bool,
+    /// Deltas that were read: most others are like one of them.
+    pub(super) alike: Templates<More>,
+    /// Where escaped text is decoded.
+    pub(super) scratch: String,
+}
+
+/// A number that an event says, or else 0.
+pub(super) fn number(event: &Fields<'_>, key: &str) -> u64 {
+    event.get(key).and_then(Node::u64).unwrap_or(0)
+}
+
+/// Where an event says which text of reasoning it is about.
+pub(super) const fn index_of(kind: ReasonKind) -> &'static str {
+    match kind {
+        ReasonKind::Summary => "summary_index",
+        ReasonKind::Raw => "content_index",
+    }
 }
 
 impl Stream {
@@ -32,6 +50,8 @@ impl Stream {
             saw: Saw::default(),
             started: false,
             over: false,
+            alike: Templates::default(),
+            scratch: String::new(),
         }
     }
 
@@ -47,10 +67,13 @@ impl Stream {
     }
 
     /// Which item an event is about.
-    pub(super) fn place(&self, event: Node<'_>) -> u64 {
-        event
-            .get("output_index")
-            .and_then(Node::u64)
+    pub(super) fn place(&self, event: &Fields<'_>) -> u64 {
+        self.place_or_last(event.get("output_index").and_then(Node::u64))
+    }
+
+    /// The item that an event names, or the last one.
+    pub(super) fn place_or_last(&self, place: Option<u64>) -> u64 {
+        place
             .or_else(|| self.items.last().map(|item| item.place))
             .unwrap_or(0)
     }
@@ -117,18 +140,24 @@ impl Stream {
 
     pub(super) fn think(
         &mut self,
-        event: Node<'_>,
+        event: &Fields<'_>,
         kind: ReasonKind,
         text: &str,
         is_all: bool,
         emit: Emit<'_>,
     ) {
-        let key = match kind {
-            ReasonKind::Summary => "summary_index",
-            ReasonKind::Raw => "content_index",
-        };
-        let at = event.get(key).and_then(Node::u64).unwrap_or(0);
-        let place = self.place(event);
+        let at = number(event, index_of(kind));
+        self.think_at(self.place(event), (kind, at), text, is_all, emit);
+    }
+
+    pub(super) fn think_at(
+        &mut self,
+        place: u64,
+        at: (ReasonKind, u64),
+        text: &str,
+        is_all: bool,
+        emit: Emit<'_>,
+    ) {
         self.add(place, Node::trusted(r#"{"type":"reasoning"}"#), emit);
         if let Some(Item {
             content: Held::Reasoning { block, texts },
@@ -136,12 +165,15 @@ impl Stream {
             ..
         }) = self.item(place)
         {
-            thought(*block, texts, (kind, at), text, is_all, emit);
+            thought(*block, texts, at, text, is_all, emit);
         }
     }
 
-    fn arguments(&mut self, event: Node<'_>, kind: CallKind, emit: Emit<'_>) {
+    fn arguments(&mut self, event: &Fields<'_>, kind: CallKind, emit: Emit<'_>) {
         let place = self.place(event);
+        if let Some(delta) = event.get_str("delta") {
+            return self.more_arguments(place, delta, emit);
+        }
         if let Some(Item {
             content: Held::Call {
                 block, arguments, ..
@@ -150,15 +182,23 @@ impl Stream {
             ..
         }) = self.item(place)
         {
-            let block = *block;
-            match event.get_str("delta") {
-                Some(delta) => {
-                    arguments.push_str(&delta);
-                    if !delta.is_empty() {
-                        emit(Event::Arguments { block, text: delta });
-                    }
-                }
-                None => rest_of_arguments(block, arguments, &item::written(event, kind), emit),
+            rest_of_arguments(*block, arguments, &item::written(event.node(), kind), emit);
+        }
+    }
+
+    pub(super) fn more_arguments(&mut self, place: u64, delta: Cow<'_, str>, emit: Emit<'_>) {
+        if let Some(Item {
+            content: Held::Call {
+                block, arguments, ..
+            },
+            is_done: false,
+            ..
+        }) = self.item(place)
+        {
+            arguments.push_str(&delta);
+            if !delta.is_empty() {
+                let block = *block;
+                emit(Event::Arguments { block, text: delta });
             }
         }
     }
@@ -194,7 +234,7 @@ impl Stream {
         }
     }
 
-    fn terminal(&mut self, response: Node<'_>, status: &str, emit: Emit<'_>) {
+    fn terminal(&mut self, response: &Fields<'_>, status: &str, emit: Emit<'_>) {
         self.begin(start(response), emit);
         for (item, place) in self.sorted(response) {
             let next = self.items.iter().map(|item| item.place + 1).max();
@@ -215,7 +255,7 @@ impl Stream {
 
     /// The items of the output, and where the stream told of them. Their places in the output say
     /// nothing where the stream has left some out, and neither do ids that change.
-    fn sorted<'n>(&self, response: Node<'n>) -> Vec<(Node<'n>, Option<u64>)> {
+    fn sorted<'n>(&self, response: &Fields<'n>) -> Vec<(Node<'n>, Option<u64>)> {
         let output = response.get("output").into_iter().flat_map(Node::items);
         let mut seen: Vec<&Item> = self.items.iter().collect();
         let mut take = |is_it: &dyn Fn(&Item) -> bool| {
@@ -231,8 +271,8 @@ impl Stream {
         sorted
     }
 
-    fn take(&mut self, kind: &str, event: Node<'_>, emit: Emit<'_>) {
-        let response = event.get("response").unwrap_or(event);
+    fn take(&mut self, kind: &str, event: &Fields<'_>, emit: Emit<'_>) {
+        let response = event.get("response").unwrap_or_else(|| event.node());
         let place = self.place(event);
         let item = event.get("item");
         let word = |key: &str| event.get_str(key).unwrap_or_default();
@@ -277,11 +317,12 @@ impl Stream {
                 self.think(event, ReasonKind::Raw, &word("text"), true, emit);
             }
             "response.completed" | "response.done" => {
+                let response = &Fields::of(response);
                 let status = response.get_str("status").unwrap_or_default();
                 self.terminal(response, &status, emit);
             }
-            "response.incomplete" => self.terminal(response, "incomplete", emit),
-            "response.cancelled" => self.terminal(response, "cancelled", emit),
+            "response.incomplete" => self.terminal(&Fields::of(response), "incomplete", emit),
+            "response.cancelled" => self.terminal(&Fields::of(response), "cancelled", emit),
             _ => {}
         }
     }
@@ -292,16 +333,20 @@ impl Decode for Stream {
         if self.over || data.is_empty() {
             return;
         }
+        if let Some((more, filled)) = self.alike.find(data) {
+            return self.more(more, &filled, emit);
+        }
         // Some servers end like Chat Completions, or say what is no document: nothing is lost by it.
         let Ok(event) = Node::parse(data, DEPTH) else {
             return;
         };
+        let event = &Fields::of(event);
         let named = || name.and_then(|name| std::str::from_utf8(name).ok());
         let kind = event.get_str("type").or_else(|| named().map(Cow::Borrowed));
         let kind = kind.unwrap_or_default();
         match &*kind {
             "response.failed" => {
-                let response = event.get("response").unwrap_or(event);
+                let response = event.get("response").unwrap_or_else(|| event.node());
                 self.fail(
                     fault::decode(fault::IN_STREAM, response.raw().as_bytes()),
                     emit,
@@ -313,13 +358,17 @@ impl Decode for Stream {
                 self.fail(fault::decode(fault::IN_STREAM, data), emit);
             }
             "response.created" | "response.in_progress" | "response.queued" => {
-                let response = event.get("response").unwrap_or(event);
-                self.begin(start(response), emit);
+                let response = event.get("response").unwrap_or_else(|| event.node());
+                self.begin(start(&Fields::of(response)), emit);
             }
             kind if kind.starts_with("response.") => {
-                let how = start(event.get("response").unwrap_or_else(|| Node::trusted("{}")));
-                self.begin(how, emit);
+                if !self.started {
+                    let response = event.get("response");
+                    let response = response.unwrap_or_else(|| Node::trusted("{}"));
+                    self.begin(start(&Fields::of(response)), emit);
+                }
                 self.take(kind, event, emit);
+                self.learn(kind, event);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::super::fault;
-use super::super::super::json::Node;
+use super::super::super::json::{Fields, Node};
 use super::super::super::{Decode, Reply};
 use super::{CallIds, DEPTH, Saw, item, start, stop, unusable, usage};
 use crate::chat::{Answer, Candidate, Event, Part};
@@ -28,12 +28,13 @@ impl Decode for Whole {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
-        let Ok(response) = Node::parse(data, DEPTH) else {
+        let Ok(node) = Node::parse(data, DEPTH) else {
             emit(Event::Fault(unusable(
                 "the provider's answer is no JSON document",
             )));
             return;
         };
+        let response = &Fields::of(node);
         let status = response.get_str("status").unwrap_or_default();
         if &*status == "failed" || response.get("error").is_some() {
             emit(Event::Fault(fault::decode(fault::IN_STREAM, data)));

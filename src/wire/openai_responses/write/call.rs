@@ -65,9 +65,8 @@ impl Responses {
             CallKind::Custom => "response.custom_tool_call_input.delta",
             CallKind::Function | CallKind::Typed(_) => "response.function_call_arguments.delta",
         };
-        self.wire.about(out, event, (&item.id, index), |o| {
-            o.str("delta", text);
-        });
+        let about = (&*item.id, index);
+        self.wire.delta(out, event, about, None, text, "");
     }
 
     /// The item of a call, begun if it is not.

@@ -95,7 +95,9 @@ impl Encode for Responses {
             self.start(start, out);
             return;
         }
-        self.start(&Start::default(), out);
+        if !self.started {
+            self.start(&Start::default(), out);
+        }
         if !matches!(
             event,
             Event::Close { .. } | Event::Usage(_) | Event::Stop { .. } | Event::End

@@ -53,26 +53,33 @@ impl Responses {
         };
         part.text.push_str(text);
         part.points += number(text.chars().count());
-        let logprobs = logprobs.map(no_null_bytes);
-        let inner = logprobs.as_deref().unwrap_or("[]");
-        let inner = inner.trim().trim_start_matches('[').trim_end_matches(']');
-        if !inner.trim().is_empty() {
-            if !part.logprobs.is_empty() {
-                part.logprobs.push(',');
-            }
-            part.logprobs.push_str(inner);
-        }
         let kind = if part.is_refusal {
             "response.refusal.delta"
         } else {
             "response.output_text.delta"
         };
         let is_refusal = part.is_refusal;
+        let Some(logprobs) = logprobs else {
+            let (about, at) = ((&*item.id, index), Some(("content_index", number(at))));
+            let rest = if is_refusal { "" } else { r#","logprobs":[]"# };
+            return self.wire.delta(out, kind, about, at, text, rest);
+        };
+        let logprobs = no_null_bytes(logprobs);
+        let inner = logprobs
+            .trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        if !inner.trim().is_empty() {
+            if !part.logprobs.is_empty() {
+                part.logprobs.push(',');
+            }
+            part.logprobs.push_str(inner);
+        }
         self.wire.about(out, kind, (&item.id, index), |o| {
             o.num("content_index", number(at));
             o.str("delta", text);
             if !is_refusal {
-                o.raw("logprobs", logprobs.as_deref().unwrap_or("[]"));
+                o.raw("logprobs", &logprobs);
             }
         });
     }

@@ -99,10 +99,8 @@ impl Responses {
         if let Some(last) = texts.last_mut() {
             last.text.push_str(text);
         }
-        self.wire.about(out, delta, about, |o| {
-            o.num(key, number(at.saturating_sub(1)));
-            o.str("delta", text);
-        });
+        let part = Some((key, number(at.saturating_sub(1))));
+        self.wire.delta(out, delta, about, part, text, "");
     }
 
     fn thought_item(&mut self, block: u32, out: &mut Vec<u8>) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! Events on the wire.
 
-use super::super::super::json::{ObjectWriter, object};
+use super::super::super::json::{ObjectWriter, escape_into, number_into, object};
 
 /// Writes events, numbered; of a whole answer, none.
 pub(super) struct Wire {
@@ -53,6 +53,48 @@ impl Wire {
             o.num("output_index", number(index));
             write(o);
         });
+    }
+}
+
+/// A number of an event of a delta, besides those that all have.
+pub(super) type Index = Option<(&'static str, u64)>;
+
+impl Wire {
+    /// Writes an event with more of an item, the most frequent one. `rest`: members behind the text.
+    pub(super) fn delta(
+        &mut self,
+        out: &mut Vec<u8>,
+        kind: &'static str,
+        (id, index): (&str, usize),
+        part: Index,
+        text: &str,
+        rest: &'static str,
+    ) {
+        if !self.stream {
+            return;
+        }
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\ndata: {\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",\"sequence_number\":");
+        number_into(out, self.next);
+        out.extend_from_slice(b",\"item_id\":\"");
+        escape_into(out, id);
+        out.extend_from_slice(b"\",\"output_index\":");
+        number_into(out, number(index));
+        if let Some((key, at)) = part {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(b"\":");
+            number_into(out, at);
+        }
+        out.extend_from_slice(b",\"delta\":\"");
+        escape_into(out, text);
+        out.push(b'"');
+        out.extend_from_slice(rest.as_bytes());
+        out.extend_from_slice(b"}\n\n");
+        self.next += 1;
     }
 }
 
