@@ -13,6 +13,7 @@ mod head;
 mod node;
 mod scan;
 mod splice;
+mod strings;
 mod text;
 mod tree;
 mod write;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
+use super::scan;
 use super::text::{decode_lossy, string_end};
 use super::{JsonError, shallow};
 use crate::chat::{Extra, Json};
@@ -37,10 +38,7 @@ impl<'a> Node<'a> {
     /// Checks that `text` is one JSON object, nested no deeper than `max_depth`.
     pub fn parse(text: &'a [u8], max_depth: usize) -> Result<Self, JsonError> {
         shallow(text, max_depth, |_| {})?;
-        let text = std::str::from_utf8(text).map_err(|error| JsonError::NotJson {
-            offset: error.valid_up_to(),
-            problem: "invalid UTF-8",
-        })?;
+        let text = scan::text(text)?;
         Ok(Self(text.trim_matches(is_space)))
     }
 
