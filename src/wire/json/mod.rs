@@ -12,6 +12,7 @@ mod alias_tests;
 mod head;
 mod node;
 mod scan;
+mod spans;
 mod splice;
 mod strings;
 mod text;
@@ -21,6 +22,7 @@ mod write;
 pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
+pub use spans::Document;
 pub use splice::Splicer;
 pub use text::{
     compact, decode_escape, escape_into, quote, quote_into, quote_or_null, string_end, unquote,

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::strings::Strings;
+use super::strings::{Escapes, Strings};
 use super::unquote;
 
 /// Why a body is not the JSON object it should be.
@@ -65,12 +65,46 @@ pub struct Outline {
 pub fn shallow<'a>(
     body: &'a [u8],
     max_depth: usize,
-    mut each: impl FnMut(Member<'a>),
+    each: impl FnMut(Member<'a>),
 ) -> Result<Outline, JsonError> {
     text(body)?;
+    walk(body, max_depth, each, &mut ())
+}
+
+/// Checks a whole body, and tells `record` of the values in it. Gives its text without white space around.
+pub(super) fn check<'a>(
+    body: &'a [u8],
+    max_depth: usize,
+    record: &mut impl Record,
+) -> Result<&'a str, JsonError> {
+    let text = text(body)?;
+    walk(body, max_depth, |_| {}, record)?;
+    Ok(text)
+}
+
+/// Learns where the values inside the outermost object stand.
+pub(super) trait Record {
+    /// A string, quotes included.
+    fn string(&mut self, _start: usize, _end: usize, _escapes: Escapes) {}
+    /// A container begins.
+    fn opened(&mut self, _start: usize) {}
+    /// The last container that began and has not ended does so.
+    fn closed(&mut self, _end: usize) {}
+}
+
+/// Learns nothing.
+impl Record for () {}
+
+fn walk<'a, R: Record>(
+    body: &'a [u8],
+    max_depth: usize,
+    mut each: impl FnMut(Member<'a>),
+    record: &mut R,
+) -> Result<Outline, JsonError> {
     let mut scanner = Scanner {
         body,
         strings: Strings::new(body),
+        record,
         at: 0,
         max_depth,
     };
@@ -118,14 +152,15 @@ enum Container {
     Array,
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, 'r, R> {
     body: &'a [u8],
     strings: Strings<'a>,
+    record: &'r mut R,
     at: usize,
     max_depth: usize,
 }
 
-impl<'a> Scanner<'a> {
+impl<'a, R: Record> Scanner<'a, '_, R> {
     /// The members of the outermost object, up to its `}`.
     fn members(&mut self, each: &mut impl FnMut(Member<'a>)) -> Result<(), JsonError> {
         loop {
@@ -185,11 +220,13 @@ impl<'a> Scanner<'a> {
                 if open.len() + 2 > self.max_depth {
                     return self.too_deep();
                 }
+                self.record.opened(self.at);
                 self.at += 1;
                 self.skip_space();
                 match (container, self.peek()) {
                     (Container::Object, Some(b'}')) | (Container::Array, Some(b']')) => {
                         self.at += 1;
+                        self.record.closed(self.at);
                     }
                     (Container::Object, _) => {
                         self.key()?;
@@ -228,6 +265,7 @@ impl<'a> Scanner<'a> {
                 }
                 (Container::Object, Some(b'}')) | (Container::Array, Some(b']')) => {
                     self.at += 1;
+                    self.record.closed(self.at);
                     open.pop();
                 }
                 (Container::Object, _) => return self.fail("expected `,` or `}`"),
@@ -239,7 +277,12 @@ impl<'a> Scanner<'a> {
 
     fn scalar(&mut self) -> Result<(), JsonError> {
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => {
+                let start = self.at;
+                let escapes = self.string()?;
+                self.record.string(start, self.at, escapes);
+                Ok(())
+            }
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
@@ -294,11 +337,11 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
+    fn string(&mut self) -> Result<Escapes, JsonError> {
         match self.strings.end(self.at + 1) {
-            Some(quote) => {
+            Some((quote, escapes)) => {
                 self.at = quote + 1;
-                Ok(())
+                Ok(escapes)
             }
             None => self.broken_string(),
         }
@@ -306,7 +349,7 @@ impl<'a> Scanner<'a> {
 
     /// What is wrong with the string that begins here.
     #[cold]
-    fn broken_string(&mut self) -> Result<(), JsonError> {
+    fn broken_string(&mut self) -> Result<Escapes, JsonError> {
         self.at += 1;
         loop {
             match self.body.get(self.at..) {

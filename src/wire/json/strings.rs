@@ -65,6 +65,17 @@ impl Block {
     }
 }
 
+/// What a string has of escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// None: it is its text.
+    None,
+    /// Some, each of a character.
+    Some,
+    /// Surrogates too, which need not be halves of a character.
+    Surrogates,
+}
+
 /// Reads strings of one text, front to back.
 pub(super) struct Strings<'a> {
     text: &'a [u8],
@@ -82,16 +93,17 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Where the string's closing quote stands whose inside begins at `inside`. `None` if it has none,
-    /// a control character or an escape that is none; what exactly, is left to somebody slower.
-    pub(super) fn end(&mut self, inside: usize) -> Option<usize> {
+    /// Where the string's closing quote stands whose inside begins at `inside`, and what it has of
+    /// escapes. `None` if it has no end, a control character or an escape that is none; what exactly, is
+    /// left to somebody slower.
+    pub(super) fn end(&mut self, inside: usize) -> Option<(usize, Escapes)> {
         let start = inside - inside % BLOCK;
         if start != self.start {
             self.start = start;
             self.block = Block::at(self.text, start);
         }
         let mut from = u64::MAX << (inside % BLOCK);
-        let mut carried = 0;
+        let (mut carried, mut backslashes, mut has_surrogates) = (0, 0, false);
         loop {
             let escaped = self.block.escaped(from, &mut carried);
             let quotes = self.block.quotes & from & !escaped;
@@ -103,11 +115,17 @@ impl<'a> Strings<'a> {
             let rare = escaped
                 & inner
                 & !(self.block.newlines | self.block.quotes | self.block.backslashes);
-            if rare != 0 && !self.are_escapes(rare) {
-                return None;
+            if rare != 0 {
+                has_surrogates |= self.have_surrogates(rare)?;
             }
+            backslashes |= self.block.backslashes & inner;
             if quotes != 0 {
-                return Some(self.start + quotes.trailing_zeros() as usize);
+                let escapes = match (backslashes, has_surrogates) {
+                    (0, _) => Escapes::None,
+                    (_, false) => Escapes::Some,
+                    (_, true) => Escapes::Surrogates,
+                };
+                return Some((self.start + quotes.trailing_zeros() as usize, escapes));
             }
             if self.text.len() - self.start <= BLOCK {
                 return None;
@@ -118,19 +136,25 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Whether the bytes of this block that `places` names make escapes with the backslash before them.
-    fn are_escapes(&self, mut places: u64) -> bool {
+    /// Whether there are surrogates among the bytes of this block that `places` names. `None` if one of
+    /// them makes no escape with the backslash before it.
+    fn have_surrogates(&self, mut places: u64) -> Option<bool> {
+        let mut found = false;
         while places != 0 {
             let at = self.start + places.trailing_zeros() as usize;
-            match self.text.get(at..) {
-                Some([b'/' | b'b' | b'f' | b'r' | b't', ..]) => {}
-                Some([b'u', a, b, c, d, ..])
-                    if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => {}
-                _ => return false,
+            match self.text.get(at..)? {
+                [b'/' | b'b' | b'f' | b'r' | b't', ..] => {}
+                [b'u', a, b, c, d, ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => {
+                    found |= matches!(
+                        (a, b),
+                        (b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F')
+                    );
+                }
+                _ => return None,
             }
             places &= places - 1;
         }
-        true
+        Some(found)
     }
 }
 
@@ -181,7 +205,7 @@ mod tests {
             let mut strings = Strings::new(&text);
             let mut at = 0;
             while at <= text.len() {
-                let end = strings.end(at);
+                let end = strings.end(at).map(|(quote, _)| quote);
                 prop_assert_eq!(end, slow_end(&text, at), "from {}", at);
                 at = end.unwrap_or(at) + 1;
             }
