@@ -21,8 +21,8 @@ pub struct Node<'a> {
     text: &'a str,
     /// The long values in it; none if nobody has noted them.
     spans: &'a [Span],
-    /// Where it begins in the text that `spans` is about.
-    start: usize,
+    /// Where it begins in the text that `spans` is about, which is never longer than this can say.
+    start: u32,
     /// What is known of a string's escapes.
     escapes: Option<Escapes>,
 }
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
         let start = text.len() - text.trim_start_matches(is_space).len();
         Self {
             spans,
-            start,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
             ..Self::trusted(text)
         }
     }
@@ -217,7 +217,8 @@ impl<'a> Node<'a> {
 /// The members of one object, to be taken one by one; what nobody takes is the rest.
 #[derive(Debug, Clone)]
 pub struct Object<'a> {
-    members: SmallVec<[(Cow<'a, str>, Node<'a>); 12]>,
+    /// Inline as many as a message has: objects are moved, so a big one costs more than it saves.
+    members: SmallVec<[(Cow<'a, str>, Node<'a>); 6]>,
 }
 
 impl<'a> Object<'a> {
@@ -344,7 +345,7 @@ impl<'a> Walk<'a> {
             text: inner.unwrap_or_default(),
             at: 0,
             spans: node.spans,
-            start: node.start + 1,
+            start: node.start as usize + 1,
         }
     }
 
@@ -373,11 +374,11 @@ impl<'a> Walk<'a> {
         let mut node = Node {
             text: "",
             spans: &[],
-            start: self.start + start,
+            start: u32::try_from(self.start + start).unwrap_or(u32::MAX),
             escapes: None,
         };
         match self.spans {
-            [span, ..] if span.start as usize == node.start => {
+            [span, ..] if span.start == node.start => {
                 let (inside, behind) = self.spans.split_at_checked(span.count as usize)?;
                 self.spans = behind;
                 self.at = span.end as usize - self.start;
