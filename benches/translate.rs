@@ -1,5 +1,6 @@
-//! What a translation costs: requests of three sizes and answers, streamed and whole, for every pair of
-//! formats. `cargo bench --bench translate`, or with a filter: `-- request/claude`.
+//! What a translation costs: requests of four sizes and answers, streamed and whole, for every pair of
+//! formats; and what reading alone costs, which every request pays for. `cargo bench --bench translate`,
+//! or with a filter: `-- request/claude`.
 
 #[path = "translate/answers.rs"]
 mod answers;
@@ -9,13 +10,23 @@ use std::sync::Arc;
 
 use ai_proxy::chat::{Format, OnLoss};
 use ai_proxy::wire::Profile;
+use ai_proxy::wire::json::{Node, request_head};
 use ai_proxy::wire::media::Media;
 use ai_proxy::wire::translate::{Source, Target, request};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
+/// The sizes of requests.
+const SIZES: [(&str, usize); 4] = [
+    ("1K", 1_000),
+    ("4K", 4_000),
+    ("200K", 200_000),
+    ("2M", 2_000_000),
+];
+
 /// A conversation of about `size` bytes as coding agents send them: long texts, tools, results.
 fn conversation(format: Format, size: usize) -> String {
-    let text = "fn main() { println!(\\\"hello, world\\\"); } // and some more text\\n".repeat(24);
+    let text = "fn main() { println!(\\\"hello, world\\\"); } // and some more text\\n";
+    let text = text.repeat(if size < 4_000 { 3 } else { 24 });
     let turns = (size / (2 * text.len() + 400)).max(1);
     let schema = r#"{"type":"object","properties":{"path":{"type":"string","description":"The file"}},"required":["path"]}"#;
     let (mut items, list, tools): (Vec<String>, _, _) = match format {
@@ -80,10 +91,36 @@ fn pairs() -> impl Iterator<Item = (Format, Format)> {
         .filter(|(from, to)| from != to)
 }
 
+/// The check that every request passes, and what of a translation is only that.
+fn scans(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scan");
+    for (name, size) in SIZES {
+        let chat = conversation(Format::OpenAiChat, size);
+        let picture = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{}"}}}}]}}]}}"#,
+            "iVBORw0K".repeat(size / 8)
+        );
+        let words = "Größe — «voilà» 日本語 ".repeat(size / 33);
+        let words =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{words}"}}]}}"#);
+        for (kind, body) in [("agent", &chat), ("picture", &picture), ("words", &words)] {
+            group.throughput(Throughput::Bytes(body.len() as u64));
+            group.bench_function(BenchmarkId::new(format!("head-{kind}"), name), |bencher| {
+                bencher.iter(|| request_head(black_box(body.as_bytes()), 128).is_ok());
+            });
+        }
+        group.throughput(Throughput::Bytes(chat.len() as u64));
+        group.bench_function(BenchmarkId::new("node", name), |bencher| {
+            bencher.iter(|| Node::parse(black_box(chat.as_bytes()), 128).is_ok());
+        });
+    }
+    group.finish();
+}
+
 fn requests(criterion: &mut Criterion) {
     let profile = Arc::new(Profile::default());
     let mut group = criterion.benchmark_group("request");
-    for (name, size) in [("1K", 1_000), ("200K", 200_000), ("2M", 2_000_000)] {
+    for (name, size) in SIZES {
         for (from, to) in pairs() {
             let body = conversation(from, size);
             group.throughput(Throughput::Bytes(body.len() as u64));
@@ -111,6 +148,7 @@ fn requests(criterion: &mut Criterion) {
 
 criterion_group!(
     benches,
+    scans,
     requests,
     answers::streams,
     answers::reads,

@@ -63,7 +63,7 @@ impl Part<'_> {
             Content::Text(text) => {
                 open(Opening::Text);
                 if !text.text.is_empty() {
-                    let (text, logprobs) = (text.text, text.logprobs);
+                    let (text, logprobs) = (text.text.into_cow(), text.logprobs);
                     emit(Event::Text {
                         block,
                         text,
@@ -165,7 +165,10 @@ impl Fold {
                 logprobs,
             } => {
                 if let Some(Content::Text(so_far)) = self.content(block) {
-                    append(&mut so_far.text, text);
+                    match so_far.text.is_empty() {
+                        true => so_far.text = text.into_owned().into(),
+                        false => so_far.text.push_str(&text),
+                    }
                     if let Some(more) = logprobs {
                         so_far.logprobs = Some(match so_far.logprobs.take() {
                             None => more.into_owned(),

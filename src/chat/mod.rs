@@ -9,6 +9,7 @@ mod event;
 mod fault;
 mod format;
 mod json;
+mod lazy;
 mod loss;
 mod media;
 mod owned;
@@ -24,6 +25,7 @@ pub use event::{Event, Opening, Start};
 pub use fault::{Fault, FaultKind};
 pub use format::Format;
 pub use json::{Extra, Json};
+pub use lazy::LazyStr;
 pub use loss::{Change, Loss, Losses, OnLoss, Place};
 pub use media::{Audio, Detail, Document, Image, Source, Video};
 pub use part::{

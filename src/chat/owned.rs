@@ -30,7 +30,7 @@ impl Content<'_> {
     pub fn into_owned(self) -> Content<'static> {
         match self {
             Self::Text(one) => Content::Text(Text {
-                text: text(one.text),
+                text: one.text.into_owned(),
                 citations: one
                     .citations
                     .into_iter()

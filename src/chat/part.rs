@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Audio, Document, Extra, Format, Image, Json, Opaque, Place, Reasoned, Video};
+use super::{Audio, Document, Extra, Format, Image, Json, LazyStr, Opaque, Place, Reasoned, Video};
 
 /// One part of a turn or of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ impl<'a> Part<'a> {
     }
 
     /// A part of text.
-    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+    pub fn text(text: impl Into<LazyStr<'a>>) -> Self {
         Self::new(Content::Text(Text::new(text)))
     }
 
@@ -41,6 +41,19 @@ impl<'a> Part<'a> {
     pub const fn at(mut self, at: Place) -> Self {
         self.at = at;
         self
+    }
+
+    /// Its text as it came, if it is text.
+    pub const fn as_lazy(&self) -> Option<&LazyStr<'a>> {
+        match &self.content {
+            Content::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is text.
+    pub const fn is_text(&self) -> bool {
+        matches!(self.content, Content::Text(_))
     }
 
     /// Its text, if it is text.
@@ -85,7 +98,7 @@ pub enum Content<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text<'a> {
     /// The text.
-    pub text: Cow<'a, str>,
+    pub text: LazyStr<'a>,
     /// Where it is from.
     pub citations: Vec<Citation<'a>>,
     /// Log probabilities as OpenAI writes them: `[{token, bytes, logprob, top_logprobs}]`.
@@ -94,7 +107,7 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// Only text.
-    pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
+    pub fn new(text: impl Into<LazyStr<'a>>) -> Self {
         Self {
             text: text.into(),
             citations: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::count;
 use super::fit::{self, Restore};
-use super::json::{JsonError, Node};
+use super::json::{Document, JsonError, Node};
 use super::media::{self, Media, Wanted};
 use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
@@ -76,7 +76,8 @@ pub fn wanted_media(from: Source<'_>, to: Target<'_>) -> Vec<Wanted> {
 
 /// Translates a request.
 pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Translated, Fault> {
-    let body = Node::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
+    let document = Document::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
+    let body = document.node();
     let source = codec(from.format);
     let mut request = source.decode_request(body)?;
     request.model = to.model.into();

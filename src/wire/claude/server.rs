@@ -78,10 +78,8 @@ fn tool(name: &str) -> ServerTool {
 /// Whether this is a search result that the gateway made of another format's search. Anthropic's own
 /// have content that it wants back.
 pub(super) fn is_synthesised(block: Node<'_>) -> bool {
-    let kind = block.get_str("type");
-    let content = block.get("content");
-    kind.as_deref() == Some("web_search_tool_result")
-        && content.is_some_and(|content| {
+    block.get_str("type").as_deref() == Some("web_search_tool_result")
+        && block.get("content").is_some_and(|content| {
             content
                 .items()
                 .any(|item| item.get_str("encrypted_content").as_deref() == Some(""))

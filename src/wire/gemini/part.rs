@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::super::json::{Kind, Node, Object, object, quote};
 use super::members::{fields, inner_rest, native, native_member, present};
 use crate::chat::{
-    Audio, Content, Detail, Document, Extra, Format, Image, Json, ServerCall, ServerResult,
-    ServerTool, Source, Video,
+    Audio, Content, Detail, Document, Extra, Format, Image, Json, LazyStr, ServerCall,
+    ServerResult, ServerTool, Source, Video,
 };
 use crate::wire::json::compact;
 
@@ -25,7 +25,7 @@ pub(super) struct Piece<'a> {
 #[derive(Debug)]
 pub(super) enum PieceKind<'a> {
     /// Text; empty for a part that has only a signature.
-    Text(Cow<'a, str>),
+    Text(LazyStr<'a>),
     /// Text of a thought.
     Thought(Cow<'a, str>),
     /// The members of a `functionCall`.
@@ -50,7 +50,7 @@ impl<'a> Piece<'a> {
         let rest = present(members.rest());
         let (kind, rest) = match kind {
             None if rest.0.is_empty() && signature.is_none() => (PieceKind::Empty, rest),
-            None if rest.0.is_empty() => (PieceKind::Text(Cow::Borrowed("")), rest),
+            None if rest.0.is_empty() => (PieceKind::Text(LazyStr::default()), rest),
             None => (unknown(&rest), Extra::default()),
             Some(kind) => (kind, rest),
         };
@@ -68,9 +68,9 @@ impl<'a> Piece<'a> {
         extra: &mut Extra<'a>,
     ) -> Option<PieceKind<'a>> {
         if let Some(text) = members.take("text") {
-            let text = text.str().unwrap_or_else(|| text.raw().into());
+            let text = text.text().unwrap_or_else(|| text.raw().into());
             return Some(if is_thought {
-                PieceKind::Thought(text)
+                PieceKind::Thought(text.into_cow())
             } else {
                 PieceKind::Text(text)
             });

@@ -13,7 +13,9 @@ mod fields;
 mod head;
 mod node;
 mod scan;
+mod spans;
 mod splice;
+mod strings;
 mod template;
 mod text;
 mod tree;
@@ -23,6 +25,7 @@ pub use fields::Fields;
 pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
+pub use spans::Document;
 pub use splice::Splicer;
 #[cfg(test)]
 pub(crate) use template::blind;

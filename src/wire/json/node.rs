@@ -5,16 +5,35 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use smallvec::SmallVec;
 
+use super::scan;
+use super::spans::Span;
+use super::strings::Escapes;
 use super::text::{decode_lossy, string_end};
 use super::{JsonError, shallow};
-use crate::chat::{Extra, Json};
+use crate::chat::{Extra, Json, LazyStr};
 
 /// One JSON value inside a document that was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node<'a>(&'a str);
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    text: &'a str,
+    /// The long values in it; none if nobody has noted them.
+    spans: &'a [Span],
+    /// Where it begins in the text that `spans` is about, which is never longer than this can say.
+    start: u32,
+    /// What is known of a string's escapes.
+    escapes: Option<Escapes>,
+}
+
+impl PartialEq for Node<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Node<'_> {}
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +55,27 @@ pub enum Kind {
 impl<'a> Node<'a> {
     /// Checks that `text` is one JSON object, nested no deeper than `max_depth`.
     pub fn parse(text: &'a [u8], max_depth: usize) -> Result<Self, JsonError> {
-        shallow(text, max_depth, |_| {})?;
-        let text = std::str::from_utf8(text).map_err(|error| JsonError::NotJson {
-            offset: error.valid_up_to(),
-            problem: "invalid UTF-8",
-        })?;
-        Ok(Self(text.trim_matches(is_space)))
+        Ok(Self::trusted(scan::check(text, max_depth, &mut ())?))
+    }
+
+    /// A whole document whose long values are noted.
+    pub(super) fn spanned(text: &'a str, spans: &'a [Span]) -> Self {
+        let start = text.len() - text.trim_start_matches(is_space).len();
+        Self {
+            spans,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            ..Self::trusted(text)
+        }
     }
 
     /// A value that another check vouches for: a member of a checked document, text of our own.
     pub fn trusted(text: &'a str) -> Self {
-        Self(text.trim_matches(is_space))
+        Self {
+            text: text.trim_matches(is_space),
+            spans: &[],
+            start: 0,
+            escapes: None,
+        }
     }
 
     /// The value of any kind, if `text` is one.
@@ -60,17 +89,17 @@ impl<'a> Node<'a> {
 
     /// The text of the value.
     pub const fn raw(self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// The text of the value, to keep.
     pub fn json(self) -> Json<'a> {
-        Json::trusted(self.0)
+        Json::trusted(self.text)
     }
 
     /// What it is.
     pub fn kind(self) -> Kind {
-        match self.0.as_bytes().first() {
+        match self.text.as_bytes().first() {
             Some(b'{') => Kind::Object,
             Some(b'[') => Kind::Array,
             Some(b'"') => Kind::String,
@@ -88,7 +117,10 @@ impl<'a> Node<'a> {
     /// The text of a string. An escaped surrogate without its other half, which is JSON but no
     /// character, is read as U+FFFD.
     pub fn str(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        let inner = self.inner()?;
+        if self.escapes == Some(Escapes::None) {
+            return Some(Cow::Borrowed(inner));
+        }
         // The text was checked: only escapes are left to see to.
         match memchr(b'\\', inner.as_bytes()) {
             None => Some(Cow::Borrowed(inner)),
@@ -96,9 +128,26 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// What stands between the quotes of a string.
+    fn inner(self) -> Option<&'a str> {
+        self.text.strip_prefix('"')?.strip_suffix('"')
+    }
+
+    /// The text of a string, as [`Self::str`] reads it, that need not be decoded to be written again.
+    pub fn text(self) -> Option<LazyStr<'a>> {
+        if self.escapes == Some(Escapes::Some) {
+            return Some(LazyStr::escaped(self.inner()?, decode_lossy));
+        }
+        Some(match self.str()? {
+            // Borrowed from between the quotes.
+            Cow::Borrowed(inner) => LazyStr::plain(inner),
+            decoded => decoded.into(),
+        })
+    }
+
     /// `true` or `false`.
     pub fn bool(self) -> Option<bool> {
-        match self.0 {
+        match self.text {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -107,7 +156,7 @@ impl<'a> Node<'a> {
 
     /// A number that is whole and not negative; `3.0` is 3.
     pub fn u64(self) -> Option<u64> {
-        self.0.parse().ok().or_else(|| {
+        self.text.parse().ok().or_else(|| {
             let number = self.f64()?;
             // Beyond 2⁵³ a float no longer says which whole number it is.
             let is_exact = number.fract() == 0.0 && (0.0..9e15).contains(&number);
@@ -122,7 +171,7 @@ impl<'a> Node<'a> {
 
     /// A whole number.
     pub fn i64(self) -> Option<i64> {
-        self.0
+        self.text
             .parse()
             .ok()
             .or_else(|| i64::try_from(self.u64()?).ok())
@@ -130,7 +179,7 @@ impl<'a> Node<'a> {
 
     /// A number.
     pub fn f64(self) -> Option<f64> {
-        (self.kind() == Kind::Number).then(|| self.0.parse().ok())?
+        (self.kind() == Kind::Number).then(|| self.text.parse().ok())?
     }
 
     /// The members of an object in order; of anything else, none.
@@ -168,7 +217,8 @@ impl<'a> Node<'a> {
 /// The members of one object, to be taken one by one; what nobody takes is the rest.
 #[derive(Debug, Clone)]
 pub struct Object<'a> {
-    members: SmallVec<[(Cow<'a, str>, Node<'a>); 12]>,
+    /// Inline as many as a message has: objects are moved, so a big one costs more than it saves.
+    members: SmallVec<[(Cow<'a, str>, Node<'a>); 6]>,
 }
 
 impl<'a> Object<'a> {
@@ -209,6 +259,11 @@ impl<'a> Object<'a> {
     /// Takes the text of a string member. A member of another kind is taken and lost.
     pub fn take_str(&mut self, key: &str) -> Option<Cow<'a, str>> {
         self.take(key)?.str()
+    }
+
+    /// Takes the text of a string member that may be long.
+    pub fn take_text(&mut self, key: &str) -> Option<LazyStr<'a>> {
+        self.take(key)?.text()
     }
 
     /// Takes a boolean member.
@@ -274,16 +329,24 @@ impl<'a> Iterator for Items<'a> {
 struct Walk<'a> {
     text: &'a str,
     at: usize,
+    /// The long values from here on.
+    spans: &'a [Span],
+    /// Where `text` begins in the text that `spans` is about.
+    start: usize,
 }
 
 impl<'a> Walk<'a> {
     fn into(node: Node<'a>, open: u8) -> Self {
-        let inner = match node.0.as_bytes() {
-            [first, .., _] if *first == open => node.0.get(1..node.0.len() - 1),
+        let inner = match node.text.as_bytes() {
+            [first, .., _] if *first == open => node.text.get(1..node.text.len() - 1),
             _ => None,
         };
-        let inner = inner.unwrap_or_default();
-        Self { text: inner, at: 0 }
+        Self {
+            text: inner.unwrap_or_default(),
+            at: 0,
+            spans: node.spans,
+            start: node.start as usize + 1,
+        }
     }
 
     fn skip_space(&mut self) {
@@ -308,17 +371,35 @@ impl<'a> Walk<'a> {
     fn value(&mut self) -> Option<Node<'a>> {
         self.skip_space();
         let start = self.at;
-        let end = value_end(self.text.as_bytes(), start)?;
-        // No value at all would be found again and again.
-        self.at = (end > start).then_some(end)?;
-        Some(Node(self.text.get(start..end)?))
+        let mut node = Node {
+            text: "",
+            spans: &[],
+            start: u32::try_from(self.start + start).unwrap_or(u32::MAX),
+            escapes: None,
+        };
+        match self.spans {
+            [span, ..] if span.start == node.start => {
+                let (inside, behind) = self.spans.split_at_checked(span.count as usize)?;
+                self.spans = behind;
+                self.at = span.end as usize - self.start;
+                node.spans = &inside[1..];
+                node.escapes = Some(span.escapes);
+            }
+            _ => {
+                let end = value_end(self.text.as_bytes(), start)?;
+                // No value at all would be found again and again.
+                self.at = (end > start).then_some(end)?;
+            }
+        }
+        node.text = self.text.get(start..self.at)?;
+        Some(node)
     }
 }
 
 /// Where the value ends that begins at `start`.
 fn value_end(text: &[u8], start: usize) -> Option<usize> {
     match text.get(start)? {
-        b'"' => string_end(text, start + 1, &mut false),
+        b'"' => quoted_end(text, start),
         b'{' | b'[' => container_end(text, start),
         _ => Some(
             text[start..]
@@ -334,17 +415,26 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Where the string ends that begins at `start`.
+fn quoted_end(text: &[u8], start: usize) -> Option<usize> {
+    // Keys and short strings first: a search has its price.
+    let found = text[start + 1..]
+        .iter()
+        .take(16)
+        .position(|byte| matches!(byte, b'"' | b'\\'));
+    match found {
+        Some(length) if text[start + 1 + length] == b'"' => Some(start + length + 2),
+        _ => string_end(text, start + 1, &mut false),
+    }
+}
+
 fn container_end(text: &[u8], start: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = start;
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => {
-                // Keys and short strings first: a search has its price.
-                at = match memchr2(b'"', b'\\', &text[at + 1..]) {
-                    Some(end) if text[at + 1 + end] == b'"' => at + end + 2,
-                    _ => string_end(text, at + 1, &mut false)?,
-                };
+                at = quoted_end(text, at)?;
                 continue;
             }
             b'{' | b'[' => depth += 1,
@@ -366,78 +456,5 @@ const fn is_space(character: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn values_are_read_where_they_stand() {
-        let text = br#" { "a" : [ 1 , "x,]" , {"b":null} ] , "n":-1.50, "s":"q\"\u0041", "t":true,"a2":{} } "#;
-        let node = Node::parse(text, 8).unwrap();
-        let items: Vec<&str> = node.get("a").unwrap().items().map(Node::raw).collect();
-        assert_eq!(items, ["1", "\"x,]\"", "{\"b\":null}"]);
-        assert_eq!(node.get("n").unwrap().raw(), "-1.50");
-        assert_eq!(node.get_str("s").as_deref(), Some("q\"A"));
-        assert_eq!(node.get("t").unwrap().bool(), Some(true));
-        assert_eq!(node.get("a2").unwrap().members().count(), 0);
-        assert_eq!(
-            node.get("a").unwrap().items().nth(2).unwrap().get("b"),
-            None
-        );
-        assert_eq!(node.get("nope"), None);
-    }
-
-    #[test]
-    fn what_nobody_takes_is_the_rest() {
-        let node = Node::parse(br#"{"z":1,"model":"m","y":null,"z":2}"#, 8).unwrap();
-        let mut object = node.object();
-        assert_eq!(object.take_str("model").as_deref(), Some("m"));
-        let rest = object.clone().rest();
-        let keys: Vec<&str> = rest.0.iter().map(|(key, _)| &**key).collect();
-        assert_eq!(keys, ["z", "y", "z"]);
-        assert_eq!(object.take("z").unwrap().raw(), "2");
-        assert_eq!(object.take("y"), None);
-    }
-
-    #[test]
-    fn numbers() {
-        let number = |text| Node::trusted(text);
-        assert_eq!(number("3.0").u64(), Some(3));
-        assert_eq!(number("1e3").u64(), Some(1000));
-        assert_eq!(number("-3").u64(), None);
-        assert_eq!(number("-3").i64(), Some(-3));
-        assert_eq!(number("0.5").u64(), None);
-        assert_eq!(number("18446744073709551615").u64(), Some(u64::MAX));
-        assert_eq!(number("\"3\"").f64(), None);
-    }
-
-    #[test]
-    fn a_lone_surrogate_is_a_replacement_character() {
-        assert_eq!(
-            Node::trusted(r#""a\ud83d\n\ude00b""#).str().as_deref(),
-            Some("a\u{fffd}\n\u{fffd}b")
-        );
-    }
-
-    #[test]
-    fn any_kind_can_be_checked() {
-        for text in ["1", "\"x\"", "[1]", "null", " {} "] {
-            assert_eq!(Node::parse_any(text, 4).unwrap().raw(), text.trim());
-        }
-        for text in ["", "1,\"b\":2", "{", "x", "1 2"] {
-            assert_eq!(Node::parse_any(text, 4), None, "{text}");
-        }
-    }
-
-    proptest! {
-        /// Whatever the text is, looking into it ends and does not panic.
-        #[test]
-        fn garbage_is_harmless(text in r#"[\[\]{}",:\\a1 é]{0,40}"#) {
-            let node = Node::trusted(&text);
-            let mut count = 0;
-            for (_, value) in node.members() { count += value.items().count(); }
-            for item in node.items() { count += item.members().count(); }
-            prop_assert!(count <= text.len() * text.len() + 1);
-        }
-    }
-}
+#[path = "node_tests.rs"]
+mod tests;

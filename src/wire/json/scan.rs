@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::strings::{Escapes, Strings};
 use super::unquote;
 
 /// Why a body is not the JSON object it should be.
@@ -64,16 +65,46 @@ pub struct Outline {
 pub fn shallow<'a>(
     body: &'a [u8],
     max_depth: usize,
-    mut each: impl FnMut(Member<'a>),
+    each: impl FnMut(Member<'a>),
 ) -> Result<Outline, JsonError> {
-    if let Err(invalid) = std::str::from_utf8(body) {
-        return Err(JsonError::NotJson {
-            offset: invalid.valid_up_to(),
-            problem: "invalid UTF-8",
-        });
-    }
+    text(body)?;
+    walk(body, max_depth, each, &mut ())
+}
+
+/// Checks a whole body, and tells `record` of the values in it. Gives its text without white space around.
+pub(super) fn check<'a>(
+    body: &'a [u8],
+    max_depth: usize,
+    record: &mut impl Record,
+) -> Result<&'a str, JsonError> {
+    let text = text(body)?;
+    walk(body, max_depth, |_| {}, record)?;
+    Ok(text)
+}
+
+/// Learns where the values inside the outermost object stand.
+pub(super) trait Record {
+    /// A string, quotes included.
+    fn string(&mut self, _start: usize, _end: usize, _escapes: Escapes) {}
+    /// A container begins.
+    fn opened(&mut self, _start: usize) {}
+    /// The last container that began and has not ended does so.
+    fn closed(&mut self, _end: usize) {}
+}
+
+/// Learns nothing.
+impl Record for () {}
+
+fn walk<'a, R: Record>(
+    body: &'a [u8],
+    max_depth: usize,
+    mut each: impl FnMut(Member<'a>),
+    record: &mut R,
+) -> Result<Outline, JsonError> {
     let mut scanner = Scanner {
         body,
+        strings: Strings::new(body),
+        record,
         at: 0,
         max_depth,
     };
@@ -103,19 +134,33 @@ pub fn shallow<'a>(
     Ok(Outline { close, is_empty })
 }
 
+/// The body as text.
+pub(super) fn text(body: &[u8]) -> Result<&str, JsonError> {
+    simdutf8::basic::from_utf8(body).map_err(|_| {
+        // Only the standard library says where.
+        let invalid = std::str::from_utf8(body).err();
+        JsonError::NotJson {
+            offset: invalid.map_or(0, |invalid| invalid.valid_up_to()),
+            problem: "invalid UTF-8",
+        }
+    })
+}
+
 #[derive(Clone, Copy)]
 enum Container {
     Object,
     Array,
 }
 
-struct Scanner<'a> {
+struct Scanner<'a, 'r, R> {
     body: &'a [u8],
+    strings: Strings<'a>,
+    record: &'r mut R,
     at: usize,
     max_depth: usize,
 }
 
-impl<'a> Scanner<'a> {
+impl<'a, R: Record> Scanner<'a, '_, R> {
     /// The members of the outermost object, up to its `}`.
     fn members(&mut self, each: &mut impl FnMut(Member<'a>)) -> Result<(), JsonError> {
         loop {
@@ -175,11 +220,13 @@ impl<'a> Scanner<'a> {
                 if open.len() + 2 > self.max_depth {
                     return self.too_deep();
                 }
+                self.record.opened(self.at);
                 self.at += 1;
                 self.skip_space();
                 match (container, self.peek()) {
                     (Container::Object, Some(b'}')) | (Container::Array, Some(b']')) => {
                         self.at += 1;
+                        self.record.closed(self.at);
                     }
                     (Container::Object, _) => {
                         self.key()?;
@@ -218,6 +265,7 @@ impl<'a> Scanner<'a> {
                 }
                 (Container::Object, Some(b'}')) | (Container::Array, Some(b']')) => {
                     self.at += 1;
+                    self.record.closed(self.at);
                     open.pop();
                 }
                 (Container::Object, _) => return self.fail("expected `,` or `}`"),
@@ -229,7 +277,12 @@ impl<'a> Scanner<'a> {
 
     fn scalar(&mut self) -> Result<(), JsonError> {
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => {
+                let start = self.at;
+                let escapes = self.string()?;
+                self.record.string(start, self.at, escapes);
+                Ok(())
+            }
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
@@ -284,39 +337,48 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        loop {
-            self.at += plain_run(&self.body[self.at..]);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    self.escape()?;
-                }
-                Some(_) => return self.fail("a control character in a string"),
-                None => return self.fail("expected the end of a string"),
+    fn string(&mut self) -> Result<Escapes, JsonError> {
+        match self.strings.end(self.at + 1) {
+            Some((quote, escapes)) => {
+                self.at = quote + 1;
+                Ok(escapes)
             }
+            None => self.broken_string(),
         }
     }
 
-    /// What follows a backslash.
-    fn escape(&mut self) -> Result<(), JsonError> {
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.body.get(self.at + 1..self.at + 5);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.fail("expected four hex digits");
+    /// What is wrong with the string that begins here.
+    #[cold]
+    fn broken_string(&mut self) -> Result<Escapes, JsonError> {
+        self.at += 1;
+        loop {
+            match self.body.get(self.at..) {
+                Some([b'\\', b'u', rest @ ..]) => {
+                    let digits = rest.first_chunk::<4>();
+                    self.at += 1;
+                    if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                        return self.fail("expected four hex digits");
+                    }
+                    self.at += 5;
                 }
-                self.at += 5;
+                Some(
+                    [
+                        b'\\',
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                        ..,
+                    ],
+                ) => {
+                    self.at += 2;
+                }
+                Some([b'\\', ..]) => {
+                    self.at += 1;
+                    return self.fail("an unknown escape");
+                }
+                Some([..0x20, ..]) => return self.fail("a control character in a string"),
+                Some([_, ..]) => self.at += 1,
+                _ => return self.fail("expected the end of a string"),
             }
-            _ => return self.fail("an unknown escape"),
         }
-        Ok(())
     }
 
     fn skip_space(&mut self) {
@@ -347,37 +409,6 @@ impl<'a> Scanner<'a> {
 /// The inside of a key that cannot be decoded. The body was checked to be UTF-8, so nothing is lost.
 fn as_written(raw_key: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&raw_key[1..raw_key.len() - 1])
-}
-
-/// How many bytes of `text` come before the first that means something in a string: a quote, a
-/// backslash, a control character. Chat texts are full of escapes, so runs are short: eight bytes at
-/// a time in one register beat a vector search for each of the three.
-fn plain_run(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = text[at..].first_chunk::<8>() {
-        let found = meaningful(u64::from_le_bytes(*word));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let means = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    let rest = &text[at..];
-    at + rest.iter().position(means).unwrap_or(rest.len())
-}
-
-/// The top bit of each byte of `word` that means something in a string. Bytes above the lowest one
-/// found may be marked in error, by its borrow; the lowest never is.
-/// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
-const fn meaningful(word: u64) -> u64 {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const TOP: u64 = EACH << 7;
-    let quote = word ^ (EACH * b'"' as u64);
-    let backslash = word ^ (EACH * b'\\' as u64);
-    ((quote.wrapping_sub(EACH) & !quote)
-        | (backslash.wrapping_sub(EACH) & !backslash)
-        | (word.wrapping_sub(EACH * 0x20) & !word))
-        & TOP
 }
 
 #[cfg(test)]

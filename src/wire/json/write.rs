@@ -1,6 +1,7 @@
 //! Writing JSON without building it: members and elements go straight into the output.
 
 use super::quote_into;
+use crate::chat::LazyStr;
 
 /// Writes an object: `object(out, |o| { o.str("type", "text"); })`.
 pub fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
@@ -60,6 +61,19 @@ impl ObjectWriter<'_> {
     /// A string.
     pub fn str(&mut self, key: &str, value: &str) {
         quote_into(self.key(key), value);
+    }
+
+    /// A string that may stand as it was read.
+    pub fn text(&mut self, key: &str, value: &LazyStr<'_>) {
+        let out = self.key(key);
+        match value.raw() {
+            Some(raw) => {
+                out.push(b'"');
+                out.extend_from_slice(raw.as_bytes());
+                out.push(b'"');
+            }
+            None => quote_into(out, value),
+        }
     }
 
     /// A string, if there is one.
@@ -164,6 +178,18 @@ impl ArrayWriter<'_> {
         array(self.element(), write);
     }
 
+    /// An object, unless `write` says that it is to be none after all. Gives what it says.
+    pub fn object_if(&mut self, write: impl FnOnce(&mut ObjectWriter<'_>) -> bool) -> bool {
+        let (length, first) = (self.out.len(), self.first);
+        let mut stays = false;
+        self.object(|o| stays = write(o));
+        if !stays {
+            self.out.truncate(length);
+            self.first = first;
+        }
+        stays
+    }
+
     /// Whether nothing was written yet.
     pub const fn is_empty(&self) -> bool {
         self.first
@@ -199,11 +225,20 @@ mod tests {
                 a.raw("2.0");
                 a.object(|_| {});
                 a.array(|a| a.str("é"));
+                assert!(!a.object_if(|o| {
+                    o.bool("gone", true);
+                    false
+                }));
+            });
+            o.array("none", |a| {
+                a.object_if(|_| false);
+                assert!(a.is_empty());
+                assert!(a.object_if(|o| o.is_empty()));
             });
         });
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            r#"{"a\"":"x\n\u0001","n":-3,"o":{"t":true},"l":["1",2.0,{},["é"]]}"#
+            r#"{"a\"":"x\n\u0001","n":-3,"o":{"t":true},"l":["1",2.0,{},["é"]],"none":[{}]}"#
         );
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn parts<'a>(node: Node<'a>, at: Place, field: &'static str) -> Vec<P
             .map(|(index, item)| part(item, at.of(field).part(index)))
             .collect(),
         Kind::String => {
-            let mut part = Part::text(node.str().unwrap_or_default()).at(at.of(field));
+            let mut part = Part::text(node.text().unwrap_or_default()).at(at.of(field));
             mark(&mut part.extra, STRING);
             vec![part]
         }
@@ -62,7 +62,7 @@ pub(super) fn parts<'a>(node: Node<'a>, at: Place, field: &'static str) -> Vec<P
 /// Reads one part.
 fn part<'a>(node: Node<'a>, at: Place) -> Part<'a> {
     if node.kind() == Kind::String {
-        return Part::text(node.str().unwrap_or_default()).at(at);
+        return Part::text(node.text().unwrap_or_default()).at(at);
     }
     let mut object = node.object();
     let kind = object.take_str("type").unwrap_or_default();
@@ -105,7 +105,7 @@ fn cache_mark(node: Node<'_>) -> CacheMark {
 
 /// Reads the members of an `output_text` or `input_text`.
 pub(super) fn text<'a>(object: &mut Object<'a>) -> Text<'a> {
-    let text = object.take_str("text").unwrap_or_default();
+    let text = object.take_text("text").unwrap_or_default();
     let citations = object
         .take("annotations")
         .map(|list| list.items().map(citation).collect())

@@ -215,7 +215,7 @@ pub(super) fn same(mut answer: Answer<'static>) -> Answer<'static> {
         one.parts
             .dedup_by(|next, before| match (&next.content, &mut before.content) {
                 (Content::Text(next), Content::Text(before)) if next.citations.is_empty() => {
-                    before.text.to_mut().push_str(&next.text);
+                    before.text.push_str(&next.text);
                     true
                 }
                 _ => false,

@@ -82,7 +82,7 @@ fn one<'a>(kind: &str, block: Node<'a>, at: Place) -> Result<Part<'a>, Fault> {
     let cache = members.take("cache_control").map(cache_mark);
     let content = match kind {
         "text" => Content::Text(Text {
-            text: members.take_str("text").unwrap_or_default(),
+            text: members.take_text("text").unwrap_or_default(),
             citations: server::citations(members.take("citations")),
             logprobs: None,
         }),
@@ -252,7 +252,7 @@ fn tool_result<'a>(members: &mut Object<'a>, at: Place) -> Result<ToolResult<'a>
 fn inner(content: Node<'_>, at: Place) -> Result<Vec<Part<'_>>, Fault> {
     match content.kind() {
         Kind::String => {
-            let text = content.str().unwrap_or_default();
+            let text = content.text().unwrap_or_default();
             Ok(vec![Part::text(text).at(at)])
         }
         Kind::Array => read(content, |_| at),

@@ -146,7 +146,7 @@ fn instructions(system: Option<Node<'_>>) -> Result<Vec<Turn<'_>>, Fault> {
     let role = Role::Instruction(Level::System);
     let place = Place::field("system");
     let parts = match system.kind() {
-        Kind::String => vec![Part::text(system.str().unwrap_or_default()).at(place)],
+        Kind::String => vec![Part::text(system.text().unwrap_or_default()).at(place)],
         Kind::Array => blocks::read(system, |at| place.item(at))?,
         _ => return Err(unreadable(place, "must be a string or an array")),
     };
@@ -184,7 +184,7 @@ fn turn(place: Place, message: Node<'_>) -> Result<Turn<'_>, Fault> {
     let parts = match members.take("content") {
         None => Vec::new(),
         Some(text) if text.kind() == Kind::String => {
-            vec![Part::text(text.str().unwrap_or_default()).at(inside)]
+            vec![Part::text(text.text().unwrap_or_default()).at(inside)]
         }
         Some(list) if list.kind() == Kind::Array => blocks::read(list, |at| inside.part(at))?,
         Some(_) => return Err(unreadable(inside, "must be a string or an array")),

@@ -99,7 +99,9 @@ fn system(
         && (!own || first.extra.0.is_empty())
         && matches!(&first.content, crate::chat::Content::Text(text) if text.citations.is_empty());
     if is_plain {
-        o.opt_str("system", first.as_text());
+        if let Some(text) = first.as_lazy() {
+            o.text("system", text);
+        }
         return Ok(());
     }
     let mut result = Ok(());

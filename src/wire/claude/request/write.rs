@@ -78,7 +78,7 @@ fn common(part: &Part<'_>, own: bool, o: &mut ObjectWriter<'_>) {
 }
 
 fn text_members(text: &Text<'_>, o: &mut ObjectWriter<'_>) {
-    o.str("text", &text.text);
+    o.text("text", &text.text);
     let citations = || text.citations.iter().filter_map(server::native_citation);
     if citations().next().is_some() {
         o.array("citations", |a| citations().for_each(|one| a.raw(one)));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::schema::Schemas;
 use super::{To, place};
 use crate::chat::{
-    Change, Fault, Format, Function, Json, Level, Losses, Modality, OutputFormat, Part, Place,
-    Request, Role, Tool, ToolChoice, ToolKind, Turn,
+    Change, Fault, Format, Function, Json, LazyStr, Level, Losses, Modality, OutputFormat, Part,
+    Place, Request, Role, Tool, ToolChoice, ToolKind, Turn,
 };
 use crate::wire::fit::Restore;
 use crate::wire::fit::restore::JSON_TOOL;
@@ -229,7 +229,7 @@ fn refuses_json(request: &Request<'_>, to: To<'_>) -> bool {
     to.is(Format::Gemini) && !to.profile.gemini.json_with_tools && !request.tools.is_empty()
 }
 
-fn instruct<'a>(request: &mut Request<'a>, level: Level, text: impl Into<Cow<'a, str>>) {
+fn instruct<'a>(request: &mut Request<'a>, level: Level, text: impl Into<LazyStr<'a>>) {
     let turn = Turn::new(Role::Instruction(level), vec![Part::text(text)]);
     request.instructions.push(turn);
 }

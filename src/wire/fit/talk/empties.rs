@@ -44,7 +44,7 @@ fn drop_texts(parts: &mut Vec<Part<'_>>, target: Format) {
 
 fn has_content(part: &Part<'_>, target: Format) -> bool {
     match &part.content {
-        Content::Text(text) if target == Format::Claude => !text.text.trim().is_empty(),
+        Content::Text(text) if target == Format::Claude => !text.text.is_blank(),
         Content::Text(text) => !text.text.is_empty() || part.signature.is_some(),
         Content::Refusal(text) => !text.is_empty(),
         _ => true,

@@ -40,11 +40,11 @@ fn only_text(request: &mut Request<'_>, losses: &mut Losses) -> Result<(), Fault
         if !matches!(turn.role, Role::Instruction(_)) {
             continue;
         }
-        let other = turn.parts.iter().filter(|part| part.as_text().is_none());
+        let other = turn.parts.iter().filter(|part| !part.is_text());
         for part in other {
             losses.dropped(part.at)?;
         }
-        turn.parts.retain(|part| part.as_text().is_some());
+        turn.parts.retain(Part::is_text);
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ fn into_user(turn: &mut Turn<'_>, losses: &mut Losses) {
     turn.role = Role::User;
     turn.name = None;
     turn.parts
-        .retain(|part| part.as_text().is_some_and(|text| !text.trim().is_empty()));
+        .retain(|part| part.as_lazy().is_some_and(|text| !text.is_blank()));
     for part in &mut turn.parts {
         if let Content::Text(text) = &mut part.content {
             text.text = format!("<system>{}</system>", text.text).into();
@@ -74,7 +74,7 @@ fn prepend(request: &mut Request<'_>, losses: &mut Losses) {
             turn.parts
                 .into_iter()
                 .filter_map(|part| match part.content {
-                    Content::Text(text) if !text.text.trim().is_empty() => Some(text.text),
+                    Content::Text(text) if !text.text.is_blank() => Some(text.text.into_cow()),
                     _ => None,
                 }),
         );

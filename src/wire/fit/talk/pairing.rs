@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{has_calls, ids, join};
 use crate::chat::{
-    CallKind, Change, Content, Format, Losses, Part, Request, Role, Text, ToolResult, Turn,
+    CallKind, Change, Content, Format, LazyStr, Losses, Part, Request, Role, Text, ToolResult, Turn,
 };
 
 /// What a call is answered with that nobody answered.
@@ -97,7 +97,8 @@ impl<'a> Pairing<'a, '_> {
             Some(next) if next.role == Role::User => {
                 let own = std::mem::replace(&mut next.parts, results);
                 // A user who only hands over results says nothing.
-                let says = |part: &Part<'_>| part.as_text() != Some("") || part.signature.is_some();
+                let is_silent = |part: &Part<'_>| part.as_lazy().is_some_and(LazyStr::is_empty);
+                let says = |part: &Part<'_>| !is_silent(part) || part.signature.is_some();
                 next.parts.extend(own.into_iter().filter(says));
             }
             _ if results.is_empty() => {}

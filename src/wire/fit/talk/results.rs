@@ -136,8 +136,11 @@ fn mark_error(result: &mut ToolResult<'_>, target: Format) {
         result.content.insert(0, Part::text("Error"));
         return;
     };
+    if target == Format::Claude {
+        return;
+    }
     let head = text.text.trim_start().get(..5).unwrap_or_default();
-    if target != Format::Claude && !head.eq_ignore_ascii_case("error") {
+    if !head.eq_ignore_ascii_case("error") {
         text.text = format!("Error: {}", text.text).into();
     }
 }

@@ -146,7 +146,7 @@ fn trim_end(turn: &mut Turn<'_>) {
     if let Some(Content::Text(text)) = turn.parts.last_mut().map(|part| &mut part.content) {
         let length = text.text.trim_end().len();
         if length < text.text.len() {
-            text.text.to_mut().truncate(length);
+            text.text.edit(|text| text.truncate(length));
         }
     }
 }

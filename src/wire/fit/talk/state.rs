@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::chat::{
-    Content, Fault, Format, Losses, Opaque, OpaqueKind, Part, ReasonKind, ReasonText, Reasoned,
-    Request, Role, Turn,
+    Content, Fault, Format, LazyStr, Losses, Opaque, OpaqueKind, Part, ReasonKind, ReasonText,
+    Reasoned, Request, Role, Turn,
 };
 use crate::wire::json::Node;
 use crate::wire::{Profile, ReasoningField};
@@ -57,7 +57,7 @@ pub(super) fn drop_foreign(request: &mut Request<'_>, family: &str) -> bool {
                 part.signature = None;
                 any = true;
                 // An empty text was only there for it.
-                if part.as_text() == Some("") {
+                if part.as_lazy().is_some_and(LazyStr::is_empty) {
                     return false;
                 }
             }

@@ -173,7 +173,7 @@ impl Candidate {
         } = Piece::read(node);
         match kind {
             PieceKind::Empty | PieceKind::Response(_) => {}
-            PieceKind::Text(text) => self.say(false, text, signature, context),
+            PieceKind::Text(text) => self.say(false, text.into_cow(), signature, context),
             PieceKind::Thought(text) => self.say(true, text, signature, context),
             PieceKind::Call(call) => {
                 self.close(false, context);

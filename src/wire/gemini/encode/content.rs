@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use super::super::super::Profile;
-use super::super::super::json::{ArrayWriter, Kind, Node, ObjectWriter, array, object, quote};
+use super::super::super::json::{ArrayWriter, Kind, Node, ObjectWriter, array, quote};
 use super::super::media::{
     MAX_DEPTH, document_texts, is_media, object_arguments, resolution, write_extra, write_inner,
     write_media, write_native, write_server_call, write_server_result,
 };
 use super::super::members::signature;
 use crate::chat::{
-    CallKind, Change, Content, Fault, Format, Image, Losses, Opaque, Part, Reasoned, Request, Role,
-    ToolCall, ToolResult, Turn,
+    CallKind, Change, Content, Fault, Format, Image, LazyStr, Losses, Opaque, Part, Reasoned,
+    Request, Role, ToolCall, ToolResult, Turn,
 };
 
 /// Writes the conversation. A turn that nothing is left of is left out.
@@ -50,29 +50,26 @@ struct Writer<'r, 'l> {
 
 impl<'r> Writer<'r, '_> {
     fn turn(&mut self, a: &mut ArrayWriter<'_>, turn: &'r Turn<'r>) -> Result<(), Fault> {
-        let mut parts = Vec::new();
         let mut done = Ok(());
-        array(&mut parts, |a| {
-            done = turn.parts.iter().try_for_each(|part| self.part(a, part));
-            if let Some(state) = self.waiting.take() {
-                self.text(a, "", Some(state));
-            }
-        });
-        done?;
-        if parts == b"[]" {
-            return Ok(());
-        }
-        a.object(|o| {
+        a.object_if(|o| {
             let is_model = turn.role == Role::Assistant;
             o.str("role", if is_model { "model" } else { "user" });
-            o.key("parts").append(&mut parts);
+            let mut is_empty = false;
+            o.array("parts", |a| {
+                done = turn.parts.iter().try_for_each(|part| self.part(a, part));
+                if let Some(state) = self.waiting.take() {
+                    self.text(a, "", Some(state));
+                }
+                is_empty = a.is_empty();
+            });
             if self.is_own {
                 for (key, value) in &turn.extra.0 {
                     o.raw(key, value.as_str());
                 }
             }
+            !is_empty
         });
-        Ok(())
+        done
     }
 
     fn part(&mut self, a: &mut ArrayWriter<'_>, part: &'r Part<'r>) -> Result<(), Fault> {
@@ -80,19 +77,17 @@ impl<'r> Writer<'r, '_> {
             self.reasoning(a, reasoned, part);
             return Ok(());
         }
-        let mut out = Vec::new();
-        let mut is_written = true;
-        object(&mut out, |o| {
-            is_written = self.content(o, part);
+        let is_written = a.object_if(|o| {
+            let is_written = self.content(o, part);
             let signed = part.signature.as_ref().or(self.waiting);
             self.waiting = None;
             self.sign(o, signed);
             if self.is_own {
                 write_extra(o, &part.extra);
             }
+            is_written
         });
         if is_written {
-            a.element().append(&mut out);
             return Ok(());
         }
         if let Content::Document(document) = &part.content {
@@ -110,7 +105,7 @@ impl<'r> Writer<'r, '_> {
     /// Writes what a part is. `false`: Gemini has no form for it.
     fn content(&mut self, o: &mut ObjectWriter<'_>, part: &'r Part<'r>) -> bool {
         match &part.content {
-            Content::Text(text) => o.str("text", &text.text),
+            Content::Text(text) => o.text("text", &text.text),
             Content::Refusal(text) => o.str("text", text),
             Content::ToolCall(call) => self.call(o, call, part),
             Content::ToolResult(result) => self.result(o, result, part),
@@ -237,11 +232,20 @@ fn write_output(o: &mut ObjectWriter<'_>, result: &ToolResult<'_>) {
     let mut texts = Vec::new();
     for part in &result.content {
         match &part.content {
-            Content::Text(text) => texts.push(&*text.text),
-            Content::Document(document) => texts.extend(document_texts(document)),
+            Content::Text(text) => texts.push(text.text.borrowed()),
+            Content::Document(document) => {
+                texts.extend(document_texts(document).into_iter().map(LazyStr::from));
+            }
             _ => {}
         }
     }
+    if let ([text], None) = (&texts[..], media(result).next())
+        && !may_be_json(text)
+    {
+        o.text(if is_error { "error" } else { "output" }, text);
+        return;
+    }
+    let texts: Vec<&str> = texts.iter().map(LazyStr::as_str).collect();
     let said = (!texts.is_empty()).then(|| texts.join("\n"));
     let references = media(result).count();
     let out = o.key(if is_error { "error" } else { "output" });
@@ -262,6 +266,12 @@ fn write_output(o: &mut ObjectWriter<'_>, result: &ToolResult<'_>) {
             a.raw(&reference(number));
         }
     });
+}
+
+/// Whether text may be a JSON object or array; decodes nothing.
+fn may_be_json(text: &LazyStr<'_>) -> bool {
+    let raw = text.raw().unwrap_or_else(|| text.as_str());
+    matches!(raw.trim_start().as_bytes(), [b'{' | b'[' | b'\\', ..])
 }
 
 /// Text that is a JSON object or array as what it is, any other as a string.

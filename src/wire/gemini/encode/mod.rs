@@ -6,7 +6,7 @@ mod tools;
 
 use super::super::Profile;
 use super::super::json::{Node, ObjectWriter, object};
-use crate::chat::{Extra, Fault, Format, Losses, Request, Tier};
+use crate::chat::{Extra, Fault, Format, Losses, Part, Request, Tier};
 
 /// The members of [`Request::native`] that are parts of other members.
 const NESTED: [&str; 3] = ["generationConfig", "toolConfig", super::request::CALLING];
@@ -22,12 +22,12 @@ pub(super) fn encode(
     let mut done = Ok(());
     object(out, |o| {
         let texts = request.instructions.iter().flat_map(|turn| &turn.parts);
-        let mut texts = texts.filter_map(|part| part.as_text()).peekable();
+        let mut texts = texts.filter_map(Part::as_lazy).peekable();
         if texts.peek().is_some() {
             o.object("systemInstruction", |o| {
                 o.array("parts", |a| {
                     for text in texts {
-                        a.object(|o| o.str("text", text));
+                        a.object(|o| o.text("text", text));
                     }
                 });
             });

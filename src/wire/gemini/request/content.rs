@@ -8,8 +8,8 @@ use super::super::super::json::{Kind, Node, Object};
 use super::super::members::{fields, inner_rest, list, opaque, present};
 use super::super::part::{Piece, PieceKind, arguments, media};
 use crate::chat::{
-    CallKind, Content, Extra, Fault, FaultKind, Format, Level, Opaque, OpaqueKind, Part, Place,
-    ReasonKind, ReasonText, Reasoned, Role, ToolCall, ToolResult, Turn,
+    CallKind, Content, Extra, Fault, FaultKind, Format, LazyStr, Level, Opaque, OpaqueKind, Part,
+    Place, ReasonKind, ReasonText, Reasoned, Role, ToolCall, ToolResult, Turn,
 };
 use crate::wire::json::compact;
 
@@ -90,7 +90,7 @@ struct Reader<'a, 'c> {
 impl<'a> Reader<'a, '_> {
     fn read(&mut self, node: Node<'a>, index: usize, at: Place) {
         // A bare string is a text to sloppy clients.
-        if let Some(text) = node.str() {
+        if let Some(text) = node.text() {
             self.parts.push(Part::text(text).at(at));
             return;
         }
@@ -322,6 +322,6 @@ fn said(value: Node<'_>) -> Vec<Part<'_>> {
     vec![Part::text(text(value))]
 }
 
-fn text(value: Node<'_>) -> Cow<'_, str> {
-    value.str().unwrap_or_else(|| compact(value.raw()))
+fn text(value: Node<'_>) -> LazyStr<'_> {
+    value.text().unwrap_or_else(|| compact(value.raw()).into())
 }

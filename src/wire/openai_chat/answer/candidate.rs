@@ -244,7 +244,7 @@ impl Candidate {
             }
             let part = part(node, Place::default());
             match part.content {
-                Content::Text(text) => self.tagged(text.text, logprobs, shared, emit),
+                Content::Text(text) => self.tagged(text.text.into_cow(), logprobs, shared, emit),
                 Content::Refusal(text) => self.refuse(text, shared, emit),
                 _ => self.whole_part(part, shared, emit),
             }

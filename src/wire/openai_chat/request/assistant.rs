@@ -8,7 +8,7 @@ use crate::chat::{
     Audio, CallKind, Content, Format, Opaque, OpaqueKind, Part, Place, Role, Source, ToolCall, Turn,
 };
 use crate::wire::carrier;
-use crate::wire::json::{Node, Object};
+use crate::wire::json::{Kind, Node, Object};
 use crate::wire::openai_chat::state::{self, google_signature};
 
 /// Reads an assistant message.
@@ -53,7 +53,7 @@ pub(super) fn decode<'a>(mut message: Object<'a>, at: Place, calls: &mut Calls<'
     turn.extra = message.rest();
     sign_text(&mut said, &turn, at);
     let is_empty = reasoned.is_empty() && said.is_empty() && called.is_empty();
-    if is_empty && content.is_some_and(|content| content.str().is_some()) {
+    if is_empty && content.is_some_and(|content| content.kind() == Kind::String) {
         said.push(Part::text("").at(at.of("content")));
     }
     turn.parts = reasoned;

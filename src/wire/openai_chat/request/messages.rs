@@ -8,7 +8,7 @@ use crate::chat::{
     CallKind, Content, Extra, Fault, Level, Part, Place, Request, Role, ToolResult, Turn,
 };
 use crate::wire::carrier;
-use crate::wire::json::{Node, Object};
+use crate::wire::json::{Kind, Node, Object};
 use crate::wire::openai_chat::cache_mark;
 
 /// What is known of the calls so far.
@@ -69,7 +69,7 @@ fn unknown(role: &str, at: Place) -> Fault {
 fn plain<'a>(role: Role, mut message: Object<'a>, at: Place) -> Turn<'a> {
     let content = message.take("content");
     let mut parts = parts::decode(content, at);
-    if parts.is_empty() && content.is_some_and(|content| content.str().is_some()) {
+    if parts.is_empty() && content.is_some_and(|content| content.kind() == Kind::String) {
         parts.push(Part::text("").at(at.of("content")));
     }
     let mut turn = Turn::new(role, parts).at(at);

@@ -24,7 +24,7 @@ pub(super) fn decode(content: Option<Node<'_>>, message: Place) -> Vec<Part<'_>>
         }
         Kind::Object => vec![part(content, at)],
         _ => {
-            let text = content.str().filter(|text| !text.is_empty());
+            let text = content.text().filter(|text| !text.is_empty());
             text.map(|text| Part::text(text).at(at))
                 .into_iter()
                 .collect()
@@ -34,14 +34,14 @@ pub(super) fn decode(content: Option<Node<'_>>, message: Place) -> Vec<Part<'_>>
 
 /// One part, of a message or of an answer.
 pub(in crate::wire::openai_chat) fn part(node: Node<'_>, at: Place) -> Part<'_> {
-    if let Some(text) = node.str() {
+    if let Some(text) = node.text() {
         return Part::text(text).at(at);
     }
     let mut members = node.object();
     let kind = members.take_str("type").unwrap_or_default();
     let content = match &*kind {
         "text" | "input_text" | "output_text" => {
-            let text = members.take_str("text");
+            let text = members.take_text("text");
             text.map(|text| Content::Text(Text::new(text)))
         }
         "refusal" => members.take_str("refusal").map(Content::Refusal),

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::Writer;
 use super::parts::document_text;
 use crate::chat::{
-    CacheMark, Content, Document, Extra, Format, OutputFormat, Part, Role, Source, ToolResult, Turn,
+    CacheMark, Content, Document, Extra, Format, LazyStr, OutputFormat, Part, Role, Source,
+    ToolResult, Turn,
 };
 use crate::wire::json::{ArrayWriter, ObjectWriter};
 
@@ -78,7 +81,7 @@ impl<'r> Writer<'r> {
     /// Text as one string, unless there is more to a part than its text.
     pub(super) fn content(&mut self, o: &mut ObjectWriter<'_>, parts: &[&Part<'_>], between: &str) {
         if parts.iter().all(|part| self.is_plain(part)) {
-            o.str("content", &joined(parts.iter().copied(), between));
+            o.text("content", &joined(parts.iter().copied(), between));
         } else {
             o.array("content", |a| {
                 for part in parts {
@@ -180,24 +183,21 @@ impl<'r> Writer<'r> {
             if here.iter().all(is_text) {
                 let mut text = joined(here.iter().copied(), "\n");
                 if text.is_empty() && !there.is_empty() {
-                    text = Cow::Borrowed("See attached content for this result.");
+                    text = "See attached content for this result.".into();
                 }
-                let says_so = text
-                    .get(..5)
-                    .is_some_and(|w| w.eq_ignore_ascii_case("error"));
-                if result.is_error == Some(true) && !says_so {
-                    text = Cow::Owned(format!("Error: {text}"));
+                if result.is_error == Some(true) && !says_error(&text) {
+                    text = format!("Error: {text}").into();
                 }
                 if part.cache.is_some() && self.chat.cache_breakpoints && !self.is_own {
                     o.array("content", |a| {
                         a.object(|o| {
                             o.str("type", "text");
-                            o.str("text", &text);
+                            o.text("text", &text);
                             self.marks(o, &part.extra, part.cache);
                         });
                     });
                 } else {
-                    o.str("content", &text);
+                    o.text("content", &text);
                 }
             } else {
                 o.array("content", |a| {
@@ -248,16 +248,22 @@ fn as_document<'p>(part: &'p Part<'_>) -> Option<Cow<'p, str>> {
     }
 }
 
-fn joined<'p>(parts: impl Iterator<Item = &'p Part<'p>>, between: &str) -> Cow<'p, str> {
-    let mut texts: Vec<Cow<'p, str>> = parts
+fn says_error(text: &str) -> bool {
+    let head = text.get(..5);
+    head.is_some_and(|head| head.eq_ignore_ascii_case("error"))
+}
+
+fn joined<'p>(parts: impl Iterator<Item = &'p Part<'p>>, between: &str) -> LazyStr<'p> {
+    let mut texts: SmallVec<[LazyStr<'p>; 1]> = parts
         .filter_map(|part| {
-            part.as_text()
-                .map(Cow::Borrowed)
-                .or_else(|| as_document(part))
+            part.as_lazy()
+                .map(LazyStr::borrowed)
+                .or_else(|| as_document(part).map(LazyStr::from))
         })
         .collect();
     if texts.len() > 1 {
-        return Cow::Owned(texts.join(between));
+        let texts: Vec<&str> = texts.iter().map(LazyStr::as_str).collect();
+        return texts.join(between).into();
     }
     texts.pop().unwrap_or_default()
 }

@@ -14,7 +14,7 @@ impl Writer<'_> {
         } else {
             part.cache.is_some() && self.chat.cache_breakpoints
         };
-        part.as_text().is_some() && !is_marked
+        part.is_text() && !is_marked
     }
 
     /// One part of a user's message.
@@ -22,7 +22,7 @@ impl Writer<'_> {
         match &part.content {
             Content::Text(text) => self.typed(a, part, |o| {
                 o.str("type", "text");
-                o.str("text", &text.text);
+                o.text("text", &text.text);
             }),
             Content::Refusal(text) => self.typed(a, part, |o| {
                 o.str("type", "refusal");

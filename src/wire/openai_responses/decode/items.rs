@@ -18,7 +18,7 @@ pub(super) fn input<'a>(input: Node<'a>, request: &mut Request<'a>) -> Result<()
     let at = Place::field("input");
     match input.kind() {
         Kind::String => {
-            let part = Part::text(input.str().unwrap_or_default()).at(at);
+            let part = Part::text(input.text().unwrap_or_default()).at(at);
             let mut turn = Turn::new(Role::User, vec![part]).at(at);
             mark(&mut turn.extra, STRING);
             request.turns.push(turn);
@@ -53,7 +53,7 @@ impl<'a> Gathered<'_, 'a> {
             Kind::Object => {}
             // A bare text among the items.
             Kind::String => {
-                let part = Part::text(item.str().unwrap_or_default()).at(at);
+                let part = Part::text(item.text().unwrap_or_default()).at(at);
                 self.push(Role::User, at, vec![part]);
                 return Ok(());
             }

@@ -7,8 +7,8 @@ use super::super::super::json::{ArrayWriter, Node, ObjectWriter};
 use super::super::content::{BY_ITEM, INSIDE, ITEM, LIST, MESSAGE, STRING};
 use super::parts;
 use crate::chat::{
-    CallKind, Content, Extra, Fault, Format, Level, Losses, Native, Opaque, OpaqueKind, Part,
-    ReasonKind, Reasoned, Request, Role, ToolCall, ToolResult, Turn,
+    CallKind, Content, Extra, Fault, Format, LazyStr, Level, Losses, Native, Opaque, OpaqueKind,
+    Part, ReasonKind, Reasoned, Request, Role, ToolCall, ToolResult, Turn,
 };
 
 /// Writes turns as items.
@@ -108,8 +108,8 @@ impl<'w, 'o> Writer<'w, 'o> {
                     Role::Instruction(Level::Developer) => "developer",
                 },
             );
-            match first.as_text().filter(|_| is_string) {
-                Some(text) => o.str("content", text),
+            match first.as_lazy().filter(|_| is_string) {
+                Some(text) => o.text("content", text),
                 None => o.array("content", |list| {
                     result = parts
                         .iter()
@@ -226,7 +226,7 @@ impl<'w, 'o> Writer<'w, 'o> {
             own,
             breakpoints: own || self.profile.chat.cache_breakpoints,
         };
-        let texts: Option<Vec<&str>> = result.content.iter().map(Part::as_text).collect();
+        let texts: Option<Vec<&LazyStr<'_>>> = result.content.iter().map(Part::as_lazy).collect();
         // Whoever wrote it so says it by its status.
         let is_error = result.is_error.filter(|_| !own);
         let is_list = own && part.extra.get(LIST).is_some();
@@ -245,7 +245,8 @@ impl<'w, 'o> Writer<'w, 'o> {
             }
             match (result.kind, texts) {
                 (CallKind::Typed("shell_call"), texts) => {
-                    let text = texts.unwrap_or_default().concat();
+                    let texts = texts.unwrap_or_default();
+                    let text: String = texts.into_iter().map(LazyStr::as_str).collect();
                     shell_output(&text, o);
                 }
                 (CallKind::Typed("computer_call"), _) => {
@@ -254,17 +255,23 @@ impl<'w, 'o> Writer<'w, 'o> {
                 (_, Some(texts)) if !is_list => {
                     // Nothing was said, and nobody says so.
                     if !(own && texts.is_empty() && matches!(result.kind, CallKind::Typed(_))) {
-                        o.str("output", &failed(texts.join("\n"), is_error));
+                        match &texts[..] {
+                            [text] if is_error != Some(true) => o.text("output", text),
+                            _ => {
+                                let texts: Vec<&str> =
+                                    texts.into_iter().map(LazyStr::as_str).collect();
+                                o.str("output", &failed(texts.join("\n"), is_error));
+                            }
+                        }
                     }
                 }
                 _ => o.array("output", |list| {
                     let is_error = is_error == Some(true);
-                    let says_so = result
-                        .content
-                        .first()
-                        .and_then(Part::as_text)
-                        .is_some_and(says_error);
-                    if is_error && !says_so {
+                    let says_so = || {
+                        let first = result.content.first().and_then(Part::as_text);
+                        first.is_some_and(says_error)
+                    };
+                    if is_error && !says_so() {
                         list.raw(r#"{"type":"input_text","text":"Error:"}"#);
                     }
                     written = result

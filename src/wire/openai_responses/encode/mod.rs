@@ -62,7 +62,7 @@ fn lone_instruction<'r, 'a>(
     let is_alone = request.instructions.len() == 1;
     let is_text = first.parts.iter().all(|part| {
         let marked = profile.chat.cache_breakpoints && part.cache.is_some();
-        part.as_text().is_some() && !marked
+        part.is_text() && !marked
     });
     let fits = if own {
         first.at.root() == "instructions"

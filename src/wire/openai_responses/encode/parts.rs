@@ -74,11 +74,11 @@ pub(super) fn part(
 fn write_text(text: &Text<'_>, role: Role, o: &mut ObjectWriter<'_>) {
     if role != Role::Assistant {
         o.str("type", "input_text");
-        o.str("text", &text.text);
+        o.text("text", &text.text);
         return;
     }
     o.str("type", "output_text");
-    o.str("text", &text.text);
+    o.text("text", &text.text);
     o.array("annotations", |list| {
         for citation in &text.citations {
             if let Some(native) = &citation.native
