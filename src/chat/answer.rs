@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::owned::append;
 use super::{
     Citation, Content, Event, Fault, FaultKind, Opaque, Opening, Part, ReasonText, Reasoned, Start,
     Stop, StopReason, Text, ToolCall, Usage,
@@ -293,15 +294,6 @@ impl Fold {
             }
             _ => part.signature = Some(opaque),
         }
-    }
-}
-
-/// Adds a piece of text. The first one, often the only one, is not copied if it need not be.
-fn append(so_far: &mut Cow<'static, str>, more: Cow<'_, str>) {
-    if so_far.is_empty() {
-        *so_far = Cow::Owned(more.into_owned());
-    } else {
-        so_far.to_mut().push_str(&more);
     }
 }
 

@@ -12,6 +12,15 @@ fn text(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
+/// Adds a piece of text. The first one, often the only one, is not copied if it need not be.
+pub(super) fn append(so_far: &mut Cow<'static, str>, more: Cow<'_, str>) {
+    if so_far.is_empty() {
+        *so_far = Cow::Owned(more.into_owned());
+    } else {
+        so_far.to_mut().push_str(&more);
+    }
+}
+
 impl Part<'_> {
     /// The same with a life of its own.
     pub fn into_owned(self) -> Part<'static> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::server;
 use super::emit::{Emit, reason, sign, text};
-use super::more::{self, More, MoreKind};
+use super::more::{self, More, Open, Pieces};
 use super::partial::Partial;
 use super::stop;
 use super::usage::Counted;
@@ -37,20 +37,6 @@ pub(in crate::wire::claude) struct Decoder {
     alike: Templates<More>,
     /// Where escaped text is decoded.
     scratch: String,
-}
-
-/// A block that is open.
-struct Open {
-    index: u64,
-    kind: Pieces,
-}
-
-enum Pieces {
-    Text(u32),
-    Reasoning(u32),
-    /// A call, and its input if it came with the start: it counts only if no deltas follow.
-    Call(u32, Option<String>),
-    Whole(Partial),
 }
 
 impl Decoder {
@@ -251,19 +237,7 @@ impl Decoder {
             return false;
         };
         let said = Cow::Borrowed(filled.text(&mut self.scratch));
-        match (&mut open.kind, more.kind) {
-            (Pieces::Text(number), MoreKind::Text) => text(*number, Some(said), emit),
-            (Pieces::Reasoning(number), MoreKind::Reasoning) => reason(*number, Some(said), emit),
-            (Pieces::Call(number, input), MoreKind::Arguments) => {
-                if !said.is_empty() {
-                    *input = None;
-                    let block = *number;
-                    emit(Event::Arguments { block, text: said });
-                }
-            }
-            _ => return false,
-        }
-        true
+        open.kind.more(more.kind, said, emit)
     }
 
     /// Keeps a delta, so that others like it need not be read.

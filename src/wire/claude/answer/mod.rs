@@ -12,6 +12,7 @@ mod stop;
 mod stream;
 mod usage;
 mod whole;
+mod writer;
 
 #[cfg(test)]
 mod decode_tests;

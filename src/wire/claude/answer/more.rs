@@ -1,5 +1,10 @@
-//! Deltas that only bring more text of a block: nearly all of a stream.
+//! Blocks that are open, and deltas that only bring more text of one: nearly all of a stream.
 
+use std::borrow::Cow;
+
+use super::emit::{Emit, reason, text};
+use super::partial::Partial;
+use crate::chat::Event;
 use crate::wire::json::{Fields, Gap, Node, inside};
 
 /// What such a delta says.
@@ -33,4 +38,38 @@ pub(super) fn read<'a>(event: &Fields<'a>) -> Option<(More, (Gap, &'a str))> {
     let text = delta.get(key).and_then(inside)?;
     let index = event.get("index").and_then(Node::u64).unwrap_or_default();
     Some((More { index, kind }, (Gap::Text, text)))
+}
+
+/// A block that is open.
+pub(super) struct Open {
+    pub(super) index: u64,
+    pub(super) kind: Pieces,
+}
+
+/// What came of it and what may still come.
+pub(super) enum Pieces {
+    Text(u32),
+    Reasoning(u32),
+    /// A call, and its input if it came with the start: it counts only if no deltas follow.
+    Call(u32, Option<String>),
+    Whole(Partial),
+}
+
+impl Pieces {
+    /// Takes more text. False: this block has no such text, and nothing was done.
+    pub(super) fn more(&mut self, kind: MoreKind, said: Cow<'_, str>, emit: Emit<'_>) -> bool {
+        match (self, kind) {
+            (Self::Text(number), MoreKind::Text) => text(*number, Some(said), emit),
+            (Self::Reasoning(number), MoreKind::Reasoning) => reason(*number, Some(said), emit),
+            (Self::Call(number, input), MoreKind::Arguments) => {
+                if !said.is_empty() {
+                    *input = None;
+                    let block = *number;
+                    emit(Event::Arguments { block, text: said });
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
 }

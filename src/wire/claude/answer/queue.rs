@@ -7,19 +7,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::super::server;
-use super::blocks::{Kept, Ready, TEXT_START, json, keep};
+use super::blocks::Ready;
 use super::complete::Completeness;
-use super::frame::event;
+use super::writer::Writer;
 use crate::chat::Opaque;
-use crate::wire::carrier;
-use crate::wire::json::{ObjectWriter, escape_into, number_into};
-
-/// What an event with more of a block begins with.
-const DELTA: &str = concat!(
-    "event: content_block_delta\n",
-    r#"data: {"type":"content_block_delta","index":"#
-);
 
 /// What came for a block.
 #[derive(Debug)]
@@ -62,27 +53,28 @@ enum Left {
     Call,
 }
 
+/// A block on its way.
 #[derive(Debug)]
-struct Entry {
-    number: Option<u32>,
-    kind: Kind,
-    begun: bool,
-    closed: bool,
-    waiting: Vec<Piece<'static>>,
-    arguments: Completeness,
+pub(super) struct Entry {
+    pub(super) number: Option<u32>,
+    pub(super) kind: Kind,
+    pub(super) begun: bool,
+    pub(super) closed: bool,
+    pub(super) waiting: Vec<Piece<'static>>,
+    pub(super) arguments: Completeness,
     /// Arguments that have not begun like an object, written when all of them are known; text that
     /// is blank so far.
-    odd: String,
+    pub(super) odd: String,
     /// Whether arguments were written.
-    said: bool,
+    pub(super) said: bool,
     /// The part of the reasoning that was written last.
-    part: Option<u32>,
-    state: Vec<Opaque<'static>>,
+    pub(super) part: Option<u32>,
+    pub(super) state: Vec<Opaque<'static>>,
 }
 
 impl Entry {
     /// Keeps state; a later one of the same kind replaces it.
-    fn sign(&mut self, opaque: Opaque<'_>) {
+    pub(super) fn sign(&mut self, opaque: Opaque<'_>) {
         self.state.retain(|other| other.kind != opaque.kind);
         self.state.push(opaque.into_owned());
     }
@@ -94,18 +86,6 @@ pub(super) struct Queue {
     entries: VecDeque<Entry>,
     left: Vec<(u32, Left)>,
     writer: Writer,
-}
-
-/// Writes the blocks of a stream, one after another.
-#[derive(Debug)]
-struct Writer {
-    /// The number of the block that is open.
-    index: u32,
-    /// Whether the client sees reasoning.
-    expose: bool,
-    family: String,
-    /// Whether state was lost because it came too late.
-    lost: bool,
 }
 
 impl Queue {
@@ -231,187 +211,5 @@ impl Queue {
             }
             self.writer.end(entry, out);
         }
-    }
-}
-
-impl Writer {
-    /// Writes a piece of the block that is open, beginning it if need be.
-    fn write(&mut self, entry: &mut Entry, piece: Piece<'_>, out: &mut Vec<u8>) {
-        match piece {
-            Piece::Text(text) => {
-                if !entry.begun && text.trim().is_empty() {
-                    // A block of nothing else would be refused when it comes back.
-                    return entry.odd.push_str(&text);
-                }
-                let blank = std::mem::take(&mut entry.odd);
-                let text = if blank.is_empty() {
-                    text
-                } else {
-                    (blank + &text).into()
-                };
-                self.begin(entry, out);
-                self.text(r#""text_delta","text":""#, &text, out);
-            }
-            Piece::Cite(citation) => {
-                self.begin(entry, out);
-                self.delta(out, |o| {
-                    o.str("type", "citations_delta");
-                    o.raw("citation", &citation);
-                });
-            }
-            Piece::Reason(part, text) => {
-                if !self.expose {
-                    return;
-                }
-                self.begin(entry, out);
-                let before = entry.part.replace(part);
-                let is_next = before.is_some_and(|before| before != part);
-                let text = if is_next {
-                    Cow::Owned(format!("\n\n{text}"))
-                } else {
-                    text
-                };
-                self.text(r#""thinking_delta","thinking":""#, &text, out);
-            }
-            Piece::Arguments(text) => {
-                self.begin(entry, out);
-                if entry.said {
-                    return self.arguments(&text, out);
-                }
-                entry.odd.push_str(&text);
-                // Endless space is not read again and again.
-                if !text.trim().is_empty() && entry.odd.trim_start().starts_with('{') {
-                    entry.said = true;
-                    self.arguments(&std::mem::take(&mut entry.odd), out);
-                }
-            }
-            Piece::State(opaque) => {
-                if entry.begun && matches!(entry.kind, Kind::Call { .. }) {
-                    // Its place was before the call.
-                    self.lost = true;
-                    return;
-                }
-                entry.sign(opaque);
-            }
-        }
-    }
-
-    fn begin(&mut self, entry: &mut Entry, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut entry.begun, true) {
-            return;
-        }
-        match &entry.kind {
-            Kind::Text => self.start(TEXT_START, out),
-            Kind::Thinking => {
-                self.start(r#"{"type":"thinking","thinking":"","signature":""}"#, out);
-            }
-            Kind::Call { id, name } => {
-                for opaque in &entry.state {
-                    let data = carrier::wrap(opaque, &self.family);
-                    self.ready(&Ready::redacted(&data), out);
-                }
-                let start = json(|o| {
-                    o.str("type", "tool_use");
-                    o.str("id", id);
-                    o.str("name", name);
-                    o.raw("input", "{}");
-                });
-                self.start(&start, out);
-            }
-            Kind::Ready(_) => {}
-        }
-    }
-
-    /// Ends a block.
-    fn end(&mut self, mut entry: Entry, out: &mut Vec<u8>) {
-        match &entry.kind {
-            Kind::Ready(ready) => self.ready(ready, out),
-            Kind::Call { .. } => {
-                self.begin(&mut entry, out);
-                if !entry.said {
-                    let is_blank = entry.odd.trim().is_empty();
-                    let input = if is_blank {
-                        "".into()
-                    } else {
-                        server::input(&entry.odd)
-                    };
-                    self.arguments(&input, out);
-                }
-                self.stop(out);
-            }
-            Kind::Text => {
-                if entry.begun {
-                    self.stop(out);
-                }
-                for opaque in &entry.state {
-                    let data = carrier::wrap(opaque, &self.family);
-                    self.ready(&Ready::redacted(&data), out);
-                }
-            }
-            Kind::Thinking => {
-                let Kept {
-                    signature,
-                    redacted,
-                } = keep(&entry.state, entry.begun, &self.family);
-                if let Some(signature) = signature {
-                    self.begin(&mut entry, out);
-                    self.delta(out, |o| {
-                        o.str("type", "signature_delta");
-                        o.str("signature", &signature);
-                    });
-                }
-                if entry.begun {
-                    self.stop(out);
-                }
-                for data in &redacted {
-                    self.ready(&Ready::redacted(data), out);
-                }
-            }
-        }
-    }
-
-    fn ready(&mut self, block: &Ready, out: &mut Vec<u8>) {
-        self.start(block.start.as_ref().unwrap_or(&block.whole), out);
-        for delta in &block.deltas {
-            self.event("content_block_delta", out, |o| o.raw("delta", delta));
-        }
-        self.stop(out);
-    }
-
-    fn arguments(&self, text: &str, out: &mut Vec<u8>) {
-        self.text(r#""input_json_delta","partial_json":""#, text, out);
-    }
-
-    /// Writes a delta that is text, the most frequent of all events. `kind`: its type, and the beginning
-    /// of the member that the text is in.
-    fn text(&self, kind: &str, text: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(DELTA.as_bytes());
-        number_into(out, self.index);
-        out.extend_from_slice(b",\"delta\":{\"type\":");
-        out.extend_from_slice(kind.as_bytes());
-        escape_into(out, text);
-        out.extend_from_slice(b"\"}}\n\n");
-    }
-
-    fn start(&self, block: &str, out: &mut Vec<u8>) {
-        self.event("content_block_start", out, |o| {
-            o.raw("content_block", block)
-        });
-    }
-
-    fn delta(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-        self.event("content_block_delta", out, |o| o.object("delta", write));
-    }
-
-    fn stop(&mut self, out: &mut Vec<u8>) {
-        self.event("content_block_stop", out, |_| {});
-        self.index += 1;
-    }
-
-    fn event(&self, name: &str, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-        event(name, out, |o| {
-            o.num("index", self.index);
-            write(o);
-        });
     }
 }

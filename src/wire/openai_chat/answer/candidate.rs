@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use super::calls::{Calls, Entry, sign};
 use super::cite::citation;
-use super::more::MoreKind;
 use super::shared::Shared;
 use super::sound::Sound;
 use super::think::{Piece, Think};
-use crate::chat::{CallKind, Content, Event, Json, Opening, Part, Place, ReasonKind, StopReason};
+use crate::chat::{Content, Event, Json, Opening, Part, Place, ReasonKind, StopReason};
 use crate::wire::json::{Fields, Kind, Node};
 use crate::wire::openai_chat::request::part;
 use crate::wire::openai_chat::{state, stop};
@@ -22,7 +21,7 @@ pub(super) struct Candidate {
     before: u64,
     reasoning: Option<OpenReasoning>,
     refusal: Option<u32>,
-    calls: Calls,
+    pub(super) calls: Calls,
     audio: Option<Sound>,
     reason: Option<String>,
     said: bool,
@@ -40,7 +39,8 @@ struct OpenReasoning {
     index: Option<u64>,
 }
 
-type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
+/// Where events go.
+pub(super) type Emit<'e> = &'e mut dyn FnMut(Event<'_>);
 
 impl Candidate {
     pub(super) const fn new(index: u32, think_tags: bool, is_whole: bool) -> Self {
@@ -128,35 +128,9 @@ impl Candidate {
     }
 
     /// More reasoning that says nothing of where it belongs.
-    fn reason_on(&mut self, text: Cow<'_, str>, shared: &mut Shared, emit: Emit<'_>) {
+    pub(super) fn reason_on(&mut self, text: Cow<'_, str>, shared: &mut Shared, emit: Emit<'_>) {
         let index = self.reasoning.as_ref().and_then(|open| open.index);
         self.reason(ReasonKind::Raw, text, index, shared, emit);
-    }
-
-    /// A delta with nothing in it but `text`, and what that is.
-    pub(super) fn more(
-        &mut self,
-        kind: MoreKind,
-        text: Cow<'_, str>,
-        shared: &mut Shared,
-        emit: Emit<'_>,
-    ) {
-        match kind {
-            MoreKind::Text => self.tagged(text, None, shared, emit),
-            MoreKind::Reasoning => self.reason_on(text, shared, emit),
-            MoreKind::Arguments(key) => {
-                self.close_reasoning(emit);
-                let entry = Entry {
-                    key,
-                    id: Cow::Borrowed(""),
-                    name: Cow::Borrowed(""),
-                    kind: CallKind::Function,
-                    arguments: text,
-                    signature: None,
-                };
-                self.calls.entry(entry, shared, emit);
-            }
-        }
     }
 
     fn reason(
@@ -207,7 +181,7 @@ impl Candidate {
         block
     }
 
-    fn close_reasoning(&mut self, emit: Emit<'_>) {
+    pub(super) fn close_reasoning(&mut self, emit: Emit<'_>) {
         if let Some(OpenReasoning { block, .. }) = self.reasoning.take() {
             emit(Event::Close { block });
         }
@@ -251,7 +225,7 @@ impl Candidate {
         }
     }
 
-    fn tagged(
+    pub(super) fn tagged(
         &mut self,
         text: Cow<'_, str>,
         logprobs: Option<Node<'_>>,

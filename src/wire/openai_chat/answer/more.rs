@@ -1,8 +1,12 @@
 //! Chunks that only bring more of what is open: nearly all of a stream.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::calls::Entry;
+use super::candidate::{Candidate, Emit};
+use super::shared::Shared;
 use crate::chat::CallKind;
 use crate::wire::json::{Gap, Node, inside};
 
@@ -97,4 +101,32 @@ fn arguments(calls: Node<'_>) -> Option<(MoreKind, &str)> {
     let is_function = entry.kind == CallKind::Function;
     let text = inside(arguments).filter(|_| is_function)?;
     Some((MoreKind::Arguments(entry.key), text))
+}
+
+impl Candidate {
+    /// A delta with nothing in it but `text`, and what that is.
+    pub(super) fn more(
+        &mut self,
+        kind: MoreKind,
+        text: Cow<'_, str>,
+        shared: &mut Shared,
+        emit: Emit<'_>,
+    ) {
+        match kind {
+            MoreKind::Text => self.tagged(text, None, shared, emit),
+            MoreKind::Reasoning => self.reason_on(text, shared, emit),
+            MoreKind::Arguments(key) => {
+                self.close_reasoning(emit);
+                let entry = Entry {
+                    key,
+                    id: Cow::Borrowed(""),
+                    name: Cow::Borrowed(""),
+                    kind: CallKind::Function,
+                    arguments: text,
+                    signature: None,
+                };
+                self.calls.entry(entry, shared, emit);
+            }
+        }
+    }
 }
