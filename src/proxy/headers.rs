@@ -140,7 +140,8 @@ pub(super) fn rewrite(
     wanted: &Wanted,
 ) {
     let shape = wanted.shape;
-    let limits = match (wanted.limits, to) {
+    let has_limits = || answer.headers.keys().any(|name| is_limit(name.as_str()));
+    let limits = match (wanted.limits && has_limits(), to) {
         (true, Some(to)) => {
             let value = |name: &str| answer.headers.get(name)?.to_str().ok();
             let now = SystemTime::now();

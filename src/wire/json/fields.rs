@@ -28,6 +28,11 @@ impl<'a> Fields<'a> {
         self.node
     }
 
+    /// Whether it has no members, or is no object.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// A member that is there and not `null`. Of a repeated key the last one counts.
     pub fn get(&self, key: &str) -> Option<Node<'a>> {
         let (_, value) = self.members.iter().rfind(|(name, _)| name == key)?;

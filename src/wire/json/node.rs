@@ -420,7 +420,7 @@ fn quoted_end(text: &[u8], start: usize) -> Option<usize> {
     // Keys and short strings first: a search has its price.
     let found = text[start + 1..]
         .iter()
-        .take(16)
+        .take(32)
         .position(|byte| matches!(byte, b'"' | b'\\'));
     match found {
         Some(length) if text[start + 1 + length] == b'"' => Some(start + length + 2),

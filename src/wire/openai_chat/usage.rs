@@ -1,20 +1,23 @@
 //! What an answer cost, in this format's words.
 
 use crate::chat::Usage;
-use crate::wire::json::{Kind, Node, ObjectWriter};
+use crate::wire::json::{Fields, Node, ObjectWriter};
 
 /// Reads `usage`. `None` for what says nothing.
 pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
-    if node.kind() != Kind::Object || node.members().next().is_none() {
+    let usage = Fields::of(node);
+    if usage.is_empty() {
         return None;
     }
-    let count = |name| node.get(name).and_then(Node::u64);
-    let within = |group, name| {
-        node.get(group)
-            .and_then(|group: Node<'_>| group.get(name)?.u64())
-    };
-    let input = |name| within("prompt_tokens_details", name);
-    let output = |name| within("completion_tokens_details", name).unwrap_or(0);
+    let details = |name| usage.get(name).map(Fields::of);
+    let (prompt, completion) = (
+        details("prompt_tokens_details"),
+        details("completion_tokens_details"),
+    );
+    let within = |group: &Option<Fields<'_>>, name| group.as_ref()?.get(name)?.u64();
+    let count = |name| usage.get(name).and_then(Node::u64);
+    let input = |name| within(&prompt, name);
+    let output = |name| within(&completion, name).unwrap_or(0);
     let cached = input("cached_tokens")
         .or_else(|| count("prompt_cache_hit_tokens"))
         .or_else(|| count("cached_tokens"));

@@ -1,7 +1,7 @@
 //! What an answer cost, as Anthropic counts: input without what went through caches.
 
 use crate::chat::{CacheWrites, Usage};
-use crate::wire::json::{Node, ObjectWriter};
+use crate::wire::json::{Fields, Node, ObjectWriter};
 
 /// What was said about the cost so far. Later numbers replace earlier ones, they never add up.
 #[derive(Debug, Default)]
@@ -20,30 +20,34 @@ pub(super) struct Counted {
 impl Counted {
     /// Takes over every number that `usage` has; `null` keeps the one before.
     pub(super) fn replace(&mut self, usage: Node<'_>) {
-        let number = |node: Node<'_>, key: &str| node.get(key).and_then(Node::u64);
+        let usage = Fields::of(usage);
+        let number = |node: &Fields<'_>, key: &str| node.get(key).and_then(Node::u64);
         let mut set = |to: &mut u64, number: Option<u64>| {
             if let Some(number) = number {
                 *to = number;
                 self.said = true;
             }
         };
-        set(&mut self.input, number(usage, "input_tokens"));
+        set(&mut self.input, number(&usage, "input_tokens"));
         set(
             &mut self.cache_read,
-            number(usage, "cache_read_input_tokens"),
+            number(&usage, "cache_read_input_tokens"),
         );
-        set(&mut self.output, number(usage, "output_tokens"));
-        if let Some(details) = usage.get("output_tokens_details") {
-            set(&mut self.reasoning, number(details, "thinking_tokens"));
+        set(&mut self.output, number(&usage, "output_tokens"));
+        if let Some(details) = usage.get("output_tokens_details").map(Fields::of) {
+            set(&mut self.reasoning, number(&details, "thinking_tokens"));
         }
-        if let Some(tools) = usage.get("server_tool_use") {
-            set(&mut self.web_searches, number(tools, "web_search_requests"));
-            set(&mut self.web_fetches, number(tools, "web_fetch_requests"));
+        if let Some(tools) = usage.get("server_tool_use").map(Fields::of) {
+            set(
+                &mut self.web_searches,
+                number(&tools, "web_search_requests"),
+            );
+            set(&mut self.web_fetches, number(&tools, "web_fetch_requests"));
         }
-        let written = number(usage, "cache_creation_input_tokens");
+        let written = number(&usage, "cache_creation_input_tokens");
         set(&mut self.cache_write, written);
-        if let Some(writes) = usage.get("cache_creation") {
-            let count = |key| number(writes, key).unwrap_or_default();
+        if let Some(writes) = usage.get("cache_creation").map(Fields::of) {
+            let count = |key| number(&writes, key).unwrap_or_default();
             let writes = CacheWrites {
                 minutes5: count("ephemeral_5m_input_tokens"),
                 hour1: count("ephemeral_1h_input_tokens"),

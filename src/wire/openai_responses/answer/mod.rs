@@ -50,32 +50,35 @@ fn seconds(node: Node<'_>) -> Option<u64> {
 
 /// What a response has cost.
 fn usage(response: &Fields<'_>) -> Option<Usage> {
-    let usage = response.get("usage")?;
-    let number = |node: Option<Node<'_>>, key: &str| {
-        node.and_then(|node| node.get(key))
-            .and_then(Node::u64)
-            .unwrap_or(0)
+    let usage = Fields::of(response.get("usage")?);
+    let number = |fields: &Option<Fields<'_>>, key: &str| {
+        let number = fields.as_ref().and_then(|fields| fields.get(key)?.u64());
+        number.unwrap_or(0)
     };
     let (input, output) = (
-        usage.get("input_tokens_details"),
-        usage.get("output_tokens_details"),
+        usage.get("input_tokens_details").map(Fields::of),
+        usage.get("output_tokens_details").map(Fields::of),
     );
-    let ttl = input.and_then(|input| input.get("cache_write_tokens_details"));
+    let ttl = input
+        .as_ref()
+        .and_then(|input| input.get("cache_write_tokens_details"));
+    let ttl = ttl.map(Fields::of);
+    let usage = Some(usage);
     Some(Usage {
-        input: number(Some(usage), "input_tokens"),
-        cache_read: number(input, "cached_tokens"),
-        cache_write: number(input, "cache_write_tokens"),
-        cache_writes: ttl.map(|ttl| CacheWrites {
-            minutes30: number(Some(ttl), "ttl_30m_tokens"),
-            hours12: number(Some(ttl), "ttl_12h_tokens"),
+        input: number(&usage, "input_tokens"),
+        cache_read: number(&input, "cached_tokens"),
+        cache_write: number(&input, "cache_write_tokens"),
+        cache_writes: ttl.is_some().then(|| CacheWrites {
+            minutes30: number(&ttl, "ttl_30m_tokens"),
+            hours12: number(&ttl, "ttl_12h_tokens"),
             ..CacheWrites::default()
         }),
-        output: number(Some(usage), "output_tokens"),
-        reasoning: number(output, "reasoning_tokens"),
-        audio_input: number(input, "audio_tokens"),
-        audio_output: number(output, "audio_tokens"),
-        image_input: number(input, "image_tokens"),
-        image_output: number(output, "image_tokens"),
+        output: number(&usage, "output_tokens"),
+        reasoning: number(&output, "reasoning_tokens"),
+        audio_input: number(&input, "audio_tokens"),
+        audio_output: number(&output, "audio_tokens"),
+        image_input: number(&input, "image_tokens"),
+        image_output: number(&output, "image_tokens"),
         exact: true,
         ..Usage::default()
     })
