@@ -19,6 +19,7 @@ mod strings;
 mod template;
 mod text;
 mod tree;
+mod walk;
 mod write;
 
 pub use fields::Fields;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::strings::{Escapes, Strings};
+use super::strings::{self, Escapes, Strings};
 use super::unquote;
 
 /// Why a body is not the JSON object it should be.
@@ -343,40 +343,10 @@ impl<'a, R: Record> Scanner<'a, '_, R> {
                 self.at = quote + 1;
                 Ok(escapes)
             }
-            None => self.broken_string(),
-        }
-    }
-
-    /// What is wrong with the string that begins here.
-    #[cold]
-    fn broken_string(&mut self) -> Result<Escapes, JsonError> {
-        self.at += 1;
-        loop {
-            match self.body.get(self.at..) {
-                Some([b'\\', b'u', rest @ ..]) => {
-                    let digits = rest.first_chunk::<4>();
-                    self.at += 1;
-                    if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                        return self.fail("expected four hex digits");
-                    }
-                    self.at += 5;
-                }
-                Some(
-                    [
-                        b'\\',
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-                        ..,
-                    ],
-                ) => {
-                    self.at += 2;
-                }
-                Some([b'\\', ..]) => {
-                    self.at += 1;
-                    return self.fail("an unknown escape");
-                }
-                Some([..0x20, ..]) => return self.fail("a control character in a string"),
-                Some([_, ..]) => self.at += 1,
-                _ => return self.fail("expected the end of a string"),
+            None => {
+                let (at, problem) = strings::flaw(self.body, self.at + 1);
+                self.at = at;
+                self.fail(problem)
             }
         }
     }

@@ -158,6 +158,34 @@ impl<'a> Strings<'a> {
     }
 }
 
+/// What is wrong with the string whose inside begins at `inside`, and where.
+#[cold]
+pub(super) fn flaw(text: &[u8], inside: usize) -> (usize, &'static str) {
+    let mut at = inside;
+    loop {
+        match text.get(at..) {
+            Some([b'\\', b'u', rest @ ..]) => {
+                let digits = rest.first_chunk::<4>();
+                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return (at + 1, "expected four hex digits");
+                }
+                at += 6;
+            }
+            Some(
+                [
+                    b'\\',
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                    ..,
+                ],
+            ) => at += 2,
+            Some([b'\\', ..]) => return (at + 1, "an unknown escape"),
+            Some([..0x20, ..]) => return (at, "a control character in a string"),
+            Some([_, ..]) => at += 1,
+            _ => return (at, "expected the end of a string"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
