@@ -128,6 +128,7 @@ fn requests(criterion: &mut Criterion) {
             group.bench_function(id, |bencher| {
                 bencher.iter(|| {
                     let source = Source {
+                        note: None,
                         format: from,
                         body: black_box(body.as_bytes()),
                         stream: true,

@@ -18,6 +18,7 @@ use crate::account::book::Book;
 use crate::config::{ClientKey, Config};
 use crate::routing::Router;
 use crate::secret::KeyHash;
+use crate::wire::Format;
 
 /// One config in force.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Live {
     /// Who made which stored response.
     pub made: Arc<Made>,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
+    /// The formats that some account does not speak.
+    foreign: Vec<Format>,
 }
 
 impl Live {
@@ -49,8 +52,22 @@ impl Live {
                 .collect(),
             profiles: Profiles::new(&config),
             made: Arc::clone(made),
+            foreign: Format::ALL
+                .into_iter()
+                .filter(|format| {
+                    let accounts = config.accounts.iter();
+                    accounts
+                        .into_iter()
+                        .any(|account| !account.formats.contains(format))
+                })
+                .collect(),
             config,
         }
+    }
+
+    /// Whether a request in `format` may go to an account that does not speak it.
+    pub fn may_translate(&self, format: Format) -> bool {
+        self.foreign.contains(&format)
     }
 
     /// Whether a request without a key is served.

@@ -118,6 +118,8 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let roots = Roots::load(config.upstream_ca.as_deref())?;
     let mut conf = conf(conf_path.as_deref())?;
     conf.daemon |= daemon;
+    // One thread has nobody to steal from, and a runtime that knows it is cheaper.
+    conf.work_stealing &= conf.threads > 1;
     conf.ca_file = roots
         .bundle
         .as_ref()

@@ -102,6 +102,7 @@ fn request(job: Job<'_>, input: &[u8]) -> Result<Translated, Fault> {
     let stream = member("stream").and_then(Node::bool);
     let done = translate::request(
         Source {
+            note: None,
             format: job.from,
             body: input,
             stream: job.stream || stream.unwrap_or_default(),

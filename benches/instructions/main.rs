@@ -73,6 +73,7 @@ fn requests() {
                 1,
                 || {
                     let source = Source {
+                        note: None,
                         format: from,
                         body: black_box(body.as_bytes()),
                         stream: true,

@@ -17,6 +17,7 @@ fuzz_target!(|input: &[u8]| {
     let [from, to, body @ ..] = input else { return };
     let (from, to) = (format(*from), format(*to));
     let source = Source {
+        note: None,
         format: from,
         body,
         stream: body.len().is_multiple_of(2),

@@ -9,7 +9,7 @@ use super::context::CallTarget;
 use super::paths;
 use crate::chat::{Fault, FaultKind};
 use crate::wire::Shape;
-use crate::wire::json::{self, HeadError, JsonError};
+use crate::wire::json::{self, HeadError, JsonError, Note};
 
 /// What a request that names a model asks for.
 pub(super) struct Asked {
@@ -19,6 +19,8 @@ pub(super) struct Asked {
     pub span: Option<Range<usize>>,
     /// The body to send on.
     pub body: Bytes,
+    /// Where its long values stand, if that was to be noted.
+    pub note: Option<Note>,
     /// Where it goes.
     pub target: CallTarget,
     /// How the answer is to be framed.
@@ -29,10 +31,15 @@ pub(super) struct Asked {
 pub(super) fn in_body(
     mut body: Bytes,
     depth: usize,
+    noted: bool,
     uri: &http::Uri,
     accept: Option<&http::HeaderValue>,
 ) -> Result<Asked, Fault> {
-    let head = json::request_head(&body, depth).map_err(|error| unreadable(&error))?;
+    let head = match noted {
+        true => json::request_head_noted(&body, depth),
+        false => json::request_head(&body, depth).map(|head| (head, None)),
+    };
+    let (head, mut note) = head.map_err(|error| unreadable(&error))?;
     let Some(model) = &head.model else {
         return Err(no_model("the body has no 'model'"));
     };
@@ -46,12 +53,14 @@ pub(super) fn in_body(
     };
     if stream && head.stream.is_none() {
         body = json::insert_member(&body, &head, "stream", "true").into();
+        note = None;
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     Ok(Asked {
         model: name,
         span: Some(span),
         body,
+        note,
         target: CallTarget::Path(path.to_owned()),
         shape: if stream { Shape::Sse } else { Shape::Whole },
     })
@@ -61,10 +70,15 @@ pub(super) fn in_body(
 pub(super) fn in_path(
     body: Bytes,
     depth: usize,
+    noted: bool,
     uri: &http::Uri,
     (version, model, action): (&str, &str, &str),
 ) -> Result<Asked, Fault> {
-    json::shallow(&body, depth, |_| {}).map_err(|error| unreadable(&error.into()))?;
+    let note = match noted {
+        true => json::shallow_noted(&body, depth, |_| {}).map(|(_, note)| note),
+        false => json::shallow(&body, depth, |_| {}).map(|_| None),
+    };
+    let note = note.map_err(|error| unreadable(&error.into()))?;
     if paths::gemini_path(version, model, action).is_none() {
         return Err(no_model("the model's name is no name"));
     }
@@ -72,6 +86,7 @@ pub(super) fn in_path(
         model: model.into(),
         span: None,
         body,
+        note,
         target: CallTarget::Gemini {
             version: version.to_owned(),
             action: action.to_owned(),

@@ -22,6 +22,7 @@ use crate::config::ClientKey;
 use crate::lifecycle::Running;
 use crate::live::Live;
 use crate::upstream::media::Fetched;
+use crate::wire::json::Note;
 use crate::wire::{Format, Shape};
 
 /// One request.
@@ -68,6 +69,8 @@ pub struct Call {
     pub target: CallTarget,
     /// Its body.
     pub body: Payload,
+    /// Where the long values of its body stand, if it may have to be translated.
+    pub note: Option<Note>,
     /// The model as the client names it; empty when it names none.
     pub model: Arc<str>,
     /// Who may serve it.

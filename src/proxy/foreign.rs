@@ -95,6 +95,7 @@ pub(super) fn wanted(
         return Vec::new();
     }
     let source = Source {
+        note: None,
         format,
         body,
         stream: false,
@@ -122,6 +123,7 @@ pub(super) fn prepare(
     let source = Source {
         format,
         body,
+        note: call.note.as_ref(),
         stream: streamed,
         media: call.fetched.media(),
     };

@@ -123,13 +123,14 @@ async fn model_call(
     let bytes = body::read(session, &config.limits).await?;
     let headers = &session.req_header().headers;
     let depth = config.limits.json_depth;
+    let noted = ctx.live.may_translate(format);
     let asked = match named {
-        ModelCall::Body => asked::in_body(bytes, depth, uri, headers.get(header::ACCEPT)),
+        ModelCall::Body => asked::in_body(bytes, depth, noted, uri, headers.get(header::ACCEPT)),
         ModelCall::Path {
             version,
             model,
             action,
-        } => asked::in_path(bytes, depth, uri, (version, model, action)),
+        } => asked::in_path(bytes, depth, noted, uri, (version, model, action)),
     }?;
     admission::may_use(ctx.client.as_deref(), &asked.model)?;
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
@@ -152,6 +153,7 @@ async fn model_call(
             bytes: asked.body,
             model: asked.span,
         },
+        note: asked.note,
         model: asked.model,
         seat,
         ..untried(ctx, asked.target, route)
@@ -230,6 +232,7 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         headers: HeaderMap::new(),
         target,
         body: Payload::Streamed,
+        note: None,
         model: "".into(),
         route,
         seat: Seat::Turn(0),

@@ -15,6 +15,7 @@ use Format::{Claude, Gemini, OpenAiChat, OpenAiResponses};
 fn asked(from: Format, to: Format, model: &str, body: &Value) -> Value {
     let done = request(
         Source {
+            note: None,
             format: from,
             body: body.to_string().as_bytes(),
             stream: false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::count;
 use super::fit::{self, Restore};
-use super::json::{Document, JsonError, Node};
+use super::json::{Document, JsonError, Node, Note};
 use super::media::{self, Media, Wanted};
 use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
@@ -25,6 +25,8 @@ pub struct Source<'a> {
     pub format: Format,
     /// The document.
     pub body: &'a [u8],
+    /// Where its long values stand, if somebody has looked at it before.
+    pub note: Option<&'a Note>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// What was fetched for it: see [`wanted_media`].
@@ -76,7 +78,11 @@ pub fn wanted_media(from: Source<'_>, to: Target<'_>) -> Vec<Wanted> {
 
 /// Translates a request.
 pub fn request(from: Source<'_>, to: Target<'_>, on_loss: OnLoss) -> Result<Translated, Fault> {
-    let document = Document::parse(from.body, DEPTH).map_err(|error| unreadable(&error))?;
+    let document = match from.note {
+        Some(note) => Document::checked(from.body, note),
+        None => Document::parse(from.body, DEPTH),
+    };
+    let document = document.map_err(|error| unreadable(&error))?;
     let body = document.node();
     let source = codec(from.format);
     let mut request = source.decode_request(body)?;
@@ -135,6 +141,8 @@ pub fn count(from: Source<'_>, to: Target<'_>) -> Result<Question, Fault> {
     }
     let source = Source {
         body: body.raw().as_bytes(),
+        // What is asked may stand inside of the document.
+        note: None,
         ..from
     };
     // What is counted is the prompt: whatever else is lost does not matter.

@@ -1,3 +1,5 @@
+//! The data stays the same, however chunks are merged and reads are cut.
+
 use proptest::prelude::*;
 
 use super::*;

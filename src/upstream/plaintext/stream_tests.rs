@@ -1,3 +1,5 @@
+//! What leaves and what comes, write by write and read by read.
+
 use std::sync::Mutex;
 
 use futures::FutureExt;

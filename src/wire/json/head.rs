@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{JsonError, quote, shallow, unquote};
+use super::{JsonError, Note, Outline, quote, shallow, shallow_noted, unquote};
 
 /// Why a request body cannot be routed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,19 +63,53 @@ impl Head<'_> {
 
 /// Reads the top-level `model` and `stream` of a request and checks that all of it is JSON.
 pub fn request_head(body: &[u8], max_depth: usize) -> Result<Head<'_>, HeadError> {
-    let mut model = Member::new("model");
-    let mut stream = Member::new("stream");
-    let outline = shallow(body, max_depth, |member| match &*member.key {
-        "model" => model.see(member.raw, member.span),
-        "stream" => stream.see(member.raw, member.span),
-        _ => {}
-    })?;
-    Ok(Head {
-        model: model.read(unquote, HeadError::ModelNotAString)?,
-        stream: stream.read(boolean, HeadError::StreamNotABool)?,
-        close: outline.close,
-        is_empty: outline.is_empty,
-    })
+    let mut members = Members::default();
+    let outline = shallow(body, max_depth, |member| members.see(member))?;
+    members.head(outline)
+}
+
+/// The same, with a [`Note`] for who translates the request.
+pub fn request_head_noted(
+    body: &[u8],
+    max_depth: usize,
+) -> Result<(Head<'_>, Option<Note>), HeadError> {
+    let mut members = Members::default();
+    let (outline, note) = shallow_noted(body, max_depth, |member| members.see(member))?;
+    Ok((members.head(outline)?, note))
+}
+
+/// The members that are looked for.
+struct Members<'a> {
+    model: Member<'a>,
+    stream: Member<'a>,
+}
+
+impl Default for Members<'_> {
+    fn default() -> Self {
+        Self {
+            model: Member::new("model"),
+            stream: Member::new("stream"),
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    fn see(&mut self, member: super::Member<'a>) {
+        match &*member.key {
+            "model" => self.model.see(member.raw, member.span),
+            "stream" => self.stream.see(member.raw, member.span),
+            _ => {}
+        }
+    }
+
+    fn head(self, outline: Outline) -> Result<Head<'a>, HeadError> {
+        Ok(Head {
+            model: self.model.read(unquote, HeadError::ModelNotAString)?,
+            stream: self.stream.read(boolean, HeadError::StreamNotABool)?,
+            close: outline.close,
+            is_empty: outline.is_empty,
+        })
+    }
 }
 
 /// The body with one more member at the end. The head must be that body's own.

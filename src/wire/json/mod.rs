@@ -23,10 +23,10 @@ mod walk;
 mod write;
 
 pub use fields::Fields;
-pub use head::{Field, Head, HeadError, insert_member, replace, request_head};
+pub use head::{Field, Head, HeadError, insert_member, replace, request_head, request_head_noted};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
-pub use spans::Document;
+pub use spans::{Document, Note, shallow_noted};
 pub use splice::Splicer;
 #[cfg(test)]
 pub(crate) use template::blind;

@@ -71,6 +71,17 @@ pub fn shallow<'a>(
     walk(body, max_depth, each, &mut ())
 }
 
+/// The same, telling `record` of the values in it.
+pub(super) fn noted<'a>(
+    body: &'a [u8],
+    max_depth: usize,
+    each: impl FnMut(Member<'a>),
+    record: &mut impl Record,
+) -> Result<Outline, JsonError> {
+    text(body)?;
+    walk(body, max_depth, each, record)
+}
+
 /// Checks a whole body, and tells `record` of the values in it. Gives its text without white space around.
 pub(super) fn check<'a>(
     body: &'a [u8],

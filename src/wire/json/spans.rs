@@ -1,9 +1,11 @@
 //! Where the long values of a document stand: noted while it is checked, so that nobody who looks for a
 //! member has to find the end of the texts before it again.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
-use super::scan::{Record, check};
+use super::scan::{self, Member, Outline, Record, check};
 use super::strings::Escapes;
 use super::{JsonError, Node};
 
@@ -23,11 +25,15 @@ pub(super) struct Span {
     pub(super) escapes: Escapes,
 }
 
+/// Where the long values of one document stand, for who reads it later.
+#[derive(Debug, Default)]
+pub struct Note(Vec<Span>);
+
 /// A document that was checked, with a note of where its long values stand.
 #[derive(Debug)]
 pub struct Document<'a> {
     text: &'a str,
-    spans: Vec<Span>,
+    spans: Cow<'a, [Span]>,
 }
 
 impl<'a> Document<'a> {
@@ -39,7 +45,14 @@ impl<'a> Document<'a> {
         } else {
             check(text, max_depth, &mut ())?
         };
-        let spans = spans.list;
+        let spans = Cow::Owned(spans.list);
+        Ok(Self { text, spans })
+    }
+
+    /// A document that has been checked before: `note` was made of these very bytes.
+    pub fn checked(text: &'a [u8], note: &'a Note) -> Result<Self, JsonError> {
+        let spans = Cow::Borrowed(note.0.as_slice());
+        let text = scan::text(text)?;
         Ok(Self { text, spans })
     }
 
@@ -47,6 +60,21 @@ impl<'a> Document<'a> {
     pub fn node(&self) -> Node<'_> {
         Node::spanned(self.text, &self.spans)
     }
+}
+
+/// As [`shallow`](super::shallow), and notes where the long values stand. There is no note of a document
+/// that is too long to be told in it.
+pub fn shallow_noted<'a>(
+    body: &'a [u8],
+    max_depth: usize,
+    each: impl FnMut(Member<'a>),
+) -> Result<(Outline, Option<Note>), JsonError> {
+    if u32::try_from(body.len()).is_err() {
+        return Ok((scan::shallow(body, max_depth, each)?, None));
+    }
+    let mut spans = Spans::default();
+    let outline = scan::noted(body, max_depth, each, &mut spans)?;
+    Ok((outline, Some(Note(spans.list))))
 }
 
 /// Notes spans, in the order of their beginnings.
@@ -122,6 +150,12 @@ mod tests {
         let document = Document::parse(text.as_bytes(), 128).unwrap();
         let (mut noted, mut looked) = (Vec::new(), Vec::new());
         values(document.node(), &mut noted);
+        let (_, note) = shallow_noted(text.as_bytes(), 128, |_| {}).unwrap();
+        let note = note.unwrap();
+        let again = Document::checked(text.as_bytes(), &note).unwrap();
+        let mut later = Vec::new();
+        values(again.node(), &mut later);
+        assert_eq!(noted, later);
         values(Node::parse(text.as_bytes(), 128).unwrap(), &mut looked);
         assert_eq!(noted, looked);
     }

@@ -1,8 +1,9 @@
 //! Going over the inside of a container in a document that was checked: values are skipped, not judged.
 
+use memchr::memchr2;
+
 use super::Node;
 use super::spans::Span;
-use super::text::string_end;
 
 /// Goes over what stands between the brackets of a container. Where the text turns out to be no
 /// JSON after all, it stops.
@@ -98,14 +99,13 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
 
 /// Where the string ends that begins at `start`.
 fn quoted_end(text: &[u8], start: usize) -> Option<usize> {
-    // Keys and short strings first: a search has its price.
-    let found = text[start + 1..]
-        .iter()
-        .take(32)
-        .position(|byte| matches!(byte, b'"' | b'\\'));
-    match found {
-        Some(length) if text[start + 1 + length] == b'"' => Some(start + length + 2),
-        _ => string_end(text, start + 1, &mut false),
+    let mut at = start + 1;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
     }
 }
 

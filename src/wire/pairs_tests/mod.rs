@@ -61,6 +61,7 @@ pub(super) fn ask(from: Format, to: Format, body: &[u8]) -> Result<Translated, F
         serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["stream"] == true);
     request(
         Source {
+            note: None,
             format: from,
             body,
             stream,

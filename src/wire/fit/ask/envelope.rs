@@ -95,6 +95,7 @@ mod tests {
         profile.gemini.envelope = true;
         let body = body.to_string();
         let source = Source {
+            note: None,
             format: from,
             body: body.as_bytes(),
             stream: false,
