@@ -19,7 +19,8 @@
 //!    rest or were tried, the request waits for the next round, as long as the config allows, while
 //!    keep-alives go to the client.
 //! 7. `upstream/peer.rs` finds the address (`upstream/resolve.rs`), goes through the account's outbound
-//!    proxy if it has one (`upstream/tunnel.rs`), and Pingora connects or takes a pooled connection.
+//!    proxy if it has one (`upstream/tunnel.rs`), and Pingora connects or takes a pooled connection; those
+//!    without TLS are wrapped and pooled in `upstream/plaintext`.
 //!    Where the account's provider speaks another format than the client, `proxy/foreign.rs` has the
 //!    request translated ([`wire::translate`]), after `proxy/media.rs` has fetched what the provider does not
 //!    read at an address (`upstream/media`): decoded into the neutral [`chat::Request`], fitted to what

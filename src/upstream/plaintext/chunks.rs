@@ -188,18 +188,21 @@ fn write_head(out: &mut [u8; DIGITS + 2], length: usize) -> usize {
     digits + 2
 }
 
-/// Whether a header says that the body is chunked, and nothing besides.
+/// Whether a header says, once and in plain words, that the body is chunked and nothing besides. What
+/// Pingora might read otherwise is left to Pingora.
 fn is_chunked(header: &[u8]) -> bool {
     const NAME: &[u8] = b"transfer-encoding:";
-    memchr::memchr_iter(b'\n', header).any(|at| {
-        let line = &header[at + 1..];
-        line.split_at_checked(NAME.len())
-            .is_some_and(|(name, rest)| {
-                let value = &rest[..memchr::memchr(b'\r', rest).unwrap_or(rest.len())];
-                name.eq_ignore_ascii_case(NAME)
-                    && value.trim_ascii().eq_ignore_ascii_case(b"chunked")
-            })
-    })
+    let mut values = memchr::memchr_iter(b'\n', header).filter_map(|at| {
+        let (name, value) = header[at + 1..].split_at_checked(NAME.len())?;
+        name.eq_ignore_ascii_case(NAME).then_some(value)
+    });
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let end = memchr::memchr(b'\n', value).unwrap_or(value.len());
+    let is_folded = matches!(value.get(end + 1), Some(b' ' | b'\t'));
+    let is_known = header.starts_with(b"HTTP/1.1 ");
+    is_known && !is_folded && value[..end].trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 #[cfg(test)]

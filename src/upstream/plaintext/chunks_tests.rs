@@ -97,6 +97,10 @@ fn only_chunked_bodies_are_looked_into() {
         "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nx: transfer-encoding: chunked\r\n\r\n",
+        "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n gzip\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: gzip\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\ntransfer-encoding: chunked\r\n\r\n",
     ] {
         let wire = [header.as_bytes(), b"3\r\nabc\r\n3\r\nabc\r\n"].concat();
         assert_eq!(read(&wire, &[]), wire, "{header:?}");

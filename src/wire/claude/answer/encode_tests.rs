@@ -835,5 +835,6 @@ fn endless_space_is_read_once() {
     middle.push(Event::Close { block: 1 });
     let begun = std::time::Instant::now();
     assert_eq!(streamed(reply(), middle).len(), 3);
-    assert!(begun.elapsed().as_secs() < 5);
+    // Seconds on a busy machine; hours if it were done again and again.
+    assert!(begun.elapsed().as_secs() < 60);
 }

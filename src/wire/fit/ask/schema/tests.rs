@@ -478,7 +478,8 @@ fn alternatives_inside_of_alternatives_are_reduced_once() {
     }
     let begun = std::time::Instant::now();
     let mut reduced = &gemini(&schema);
-    assert!(begun.elapsed().as_secs() < 5);
+    // Seconds on a busy machine; hours if it were done again and again.
+    assert!(begun.elapsed().as_secs() < 60);
     for _ in 0..14 {
         assert_eq!(reduced["nullable"], true);
         reduced = &reduced["properties"]["a"];
@@ -586,5 +587,6 @@ fn many_members_take_no_time() {
     let reduced = gemini(&schema);
     assert_eq!(reduced["properties"].as_object().unwrap().len(), 9_000);
     assert_eq!(reduced["required"].as_array().unwrap().len(), 9_000);
-    assert!(begun.elapsed().as_secs() < 3);
+    // Seconds on a busy machine; hours if it were done again and again.
+    assert!(begun.elapsed().as_secs() < 60);
 }
