@@ -42,7 +42,7 @@ pub use profile::{
     ResponsesProfile, Setting, StateInToolId, ThinkingTypes, TrailingAssistant,
 };
 pub use reply::Reply;
-pub use word::Word;
+pub use word::{Vocabulary, Word, vocabulary};
 
 use std::sync::Arc;
 
