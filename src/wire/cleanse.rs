@@ -31,7 +31,7 @@ static IN_BASE64: Word = Word::new(|| Finder::new(google::MARKER));
 pub fn holds_foreign_state(format: Format, body: &[u8]) -> bool {
     match format {
         Format::OpenAiChat | Format::OpenAiResponses => CARRIER.is_in(body),
-        Format::Claude => claude::may_be_foreign(body),
+        Format::Claude => CARRIER.is_in(body) || claude::may_be_foreign(body),
         Format::Gemini => IN_BASE64.is_in(body),
     }
 }

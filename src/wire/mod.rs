@@ -42,7 +42,7 @@ pub use profile::{
     ResponsesProfile, Setting, StateInToolId, ThinkingTypes, TrailingAssistant,
 };
 pub use reply::Reply;
-pub use word::{Vocabulary, Word, vocabulary};
+pub use word::Word;
 
 use std::sync::Arc;
 

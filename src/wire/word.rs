@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 
 /// A word whose search is prepared once: preparing it takes as long as searching a kilobyte.
@@ -20,54 +19,9 @@ impl Word {
     }
 }
 
-/// Several words that are looked for at once: a look through a long body costs more than any word does.
-pub struct Vocabulary<const N: usize>(LazyLock<Option<AhoCorasick>>);
-
-impl<const N: usize> Vocabulary<N> {
-    /// The words, as a function that prepares them: `Vocabulary::new(|| vocabulary(["…", "…"]))`. None of them may
-    /// begin in another one.
-    pub const fn new(prepare: fn() -> Option<AhoCorasick>) -> Self {
-        Self(LazyLock::new(prepare))
-    }
-
-    /// Which of them `text` holds, in their order.
-    pub fn in_text(&self, text: &[u8]) -> [bool; N] {
-        let Some(words) = &*self.0 else {
-            // Never, for words that are text; and then each may be there.
-            return [true; N];
-        };
-        let mut found = [false; N];
-        for one in words.find_iter(text) {
-            found[one.pattern().as_usize()] = true;
-            if found.iter().all(|found| *found) {
-                break;
-            }
-        }
-        found
-    }
-}
-
-/// Prepares `words` for [`Vocabulary`].
-pub fn vocabulary<const N: usize>(words: [&str; N]) -> Option<AhoCorasick> {
-    AhoCorasick::new(words).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn several_words_are_found_in_one_look() {
-        static WORDS: Vocabulary<3> = Vocabulary::new(|| vocabulary(["\"a\"", "\"bc\"", "de."]));
-        for (text, found) in [
-            ("", [false; 3]),
-            ("{\"a\":1,\"a\":\"de\"}", [true, false, false]),
-            ("\"bc\"de.\"a\"", [true, true, true]),
-            ("xxde.", [false, false, true]),
-        ] {
-            assert_eq!(WORDS.in_text(text.as_bytes()), found, "{text}");
-        }
-    }
 
     #[test]
     fn a_word_is_found_anywhere() {
