@@ -92,7 +92,7 @@ enum State {
         open: bool,
         /// Only the end of the connection tells its end.
         unframed: bool,
-        splicer: Option<Splicer>,
+        splicer: Option<Box<Splicer>>,
     },
     /// Events.
     Events(Box<Events>),
@@ -161,7 +161,7 @@ impl Relay {
                     (true, _) => self.events(format, Shape::Sse),
                     (false, Shape::JsonArray) => self.events(format, Shape::JsonArray),
                     (false, _) => {
-                        let splicer = self.splicer(format, Shape::Whole);
+                        let splicer = self.splicer(format, Shape::Whole).map(Box::new);
                         (
                             State::Whole {
                                 held: BytesMut::new(),
