@@ -2,7 +2,7 @@
 //! gateway's own share of a request is the largest.
 //!
 //! Pingora writes a request's header and body apart and takes an answer chunk by chunk. A
-//! [`Coalesced`] stream between it and the socket makes one write of the two, and one chunk of all
+//! `Coalesced` stream between it and the socket makes one write of the two, and one chunk of all
 //! that one read brings.
 //!
 //! Why through a custom connector? It is the one place where Pingora lets an HTTP/1 connection be
