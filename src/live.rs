@@ -55,10 +55,8 @@ impl Live {
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
-                    let accounts = config.accounts.iter();
-                    accounts
-                        .into_iter()
-                        .any(|account| !account.formats.contains(format))
+                    let mut accounts = config.accounts.iter();
+                    accounts.any(|account| !account.formats.contains(format))
                 })
                 .collect(),
             config,
