@@ -32,6 +32,7 @@ const LAYERS: [&[&str]; 7] = [
         "logging",
         "demo",
         "translate_command",
+        "health_command",
     ],
 ];
 
@@ -41,9 +42,11 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("account", "upstream"),
     ("server", "demo"),
     ("server", "logging"),
+    ("cli", "health_command"),
     ("cli", "translate_command"),
     ("main", "cli"),
     ("main", "demo"),
+    ("main", "health_command"),
     ("main", "logging"),
     ("main", "server"),
     ("main", "translate_command"),

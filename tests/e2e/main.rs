@@ -26,6 +26,7 @@ mod faults;
 mod keepalive;
 mod media;
 mod odd_requests;
+mod packaging;
 mod pass_through;
 mod proxies_e2e;
 mod refusals;
