@@ -109,6 +109,7 @@ fn links_between_pages_lead_somewhere() {
     let mut pages = Vec::new();
     super::source::collect(&root().join("docs"), "md", &mut pages);
     super::source::collect(&root().join("conf"), "md", &mut pages);
+    super::source::collect(&root().join("docker"), "md", &mut pages);
     for name in ["README.md", "CONTRIBUTING.md", "AGENTS.md", "CHANGELOG.md"] {
         pages.push(root().join(name));
     }
