@@ -28,6 +28,7 @@ mod media;
 mod odd_requests;
 mod packaging;
 mod pass_through;
+mod provider_pages;
 mod proxies_e2e;
 mod refusals;
 mod reload;
