@@ -11,8 +11,12 @@
 
 #[path = "layers/documents.rs"]
 mod documents;
+#[path = "layers/mentions.rs"]
+mod mentions;
 #[path = "layers/source.rs"]
 mod source;
+#[path = "layers/types.rs"]
+mod types;
 
 use source::{Source, tree};
 

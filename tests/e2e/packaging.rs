@@ -124,7 +124,11 @@ fn the_image_runs_as_a_user_without_rights_and_writes_to_one_place() {
     assert_eq!(image("ENV"), "TMPDIR=/data");
     assert_eq!(image("STOPSIGNAL"), "SIGTERM");
     assert_eq!(image("EXPOSE"), "8317 8318");
-    let no_run = stages().last().unwrap().iter().all(|(word, _)| word != "RUN");
+    let no_run = stages()
+        .last()
+        .unwrap()
+        .iter()
+        .all(|(word, _)| word != "RUN");
     assert!(no_run, "the image that ships is only copied together");
 }
 
@@ -276,8 +280,9 @@ fn every_variable_is_one_that_somebody_reads() {
     {
         readers += &read(path);
     }
-    let is_read =
-        |name: &str| readers.contains(&format!("\"{name}\"")) || readers.contains(&format!("${{{name}}}"));
+    let is_read = |name: &str| {
+        readers.contains(&format!("\"{name}\"")) || readers.contains(&format!("${{{name}}}"))
+    };
     assert!(is_read("AI_PROXY_PORT") && !is_read("AI_PROXY_NOTHING"));
     for (path, name) in variables("docker").into_iter().chain(variables("conf")) {
         assert!(is_read(&name), "{path}: nobody reads {name}");
@@ -378,7 +383,10 @@ async fn a_health_check_tells_well_from_unwell() {
 
     // Takes connections, as the kernel does it for a process that hangs, and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = format!("http://{}", silent.local_addr().map(|it| (silent, it)).unwrap().1);
+    let silent = format!(
+        "http://{}",
+        silent.local_addr().map(|it| (silent, it)).unwrap().1
+    );
     let done = health(&["--url", &silent, "--timeout", "1"]).await;
     assert_eq!(done.code, Some(1), "{done:?}");
 
@@ -441,7 +449,10 @@ async fn the_units_commands_start_a_daemon_and_upgrade_it() {
     let pingora = format!("{pingora}\nerror_log: {log}\n");
     assert!(pingora.contains(&format!("pid_file: {}/ai-proxy.pid", place.display())));
     fs::write(place.join("pingora.yaml"), pingora).unwrap();
-    assert_eq!(unit("PIDFile"), [format!("/run/{}/ai-proxy.pid", runtime[0])]);
+    assert_eq!(
+        unit("PIDFile"),
+        [format!("/run/{}/ai-proxy.pid", runtime[0])]
+    );
 
     let run = async |line: &str| {
         let done = Gateway::command(of_the_unit(line, place)).run().await;

@@ -143,7 +143,9 @@ async fn the_example_of_each_page_asks_its_provider_as_the_page_says() {
         let named = entries[0]["preset"].as_str();
         let of_the_list = matches!(
             (list, preset.name),
-            ("claude-api-key", "anthropic") | ("openai-api-key", "openai") | ("gemini-api-key", "gemini")
+            ("claude-api-key", "anthropic")
+                | ("openai-api-key", "openai")
+                | ("gemini-api-key", "gemini")
         );
         assert!(
             named == Some(preset.name) || (of_the_list && named.is_none()),
