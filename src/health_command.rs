@@ -85,7 +85,7 @@ impl Target {
         };
         let host = host.filter(|host| !host.is_unspecified());
         let address = SocketAddr::new(
-            host.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port.unwrap_or(PORT),
         );
         format!("http://{address}{PATH}").parse()

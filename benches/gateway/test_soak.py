@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
 import unittest
 from collections import Counter
 
@@ -79,6 +81,18 @@ class Errors(unittest.TestCase):
         for kind, status, text, streamed in (("429", 429, "{}", False), ("cut", 200, "data: {}\n\n", True),
                                              ("500", 200, "", False), ("400", 503, "{}", False)):
             self.assertNotIn(judge(kind, status, text, streamed), (None, *trouble.KINDS[kind]), kind)
+
+
+class Open(unittest.TestCase):
+    """What counts as a client's connection that stays open."""
+
+    def test_connections_at_the_port_are_counted_and_the_listener_is_not(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            self.assertEqual(endurance.clients_of(os.getpid(), port), 0)
+            with socket.create_connection(("127.0.0.1", port)), listener.accept()[0]:
+                self.assertEqual(endurance.clients_of(os.getpid(), port), 1)
+            self.assertEqual(endurance.clients_of(os.getpid(), port), 0)
 
 
 class Load(unittest.TestCase):

@@ -52,7 +52,7 @@ fn facts(preset: &Preset) -> String {
         "| | |\n|---|---|\n| Name | `{}` |\n| Base URL | {} |\n| Formats | {} |\n| Key | {key} |\n\
          | Variable that is enough without a config | {} |\n| Models of an entry without `models` | {} |\n",
         preset.name,
-        base.map_or("the operator gives it".to_owned(), |url| code(&[url])),
+        base.map_or_else(|| "the operator gives it".to_owned(), |url| code(&[url])),
         code(&formats),
         or(code(preset.key_env), "none"),
         or(code(preset.models), "any that no other entry claims"),
@@ -106,7 +106,7 @@ fn list(example: &Value) -> &'static str {
 fn model(entry: &Value, preset: &Preset) -> (String, String) {
     let prefix = entry["prefix"].as_str().unwrap_or_default();
     let listed = &entry["models"][0];
-    let id = listed.as_str().or(listed["id"].as_str());
+    let id = listed.as_str().or_else(|| listed["id"].as_str());
     let unlisted = preset.models.first().copied().unwrap_or("some-model");
     let unlisted = unlisted.replace("[0-9]", "1").replace('*', "x");
     let id = id.map_or(unlisted, str::to_owned);
