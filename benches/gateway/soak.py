@@ -23,7 +23,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from harness import endurance, trouble
 from harness.endurance import Growth, Sample, Shift, Totals
@@ -91,6 +91,15 @@ class Result:
         for kind in trouble.KINDS:
             if not self.failures_of_the_upstream.get(kind):
                 self.failed.append(f"the upstream was never asked to fail with {kind}: the run proves less than it says")
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        seen = {**vars(self.seen), "caused": dict(self.seen.caused)}
+        return {
+            "passed": not self.failed, "failed": self.failed, "seconds": self.seconds, "totals": asdict(self.totals), "clients": seen,
+            "failures_of_the_upstream": self.failures_of_the_upstream, "growth": [asdict(one) for one in self.growth],
+            "samples": [asdict(one) for one in self.samples],
+        }
 
     def text(self) -> str:
         """For people."""
@@ -206,8 +215,8 @@ def main() -> int:
         result = soak(chosen, binary, tools, Path(folder))
     print(result.text())
     if chosen.out:
-        found = {"facts": machine, "options": {"minutes": chosen.minutes, "load": chosen.load},
-                 **asdict(result), "passed": not result.failed}
+        how = {"minutes": chosen.minutes, "load": chosen.load, "every": chosen.every, "shift": chosen.shift}
+        found = {"facts": machine, "options": how, **result.as_json()}
         chosen.out.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if result.failed else 0
 

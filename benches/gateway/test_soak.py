@@ -67,6 +67,13 @@ class Errors(unittest.TestCase):
         self.assertEqual(self.failed(seen=trouble.Seen(caused=Counter(stream_interrupted=5))), "")
         self.assertIn("6 times", self.failed(seen=trouble.Seen(caused=Counter(stream_interrupted=6))))
 
+    def test_the_result_can_be_written_as_json(self) -> None:
+        judged = result(samples(lambda _: 40_000), seen=trouble.Seen(caused=Counter({"400": 2})))
+        judged.judge()
+        found = json.loads(json.dumps(judged.as_json()))
+        self.assertEqual((found["passed"], found["clients"]["caused"]), (True, {"400": 2}))
+        self.assertEqual((found["growth"][0]["what"], len(found["samples"])), ("memory (KiB)", 80))
+
     def test_trouble_that_never_came_fails(self) -> None:
         self.assertIn("never asked to fail with 429", self.failed(failures_of_the_upstream={}))
 

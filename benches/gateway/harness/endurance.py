@@ -8,7 +8,7 @@ import re
 import statistics
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -213,8 +213,3 @@ def verdicts(samples: Sequence[Sample], seconds: float) -> list[Growth]:
         growth("memory (KiB)", [one.memory_kib for one in after], MEMORY_SHARE, MEMORY_KIB),
         growth("open files", [one.files for one in after], FILES_SHARE, FILES),
     ]
-
-
-def as_json(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """The samples for a file."""
-    return [asdict(one) for one in samples]
