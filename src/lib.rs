@@ -49,7 +49,7 @@
 //! | L5 | `proxy`, *`admin`* | talk to clients and providers |
 //! | L4 | `live`, `lifecycle`, *`usage`*, *`metrics`* | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
-//! | L2 | `routing`, *`rewrite`*, `account`, `upstream` | decide: who, in which order, where |
+//! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
 //! | L1 | `wire`, *`state`* | know what bytes mean |
 //! | L0 | `chat`, `secret` | name things |
 //!
@@ -65,6 +65,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod logging;
 pub mod proxy;
+pub mod rewrite;
 pub mod routing;
 pub mod secret;
 pub mod server;

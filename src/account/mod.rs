@@ -11,13 +11,12 @@ use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
 use crate::wire::Format;
 
 pub mod book;
-mod glob;
 pub mod health;
 pub mod pool;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use glob::{Glob, InvalidGlob};
+pub use crate::chat::{Glob, InvalidGlob};
 
 /// Identifies an account across configs: the same provider, address and key make the same id, so
 /// that its cooldowns survive a reload.

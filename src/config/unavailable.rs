@@ -15,17 +15,6 @@ const KEYS: &[Row<File>] = &[
     ("accounts", |file| !file.accounts.is_empty()),
     ("secret-keys", |file| !file.secret_keys.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
-    ("payload.default", |file| !file.payload.default.is_empty()),
-    ("payload.default-raw", |file| {
-        !file.payload.default_raw.is_empty()
-    }),
-    ("payload.override", |file| {
-        !file.payload.r#override.is_empty()
-    }),
-    ("payload.override-raw", |file| {
-        !file.payload.override_raw.is_empty()
-    }),
-    ("payload.filter", |file| !file.payload.filter.is_empty()),
     ("prices", |file| !file.prices.is_empty()),
     ("database-url", |file| {
         file.database_url != File::DATABASE_URL

@@ -21,6 +21,7 @@ use super::{Gateway, headers, media, outcome, paths};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
+use crate::live::Live;
 use crate::upstream::plaintext;
 use crate::wire::json::{self, Splicer};
 use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
@@ -122,6 +123,11 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         attempt.body = native_body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
+        if let Some(format) = call.format
+            && let Some(body) = edited(&live, call, &attempt.model, format, &attempt.body)
+        {
+            attempt.body = body.into();
+        }
         return Ok(Some(attempt));
     };
     let profile = live.profiles.of(&attempt.account, &attempt.model);
@@ -131,7 +137,8 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         request_id: &request_id,
     };
     let (account, model) = (&attempt.account, &attempt.model);
-    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms);
+    let edit = |to, body: Vec<u8>| edited(&live, call, model, to, &body).unwrap_or(body);
+    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms, edit);
     match step {
         Ok(Step::Send(prepared)) => {
             let prepared = *prepared;
@@ -155,6 +162,14 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
             Ok(None)
         }
     }
+}
+
+/// What the payload rules make of a body that leaves as `to`; `None`: it stays as it is. They are for
+/// what a model answers: a question for the number of tokens has other fields.
+fn edited(live: &Live, call: &Call, model: &Arc<str>, to: Format, body: &[u8]) -> Option<Vec<u8>> {
+    let plans = live.payload.as_ref()?;
+    let from = call.format.filter(|_| call.ask == Ask::Generate)?;
+    plans.edit(model, (from, to), &call.headers, body)
 }
 
 /// The format in which the account's error answers are read.

@@ -32,7 +32,7 @@ pub(crate) mod fixtures;
 pub(crate) mod validate;
 
 pub use claude::Claude;
-pub use gemini::{Gemini, envelope};
+pub use gemini::{Gemini, camel, envelope};
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 

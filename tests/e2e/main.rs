@@ -32,6 +32,7 @@ mod refusals;
 mod reload;
 mod retries;
 mod routing;
+mod rules;
 mod shares;
 mod stored;
 mod streams;

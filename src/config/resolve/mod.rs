@@ -21,6 +21,7 @@ mod clients;
 mod entry;
 mod headers;
 mod listen;
+mod payload;
 mod reference;
 mod routes;
 mod translation;
@@ -77,6 +78,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         digest: None,
     };
