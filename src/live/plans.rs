@@ -12,11 +12,14 @@ use crate::rewrite::{Plan, Rules};
 /// Most plans that are remembered; clients choose the names of models.
 const PLANS: usize = 4096;
 
+/// A model, the provider's format and the client's.
+type Key = (Arc<str>, Format, Format);
+
 /// The rules, and the plans that were made of them.
 #[derive(Debug)]
 pub struct Plans {
     rules: Arc<Rules>,
-    known: RwLock<HashMap<(Arc<str>, Format, Format), Option<Arc<Plan>>>>,
+    known: RwLock<HashMap<Key, Option<Arc<Plan>>>>,
 }
 
 impl Plans {

@@ -1,3 +1,5 @@
+//! Which rules a request meets, and what they do in turn.
+
 use http::HeaderValue;
 
 use super::*;

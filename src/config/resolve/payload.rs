@@ -151,26 +151,30 @@ fn targets(items: &[PayloadTarget], (path, resolver): Place<'_, '_, '_>) -> Vec<
 
 fn target(item: &PayloadTarget, (path, resolver): Place<'_, '_, '_>) -> Target {
     let mut conditions = Vec::new();
-    let compared: [(_, _, fn(Path, Box<str>) -> Condition); 2] = [
-        ("match", &item.r#match, Condition::Equal),
-        ("not-match", &item.not_match, Condition::NotEqual),
-    ];
-    for (key, values, condition) in compared {
-        for (text, value) in &values.0 {
-            let at = read(text, false, (&path.key(key).key(text), resolver));
-            conditions.extend(at.map(|at| condition(at, value.to_string().into())));
-        }
-    }
-    let looked_for: [(_, _, fn(Path) -> Condition); 2] = [
-        ("exist", &item.exist, Condition::Exists),
-        ("not-exist", &item.not_exist, Condition::Missing),
-    ];
-    for (key, paths, condition) in looked_for {
-        for (n, text) in paths.iter().enumerate() {
-            let at = read(text, false, (&path.key(key).item(n), resolver));
-            conditions.extend(at.map(condition));
-        }
-    }
+    compared(
+        &item.r#match,
+        Condition::Equal,
+        &mut conditions,
+        (&path.key("match"), resolver),
+    );
+    compared(
+        &item.not_match,
+        Condition::NotEqual,
+        &mut conditions,
+        (&path.key("not-match"), resolver),
+    );
+    looked_for(
+        &item.exist,
+        Condition::Exists,
+        &mut conditions,
+        (&path.key("exist"), resolver),
+    );
+    looked_for(
+        &item.not_exist,
+        Condition::Missing,
+        &mut conditions,
+        (&path.key("not-exist"), resolver),
+    );
     Target {
         model: match item.name.as_str() {
             "" => None,
@@ -180,6 +184,30 @@ fn target(item: &PayloadTarget, (path, resolver): Place<'_, '_, '_>) -> Target {
         from: protocol(&item.from_protocol, (&path.key("from-protocol"), resolver)),
         headers: headers(&item.headers, (&path.key("headers"), resolver)),
         conditions,
+    }
+}
+
+fn compared(
+    values: &Values,
+    condition: fn(Path, Box<str>) -> Condition,
+    conditions: &mut Vec<Condition>,
+    (path, resolver): Place<'_, '_, '_>,
+) {
+    for (text, value) in &values.0 {
+        let at = read(text, false, (&path.key(text), resolver));
+        conditions.extend(at.map(|at| condition(at, value.to_string().into())));
+    }
+}
+
+fn looked_for(
+    paths: &[String],
+    condition: fn(Path) -> Condition,
+    conditions: &mut Vec<Condition>,
+    (path, resolver): Place<'_, '_, '_>,
+) {
+    for (n, text) in paths.iter().enumerate() {
+        let at = read(text, false, (&path.item(n), resolver));
+        conditions.extend(at.map(condition));
     }
 }
 
