@@ -26,7 +26,8 @@
 //!    read at an address (`upstream/media`): decoded into the neutral [`chat::Request`], fitted to what
 //!    the model accepts ([`wire::fit`]), encoded for the provider.
 //! 8. `proxy/attempt.rs` writes the upstream request: path, the headers that may cross
-//!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name.
+//!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name and
+//!    what the operator wants changed in it (`proxy/reshape.rs`, [`rewrite`]).
 //! 9. `proxy/answer.rs` hands what comes to `proxy/relay.rs`, which reads it. An error status is kept until `wire/fault` has understood its
 //!    body. A translated answer goes through the neutral [`chat::Event`]s (`proxy/relay/translated.rs`). A
 //!    stream of the client's own format passes event by event, untouched, once the first one has content; the codec of the

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
+use crate::rewrite::Cloak;
 use crate::secret::Secret;
 use crate::upstream::presets::{KeyHeader, Preset};
 use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
@@ -63,6 +64,8 @@ pub struct Account {
     pub timeouts: Timeouts,
     /// The Google Cloud project of requests in the Code Assist envelope.
     pub project: Option<Box<str>>,
+    /// How its requests are shaped; `None`: not at all.
+    pub cloak: Option<Arc<Cloak>>,
 }
 
 impl Account {

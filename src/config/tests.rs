@@ -309,6 +309,26 @@ fn every_error_is_reported_with_its_path() {
                 "payload.filter[0].params: must be a list, not a map",
             ],
         ),
+        // Shaping.
+        (
+            "claude-api-key: [{api-key: a, cloak: {mode: auto, strict-mode: true, cache-user-id: true, sensitive-words: [ok, ' ', 'a\"b', 'c\\d'], \
+             skip-user-agents: ['', 'x*']}}]\n\
+             openai-api-key: [{api-key: a, cloak: {mode: sometimes, user-id: name, system: x, hash-key: '${NOT_SET}'}}, \
+             {api-key: b, cloak: {mode: always, skip-user-agents: [a]}}]",
+            &[
+                "openai-api-key[0].cloak.system: unknown key",
+                "openai-api-key[0].cloak.mode: must be one of never, always, auto",
+                "openai-api-key[0].cloak.user-id: must be one of off, random, hash",
+                "claude-api-key[0].cloak.strict-mode: needs a system-prompt",
+                "claude-api-key[0].cloak.cache-user-id: is only for `user-id: random`",
+                "claude-api-key[0].cloak.skip-user-agents[0]: a pattern must not be empty",
+                "claude-api-key[0].cloak.sensitive-words[1]: must not be empty",
+                "claude-api-key[0].cloak.sensitive-words[2]: must not have quotes, backslashes or control characters",
+                "claude-api-key[0].cloak.sensitive-words[3]: must not have quotes, backslashes or control characters",
+                "openai-api-key[0].cloak.hash-key: environment variable NOT_SET is not set",
+                "openai-api-key[1].cloak.skip-user-agents: is only for `mode: auto`",
+            ],
+        ),
         // Payload rules.
         (
             "payload:\n  default:\n  - {params: {a..b: 1, model: x, 'a.-1': 1}}\n  - {}\n  - {models: [{name: 'a[', protocol: gemni, \
@@ -343,7 +363,7 @@ fn every_error_is_reported_with_its_path() {
              translation: {n-fanout: true}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
-             claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
+             claude-api-key: [{api-key: a, allow-client-keys: true}]",
             &[
                 "trusted-proxies: not available in this version",
                 "tls.enable: not available in this version",
@@ -360,7 +380,6 @@ fn every_error_is_reported_with_its_path() {
                 "metrics-public: not available in this version",
                 "otel.endpoint: not available in this version",
                 "claude-api-key[0].allow-client-keys: not available in this version",
-                "claude-api-key[0].cloak.mode: not available in this version",
             ],
         ),
     ];

@@ -1,7 +1,7 @@
 //! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
 
 use super::error::{Errors, KeyPath};
-use super::file::{Admin, CloakMode, Entry, File, Usage};
+use super::file::{Admin, Entry, File, Usage};
 
 /// A key, and whether it asks for more than its default.
 type Row<T> = (&'static str, fn(&T) -> bool);
@@ -27,10 +27,7 @@ const KEYS: &[Row<File>] = &[
 ];
 
 /// The keys of an entry of the provider lists.
-const ENTRY_KEYS: &[Row<Entry>] = &[
-    ("allow-client-keys", |entry| entry.allow_client_keys),
-    ("cloak.mode", |entry| entry.cloak.mode != CloakMode::Never),
-];
+const ENTRY_KEYS: &[Row<Entry>] = &[("allow-client-keys", |entry| entry.allow_client_keys)];
 
 const MESSAGE: &str = "not available in this version";
 

@@ -15,13 +15,13 @@ use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
 use super::foreign::{self, Step, Terms};
 use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
+use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
 use super::{Gateway, headers, media, outcome, paths};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
-use crate::live::Live;
 use crate::upstream::plaintext;
 use crate::wire::json::{self, Splicer};
 use crate::wire::{Format, Marks, Profile, ReasoningField, carrier, cleanse};
@@ -88,6 +88,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let live = Arc::clone(&ctx.live);
     let config = &live.config;
     let request_id = Arc::clone(&ctx.request_id);
+    let client = ctx.client.as_ref().map(|client| client.hash);
     let call = ctx.call_mut()?;
     let account = &choice.account;
     let foreign = foreign::format(call, account);
@@ -123,10 +124,17 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         attempt.body = native_body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
-        if let Some(format) = call.format
-            && let Some(body) = edited(&live, call, &attempt.model, format, &attempt.body)
-        {
-            attempt.body = body.into();
+        if let Some(format) = call.format {
+            let reshape = Reshape {
+                live: &live,
+                call,
+                client: client.as_ref(),
+                account: &attempt.account,
+                model: &attempt.model,
+            };
+            let reshaped = reshape.of(format, &attempt.body);
+            attempt.body = reshaped.body.map_or(attempt.body, Bytes::from);
+            attempt.relay.unmask(reshaped.masks);
         }
         return Ok(Some(attempt));
     };
@@ -137,7 +145,19 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         request_id: &request_id,
     };
     let (account, model) = (&attempt.account, &attempt.model);
-    let edit = |to, body: Vec<u8>| edited(&live, call, model, to, &body).unwrap_or(body);
+    let reshape = Reshape {
+        live: &live,
+        call,
+        client: client.as_ref(),
+        account,
+        model,
+    };
+    let mut masks = None;
+    let edit = |to, body: Vec<u8>| {
+        let reshaped = reshape.of(to, &body);
+        masks = reshaped.masks;
+        reshaped.body.unwrap_or(body)
+    };
     let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms, edit);
     match step {
         Ok(Step::Send(prepared)) => {
@@ -145,6 +165,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
             attempt
                 .relay
                 .translate(prepared.back, config.translation.loss_comments);
+            attempt.relay.unmask(masks);
             attempt.target = Some(prepared.target);
             attempt.headers = prepared.headers;
             let to = attempt.relay.format().unwrap_or(format);
@@ -162,14 +183,6 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
             Ok(None)
         }
     }
-}
-
-/// What the payload rules make of a body that leaves as `to`; `None`: it stays as it is. They are for
-/// what a model answers: a question for the number of tokens has other fields.
-fn edited(live: &Live, call: &Call, model: &Arc<str>, to: Format, body: &[u8]) -> Option<Vec<u8>> {
-    let plans = live.payload.as_ref()?;
-    let from = call.format.filter(|_| call.ask == Ask::Generate)?;
-    plans.edit(model, (from, to), &call.headers, body)
 }
 
 /// The format in which the account's error answers are read.

@@ -73,6 +73,45 @@ impl<'a> Document<'a> {
         Found::Value(at)
     }
 
+    /// All of it.
+    pub(super) fn root(self) -> Node<'a> {
+        Node::trusted(self.text)
+    }
+
+    /// The member `key` of an object, `null` too. Of a repeated key the last one counts.
+    pub(super) fn member(self, object: Node<'a>, key: &str) -> Option<Node<'a>> {
+        let members = object.members();
+        let same = members.filter(|(name, _)| self.is_same(name, key));
+        same.last().map(|(_, value)| value)
+    }
+
+    /// The document with another piece in the place of `node`.
+    pub(super) fn replace(self, node: Node<'a>, piece: &str) -> String {
+        self.with(self.place(node), piece)
+    }
+
+    /// The document with one more member at the end of `object`.
+    pub(super) fn put(self, object: Node<'a>, key: &str, value: &str) -> String {
+        self.append(object, &format!("{}:{value}", quote(key)))
+    }
+
+    /// The document with one more element at the front of `array`.
+    pub(super) fn prepend(self, array: Node<'a>, element: &str) -> String {
+        let at = self.place(array).start + 1;
+        let comma = if array.items().next().is_some() {
+            ","
+        } else {
+            ""
+        };
+        self.with(at..at, &format!("{element}{comma}"))
+    }
+
+    /// The document with more text at the front of `string`; `escaped` is as JSON writes it.
+    pub(super) fn prefix(self, string: Node<'a>, escaped: &str) -> String {
+        let at = self.place(string).start + 1;
+        self.with(at..at, escaped)
+    }
+
     /// The document with `value` at `path`, if there is nothing yet.
     pub(super) fn default(self, path: &Path, value: &str) -> Option<String> {
         match self.find(path) {
@@ -160,15 +199,22 @@ impl<'a> Document<'a> {
             Kind::Object => format!("{}:{value}", quote(first.key())),
             _ => value,
         };
-        let place = self.place(container);
+        Some(self.append(container, &piece))
+    }
+
+    /// Puts a member or an element at the end of `container`.
+    fn append(self, container: Node<'a>, piece: &str) -> String {
         match self.pieces(container).last() {
-            Some(last) => Some(self.with(last.end..last.end, &format!(",{piece}"))),
-            None => Some(self.with(place.start + 1..place.start + 1, &piece)),
+            Some(last) => self.with(last.end..last.end, &format!(",{piece}")),
+            None => {
+                let at = self.place(container).start + 1;
+                self.with(at..at, piece)
+            }
         }
     }
 
     /// Where `node`, which is a part of the text, stands in it.
-    fn place(self, node: Node<'a>) -> Range<usize> {
+    pub(super) fn place(self, node: Node<'a>) -> Range<usize> {
         let start = node.raw().as_ptr().addr() - self.text.as_ptr().addr();
         start..start + node.raw().len()
     }

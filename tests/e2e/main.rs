@@ -33,6 +33,7 @@ mod reload;
 mod retries;
 mod routing;
 mod rules;
+mod shaping;
 mod shares;
 mod stored;
 mod streams;

@@ -89,28 +89,6 @@ pub(in crate::config) struct Otel {
     pub(in crate::config) endpoint: String,
 }
 
-/// Reshaping of requests.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Cloak {
-    /// When requests are reshaped.
-    pub(in crate::config) mode: CloakMode,
-}
-
-/// When requests are reshaped.
-#[derive(Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum CloakMode {
-    /// Never.
-    #[default]
-    Never,
-    /// For every client.
-    Always,
-    /// For clients that are not on a list.
-    Auto,
-}
-
 /// Anything: its shape comes with the feature, and nothing of it is kept.
 #[derive(PartialEq, Eq)]
 pub(in crate::config) struct Unread;

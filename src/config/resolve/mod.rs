@@ -18,6 +18,7 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod clients;
+mod cloak;
 mod entry;
 mod headers;
 mod listen;
