@@ -124,18 +124,20 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         attempt.body = native_body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
-        if let Some(format) = call.format {
-            let reshape = Reshape {
-                live: &live,
-                call,
-                client: client.as_ref(),
-                account: &attempt.account,
-                model: &attempt.model,
-            };
-            let reshaped = reshape.of(format, &attempt.body);
-            attempt.body = reshaped.body.map_or(attempt.body, Bytes::from);
-            attempt.relay.unmask(reshaped.masks);
-        }
+        let reshape = Reshape {
+            live: &live,
+            call,
+            client: client.as_ref(),
+            account: &attempt.account,
+            model: &attempt.model,
+        };
+        let Some(format) = call.format else {
+            attempt.relay.unmask(reshape.remembered());
+            return Ok(Some(attempt));
+        };
+        let reshaped = reshape.of(format, &attempt.body);
+        attempt.body = reshaped.body.map_or(attempt.body, Bytes::from);
+        attempt.relay.unmask(reshaped.masks);
         return Ok(Some(attempt));
     };
     let profile = live.profiles.of(&attempt.account, &attempt.model);

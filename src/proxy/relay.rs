@@ -189,8 +189,10 @@ impl Relay {
         };
         self.state = state;
         if let Some(masks) = &self.masks {
-            header.remove_header(&CONTENT_LENGTH);
-            self.unmasker = self.unmasker(masks, header);
+            self.unmasker = self.unmasker(masks, header).filter(|_| !encoded);
+            if self.unmasker.is_some() || kind == Kind::Refusal {
+                header.remove_header(&CONTENT_LENGTH);
+            }
         }
         if let (true, Some(back)) = (kind != Kind::Refusal, &self.back) {
             headers::rewrite(header, (self.wanted.format, back.from), &self.wanted);
@@ -214,10 +216,14 @@ impl Relay {
             State::Events(events) => events.shape(),
             State::Translated(_) if is_event_stream(header) => Shape::Sse,
             State::Translated(_) => Shape::Whole,
+            State::Opaque if is_event_stream(header) => Shape::Sse,
+            State::Opaque => Shape::Whole,
             _ => return None,
         };
+        // Of what nobody looks into otherwise, only stored responses have any.
+        let format = self.format().unwrap_or(Format::OpenAiResponses);
         let masks = Arc::clone(masks);
-        Some(Unmasker::new(masks, self.format()?, shape, events::EVENT))
+        Some(Unmasker::new(masks, format, shape, events::EVENT))
     }
 
     fn events(&self, format: Format, shape: Shape) -> (State, Kind) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::USER_AGENT;
 
-use super::context::{Ask, Call};
+use super::context::{Ask, Call, CallTarget};
 use crate::account::Account;
 use crate::live::Live;
 use crate::rewrite::{Client, Masks};
@@ -37,23 +37,12 @@ impl Reshape<'_> {
     /// What is made of `body`, which leaves as `to`.
     pub(super) fn of(self, to: Format, body: &[u8]) -> Reshaped {
         let mut reshaped = Reshaped::default();
-        let Some(from) = self.call.format else {
+        let Some(from) = self.call.format.filter(|_| self.call.ask != Ask::Other) else {
             return reshaped;
         };
         let counts = self.call.ask == Ask::Count;
-        let agent = || self.call.headers.get(USER_AGENT);
-        let client = || Client {
-            key: self.client,
-            agent: agent().and_then(|agent| agent.to_str().ok()),
-        };
-        if self.call.ask == Ask::Other {
-            // A stored response, a list of what was said.
-            let cloak = self.account.cloak.as_ref();
-            reshaped.masks = cloak.and_then(|cloak| cloak.remembered(client()));
-            return reshaped;
-        }
         if let Some(cloak) = &self.account.cloak {
-            let shaped = cloak.shape(body, to, counts, client());
+            let shaped = cloak.shape(body, to, counts, self.asker());
             (reshaped.body, reshaped.masks) = (shaped.body, shaped.masks);
         }
         // Rules are for what a model answers: a question for the number of tokens has other fields.
@@ -63,5 +52,24 @@ impl Reshape<'_> {
             reshaped.body = edited.or(reshaped.body);
         }
         reshaped
+    }
+
+    /// What has to be put back into a stored response, which nobody looks into otherwise.
+    pub(super) fn remembered(self) -> Option<Arc<Masks>> {
+        let cloak = self.account.cloak.as_ref()?;
+        match &self.call.target {
+            CallTarget::Path(path) if path.starts_with("/v1/responses/") => {
+                cloak.remembered(self.asker())
+            }
+            _ => None,
+        }
+    }
+
+    fn asker(&self) -> Client<'_> {
+        let agent = self.call.headers.get(USER_AGENT);
+        Client {
+            key: self.client,
+            agent: agent.and_then(|agent| agent.to_str().ok()),
+        }
     }
 }
