@@ -9,13 +9,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod cloak;
 mod entry;
 mod later;
+mod payload;
 mod scalar;
 mod translation;
 
+pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
+pub(super) use later::{Admin, Cors, Otel, Tls, Unread, Usage};
+pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,

@@ -18,9 +18,11 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod clients;
+mod cloak;
 mod entry;
 mod headers;
 mod listen;
+mod payload;
 mod reference;
 mod routes;
 mod translation;
@@ -77,6 +79,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         digest: None,
     };
