@@ -15,6 +15,7 @@ use crate::demo::provider::DemoProvider;
 use crate::lifecycle::Lifecycle;
 use crate::live::Current;
 use crate::logging;
+use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
@@ -82,6 +83,9 @@ pub enum StartError {
     /// The roots cannot be loaded.
     #[error(transparent)]
     Roots(#[from] RootsError),
+    /// Two metrics have one name.
+    #[error("cannot count: {0}")]
+    Metrics(#[from] MetricsError),
     /// Pingora refuses.
     #[error("cannot start: {0}")]
     Pingora(#[from] Box<pingora::Error>),
@@ -152,7 +156,8 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
 
     let lifecycle = Arc::new(Lifecycle::default());
     let http2 = config.listen.http2;
-    let current = Arc::new(Current::new(config.clone()));
+    let metrics = Arc::new(Metrics::try_new()?);
+    let current = Arc::new(Current::new(config.clone(), metrics));
     let resolver = Arc::new(Resolver::system());
     let gateway = Gateway {
         current: Arc::clone(&current),

@@ -39,6 +39,7 @@ const LAYERS: [&[&str]; 7] = [
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("routing", "account"),
     ("account", "upstream"),
+    ("live", "metrics"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "translate_command"),

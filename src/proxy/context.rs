@@ -12,6 +12,7 @@ use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::gate::Gate;
+use super::meter::Timing;
 use super::relay::Relay;
 use super::verdict::Outcome;
 use crate::account::Account;
@@ -49,6 +50,8 @@ pub struct Context {
     pub local: Option<Vec<u8>>,
     /// The status that the client got.
     pub status: Option<u16>,
+    /// What is counted of it.
+    pub timing: Timing,
 }
 
 /// What a client wants from a provider.

@@ -58,6 +58,7 @@ async fn read(
     let (method, uri) = (request.method.clone(), request.uri.clone());
     let endpoint = paths::endpoint(&method, uri.path());
     if let Endpoint::Health(question) = endpoint {
+        ctx.timing.leave_out();
         local::health(gateway, session, ctx, question).await?;
         return Ok(None);
     }
@@ -113,14 +114,16 @@ fn chosen_provider(headers: &HeaderMap, router: &Router) -> Result<Option<String
 
 async fn model_call(
     session: &mut Session,
-    ctx: &Context,
+    ctx: &mut Context,
     provider: Option<&str>,
     format: Format,
     named: &ModelCall<'_>,
     uri: &http::Uri,
 ) -> Result<Call, Rejection> {
-    let config = &ctx.live.config;
+    let live = Arc::clone(&ctx.live);
+    let config = &live.config;
     let bytes = body::read(session, &config.limits).await?;
+    ctx.timing.read();
     let headers = &session.req_header().headers;
     let depth = config.limits.json_depth;
     let noted = ctx.live.may_translate(format);

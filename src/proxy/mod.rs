@@ -34,6 +34,7 @@ mod hint;
 mod intake;
 mod local;
 mod media;
+mod meter;
 mod not_found;
 mod outcome;
 mod paths;
@@ -76,6 +77,7 @@ impl ProxyHttp for Gateway {
             fault: None,
             local: None,
             status: None,
+            timing: meter::Timing::default(),
         }
     }
 
@@ -123,7 +125,9 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        attempt::request(ctx, upstream)
+        attempt::request(ctx, upstream)?;
+        meter::leaves(ctx);
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -152,7 +156,10 @@ impl ProxyHttp for Gateway {
         header: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        answer::header(ctx, header)
+        let began = Instant::now();
+        let judged = answer::header(ctx, header);
+        ctx.timing.answered(began);
+        judged
     }
 
     fn response_body_filter(
@@ -162,7 +169,10 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<std::time::Duration>> {
-        answer::body(ctx, body, end).map(|()| None)
+        let began = Instant::now();
+        let judged = answer::body(ctx, body, end);
+        ctx.timing.answered(began);
+        judged.map(|()| None)
     }
 
     fn error_while_proxy(
@@ -223,6 +233,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         outcome::conclude(ctx);
     }
     access::write(session, ctx, status, ctx.live.config.log.format);
+    meter::ended(ctx, status);
     if let Some(call) = ctx.call.as_deref() {
         downstream::unwrap(&mut session.downstream_session, &call.gate);
     }
