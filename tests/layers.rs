@@ -39,6 +39,7 @@ const LAYERS: [&[&str]; 7] = [
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("routing", "account"),
     ("account", "upstream"),
+    ("admin", "proxy"),
     ("live", "metrics"),
     ("server", "demo"),
     ("server", "logging"),
@@ -51,7 +52,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 ];
 
 /// Who may know Pingora.
-const PINGORA: &[&str] = &["server", "demo", "proxy", "upstream"];
+const PINGORA: &[&str] = &["server", "demo", "admin", "proxy", "upstream"];
 
 /// Files that hand work to another task or thread, and who ends it.
 const SPAWN: &[(&str, &str)] = &[

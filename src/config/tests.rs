@@ -72,6 +72,17 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_admin_listener_is_on_this_machine_and_without_a_key_unless_told_otherwise() {
+    let admin = config("").admin;
+    assert_eq!(admin.address.to_string(), "127.0.0.1:8318");
+    assert!(admin.key.is_none() && !admin.mount && !admin.given);
+    let admin = config("admin: {host: '::', port: 0, key: k, mount: true}").admin;
+    assert_eq!(admin.address.to_string(), "[::]:0");
+    assert_eq!(admin.key, Some(KeyHash::of(b"k")));
+    assert!(admin.mount && admin.given);
+}
+
+#[test]
 fn an_empty_file_has_every_default() {
     for text in ["", "# nothing\n", "{}", "api-keys:\nlimits:\n"] {
         let config = config(text);
@@ -302,12 +313,31 @@ fn every_error_is_reported_with_its_path() {
                 "translation.media-hosts[2]: '169.254.169.254' is an address from which nothing is ever fetched",
             ],
         ),
+        (
+            "api-keys: [k]\nadmin: {host: nowhere, key: k}",
+            &[
+                "admin.host: must be an IP address or localhost",
+                "admin.key: must not be one of api-keys",
+            ],
+        ),
+        (
+            "admin: {key: '${NOT_SET}', mount: true, port: 70000}",
+            &[
+                "admin.port: must be a whole number from 0 to 65535",
+                "admin.key: environment variable NOT_SET is not set",
+            ],
+        ),
+        (
+            "admin: {key: 'sha256:ab', mount: true}",
+            &["admin.key: must have 64 hexadecimal digits after sha256:"],
+        ),
+        ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
-             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
-             metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
+             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
+             otel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
             &[
                 "trusted-proxies: not available in this version",
@@ -322,8 +352,6 @@ fn every_error_is_reported_with_its_path() {
                 "database-url: not available in this version",
                 "redis-url: not available in this version",
                 "usage: not available in this version",
-                "admin: not available in this version",
-                "metrics-public: not available in this version",
                 "otel.endpoint: not available in this version",
                 "claude-api-key[0].allow-client-keys: not available in this version",
                 "claude-api-key[0].cloak.mode: not available in this version",

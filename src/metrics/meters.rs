@@ -18,6 +18,8 @@ use crate::wire::Format;
 
 /// The name of models that the config does not name.
 const OTHER: &str = "other";
+/// The code of an outcome that is no failure.
+const WELL: u64 = 0xff;
 /// The provider of requests that none has served.
 const NOBODY: &str = "none";
 
@@ -46,7 +48,7 @@ struct OfAccount {
     provider: usize,
     attempts: Lazy<IntCounter>,
     /// How its last try ended, and when: milliseconds since the metrics began, times 256, and a cause's
-    /// place and one; 1 and the highest cause above: it was well.
+    /// place and one, or [`WELL`].
     last: AtomicU64,
 }
 
@@ -187,7 +189,7 @@ impl Meters {
     /// A try on an account has ended; `None`: well.
     pub fn outcome(&self, account: AccountId, cause: Option<Cause>) {
         if let Some(account) = self.accounts.get(&account) {
-            let code = cause.map_or(u64::from(u8::MAX), |cause| cause.place() as u64 + 1);
+            let code = cause.map_or(WELL, |cause| cause.place() as u64 + 1);
             let at = millis(self.metrics.began.elapsed());
             account.last.store(at << 8 | code, Ordering::Relaxed);
         }
@@ -203,7 +205,7 @@ impl Meters {
             .saturating_sub(Duration::from_millis(last >> 8));
         let word = match last & 0xff {
             0 => return None,
-            0xff => "ok",
+            WELL => "ok",
             code => Cause::at(usize::try_from(code).ok()? - 1)?.word(),
         };
         Some(LastOutcome {

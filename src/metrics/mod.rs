@@ -150,25 +150,25 @@ impl Metrics {
             let mut labels = labels.iter();
             labels.any(|(name, value)| !is_known(name, value))
         };
-        forget_in(&self.requests, &family::REQUESTS, &is_gone, |values| {
+        forget_in(&self.requests, &family::REQUESTS, is_gone, |values| {
             self.requests.remove_label_values(values)
         });
-        forget_in(&self.durations, &family::DURATIONS, &is_gone, |values| {
+        forget_in(&self.durations, &family::DURATIONS, is_gone, |values| {
             self.durations.remove_label_values(values)
         });
         forget_in(
             &self.first_tokens,
             &family::FIRST_TOKENS,
-            &is_gone,
+            is_gone,
             |values| self.first_tokens.remove_label_values(values),
         );
-        forget_in(&self.tokens, &family::TOKENS, &is_gone, |values| {
+        forget_in(&self.tokens, &family::TOKENS, is_gone, |values| {
             self.tokens.remove_label_values(values)
         });
-        forget_in(&self.attempts, &family::ATTEMPTS, &is_gone, |values| {
+        forget_in(&self.attempts, &family::ATTEMPTS, is_gone, |values| {
             self.attempts.remove_label_values(values)
         });
-        forget_in(&self.cooldowns, &family::COOLDOWNS, &is_gone, |values| {
+        forget_in(&self.cooldowns, &family::COOLDOWNS, is_gone, |values| {
             self.cooldowns.remove_label_values(values)
         });
     }

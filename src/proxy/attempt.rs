@@ -92,7 +92,7 @@ pub(super) async fn peer(
 }
 
 /// Makes the request ready for the account that was chosen. `None`: it cannot be carried to it.
-fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
+pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let live = Arc::clone(&ctx.live);
     let config = &live.config;
     let request_id = Arc::clone(&ctx.request_id);

@@ -181,6 +181,24 @@ pub struct Attempt {
 }
 
 impl Context {
+    /// A request that has just come, under what is in force.
+    pub fn new(live: Arc<Live>) -> Self {
+        Self {
+            started: Instant::now(),
+            live,
+            request_id: "".into(),
+            dialect: Format::OpenAiChat,
+            client: None,
+            running: None,
+            call: None,
+            attempt: None,
+            fault: None,
+            local: None,
+            status: None,
+            timing: Timing::default(),
+        }
+    }
+
     /// What the client wants.
     pub fn call(&self) -> Result<&Call> {
         self.call.as_deref().ok_or_else(|| too_early("call"))

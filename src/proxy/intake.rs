@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
@@ -16,7 +17,7 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, respond, stored};
+use super::{Gateway, admission, affinity, asked, desk, local, respond, stored};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
@@ -62,6 +63,10 @@ async fn read(
         local::health(gateway, session, ctx, question).await?;
         return Ok(None);
     }
+    if endpoint == Endpoint::Operators && gateway.desk.is_mounted(uri.path()) {
+        desk::serve(&*gateway.desk, session, ctx).await?;
+        return Ok(None);
+    }
     ctx.running = gateway.lifecycle.enter(live.config.limits.concurrent);
     if ctx.running.is_none() {
         return Err(too_many().into());
@@ -81,7 +86,7 @@ async fn read(
         )
         .with_param(methods)
         .into()),
-        Endpoint::Unknown => Err(unknown_path(uri.path()).into()),
+        Endpoint::Unknown | Endpoint::Operators => Err(unknown_path(uri.path()).into()),
         Endpoint::PassThrough => pass_through(session, ctx, provider, &uri).await.map(Some),
         Endpoint::Model(format, named) => model_call(session, ctx, provider, format, &named, &uri)
             .await
@@ -101,7 +106,10 @@ fn too_many() -> Fault {
 }
 
 /// The provider that the client chose, if it chose one.
-fn chosen_provider(headers: &HeaderMap, router: &Router) -> Result<Option<String>, Fault> {
+pub(super) fn chosen_provider(
+    headers: &HeaderMap,
+    router: &Router,
+) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("x-provider") else {
         return Ok(None);
     };
@@ -121,10 +129,22 @@ async fn model_call(
     uri: &http::Uri,
 ) -> Result<Call, Rejection> {
     let live = Arc::clone(&ctx.live);
-    let config = &live.config;
-    let bytes = body::read(session, &config.limits).await?;
+    let bytes = body::read(session, &live.config.limits).await?;
     ctx.timing.read();
     let headers = &session.req_header().headers;
+    Ok(call(ctx, provider, (format, named), uri, headers, bytes)?)
+}
+
+/// What a request with this header and body wants from a provider.
+pub(super) fn call(
+    ctx: &Context,
+    provider: Option<&str>,
+    (format, named): (Format, &ModelCall<'_>),
+    uri: &http::Uri,
+    headers: &HeaderMap,
+    bytes: Bytes,
+) -> Result<Call, Fault> {
+    let config = &ctx.live.config;
     let depth = config.limits.json_depth;
     let noted = ctx.live.may_translate(format);
     let asked = match named {
@@ -137,7 +157,7 @@ async fn model_call(
     }?;
     admission::may_use(ctx.client.as_deref(), &asked.model)?;
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
-        return Err(model_not_found(&asked.model).into());
+        return Err(model_not_found(&asked.model));
     };
     let route = match format {
         Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,

@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod admin;
 mod aliases;
 mod ask;
 mod bad_body;
@@ -22,9 +23,11 @@ mod departures;
 mod dialect;
 mod drain;
 mod endpoints;
+mod explain;
 mod faults;
 mod keepalive;
 mod media;
+mod metrics;
 mod odd_requests;
 mod pass_through;
 mod proxies_e2e;

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod admin;
 mod entry;
 mod later;
 mod scalar;
 mod translation;
 
+pub(super) use admin::Admin;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
+pub(super) use later::{CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,
