@@ -857,3 +857,22 @@ fn the_schema_is_json_that_knows_every_list() {
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["port"]["default"], 8317);
 }
+
+/// A panic may print anything that has a `Debug`.
+#[test]
+fn a_config_prints_no_secret() {
+    let fake = Fake::default().set("KEY", "sk-hunter2-of-a-variable");
+    let config = fake
+        .load(
+            "api-keys: [hunter2-client, {key: hunter2-other, name: n}]\nadmin: {key: hunter2-admin}\n\
+             proxy-url: 'http://u:hunter2@proxy'\n\
+             claude-api-key: [{api-key: '${KEY}', headers: {x: hunter2, authorization: 'Bearer hunter2'}}]\n\
+             openai-api-key: [{api-key: sk-hunter2-in-clear, proxy-url: 'socks5://hunter2:hunter2@proxy'}]\n",
+        )
+        .unwrap();
+    let shown = format!("{config:?} {config:#?} {:?}", config.accounts[0].clone());
+    assert!(
+        shown.contains("sk-…able") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}

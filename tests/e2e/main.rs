@@ -16,6 +16,7 @@ mod ask;
 mod bad_body;
 mod bad_input;
 mod body;
+mod canary;
 mod chat;
 mod cli;
 mod client_side;
