@@ -49,7 +49,7 @@ struct OfAccount {
     attempts: Lazy<IntCounter>,
     /// How its last try ended, and when: milliseconds since the metrics began, times 256, and a cause's
     /// place and one, or [`WELL`].
-    last: AtomicU64,
+    last: Arc<AtomicU64>,
 }
 
 /// How the last try on an account ended.
@@ -106,6 +106,7 @@ impl Meters {
         let mut providers: Vec<OfProvider> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut accounts = HashMap::new();
+        let mut last = metrics.last.lock();
         for account in &config.accounts {
             let name = provider(account);
             let place = *places.entry(name).or_insert_with(|| {
@@ -116,10 +117,12 @@ impl Meters {
                 name: Arc::clone(&account.name),
                 provider: place,
                 attempts: Lazy::new(),
-                last: AtomicU64::new(0),
+                last: Arc::clone(last.entry(account.id).or_default()),
             };
             accounts.insert(account.id, meter);
         }
+        last.retain(|id, _| accounts.contains_key(id));
+        drop(last);
         let names: HashSet<&str> = config.accounts.iter().map(|one| &*one.name).collect();
         metrics.forget(|label, value| match label {
             "provider" => value == NOBODY || places.contains_key(value),
@@ -195,7 +198,7 @@ impl Meters {
         }
     }
 
-    /// How the last try on an account ended, if this config has seen one.
+    /// How the last try on an account ended, if there was one.
     pub fn last(&self, account: AccountId) -> Option<LastOutcome> {
         let last = self.accounts.get(&account)?.last.load(Ordering::Relaxed);
         let ago = self

@@ -13,10 +13,12 @@ mod meters;
 mod process;
 mod words;
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -29,6 +31,7 @@ pub use meters::{Ended, LastOutcome, Meters, OpenStream, Part};
 pub use prometheus::Error as MetricsError;
 pub use words::Cause;
 
+use crate::account::AccountId;
 use words::{CAUSES, CHANGES, SPEAKERS};
 
 /// A series that is made when it is first needed.
@@ -57,6 +60,8 @@ pub struct Metrics {
     login_failures: IntCounterVec,
     /// What is known only when somebody looks.
     now: expose::Gauges,
+    /// How the last try on each account ended, whatever config it is in.
+    last: Mutex<HashMap<AccountId, Arc<AtomicU64>>>,
     /// Whether the last reload was taken over; 2: there was none.
     last_reload: AtomicU8,
 }
@@ -109,6 +114,7 @@ impl Metrics {
             reloaded,
             login_failures: counter(registered, &family::LOGIN_FAILURES)?,
             now: expose::Gauges::try_new(registered)?,
+            last: Mutex::default(),
             last_reload: AtomicU8::new(2),
             registry,
         };

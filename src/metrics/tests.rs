@@ -179,7 +179,10 @@ fn a_reload_keeps_what_stays_and_forgets_what_is_gone() {
 #[test]
 fn an_account_remembers_how_its_last_try_ended() {
     let metrics = Arc::new(Metrics::try_new().unwrap());
-    let config = config(vec![account("a", "openai", &[])]);
+    let (nobody, config) = (
+        config(Vec::new()),
+        config(vec![account("a", "openai", &[])]),
+    );
     let meters = Meters::new(&config, &metrics);
     let id = config.accounts[0].id;
     assert_eq!(meters.last(id), None);
@@ -189,6 +192,10 @@ fn an_account_remembers_how_its_last_try_ended() {
     let last = meters.last(id).unwrap();
     assert_eq!(last.word, "ok");
     assert!(last.at.elapsed().unwrap() < Duration::from_secs(5));
+    let reloaded = Meters::new(&config, &metrics);
+    assert_eq!(reloaded.last(id).unwrap().word, "ok");
+    Meters::new(&nobody, &metrics);
+    assert_eq!(Meters::new(&config, &metrics).last(id), None);
 }
 
 #[test]
