@@ -47,6 +47,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             first_byte: minute,
             idle: minute,
             total: minute,
+            websocket: None,
         },
         project: None,
     }

@@ -6,7 +6,7 @@ use http::header::{self, HeaderMap};
 
 use super::context::Context;
 use super::not_found::clipped;
-use super::paths;
+use super::{paths, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::config::{ClientKey, Limits};
 use crate::wire::Format;
@@ -64,6 +64,7 @@ pub(super) fn authenticate(
         header("x-api-key"),
         header("x-goog-api-key"),
         in_query.as_ref().map(|key| key.as_bytes()),
+        websocket::key(headers).map(str::as_bytes),
     ];
     let mut any = false;
     for key in presented

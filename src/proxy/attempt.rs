@@ -1,6 +1,7 @@
 //! One try: an account is picked, the request is made ready for it, the way there is found.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
@@ -17,16 +18,19 @@ use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, paths};
+use super::{Gateway, headers, media, outcome, paths, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
-use crate::upstream::plaintext;
+use crate::upstream::peer::Load;
+use crate::upstream::{Timeouts, plaintext};
 use crate::wire::json::{self, Splicer};
 use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
 
 /// Room for the headers of an upstream request, of which most have eight or nine.
 const HEADERS: usize = 12;
+/// How much later than the session a connection may find out that it is silent.
+const BACKSTOP: Duration = Duration::from_millis(500);
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
@@ -59,9 +63,9 @@ pub(super) async fn peer(
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
-        let found = gateway
-            .peers
-            .peer(&account.base, account.proxy.as_ref(), timeouts.connect);
+        let load = load(&call.body, timeouts);
+        let (base, proxy) = (&account.base, account.proxy.as_ref());
+        let found = gateway.peers.peer(base, proxy, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
                 let attempt = ctx.attempt_mut()?;
@@ -79,6 +83,17 @@ pub(super) async fn peer(
         if !outcome::settle(ctx, Outcome::Unreachable) {
             return Err(refused());
         }
+    }
+}
+
+/// What the connection will carry. Its own limits come after those that the session watches, for the
+/// moments when nobody does.
+fn load(body: &Payload, timeouts: Timeouts) -> Load {
+    let silence = timeouts.idle.max(timeouts.first_byte) + BACKSTOP;
+    match body {
+        Payload::Read { .. } => Load::Request,
+        Payload::Streamed => Load::Body { silence },
+        Payload::WebSocket => Load::WebSocket { silence },
     }
 }
 
@@ -161,7 +176,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
 fn errors(call: &Call, account: &Account) -> Option<Format> {
     match &call.body {
         Payload::Streamed => None,
-        Payload::Read { .. } => call
+        Payload::Read { .. } | Payload::WebSocket => call
             .format
             .filter(|format| account.formats.contains(format))
             .or_else(|| account.formats.first().copied()),
@@ -259,7 +274,12 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
     let account = &attempt.account;
     let target = match (&attempt.target, &call.target) {
         (Some(path), _) => account.base.target(path),
-        (None, CallTarget::Path(path)) => account.base.target(path),
+        (None, CallTarget::Path(path)) => match is_renamed_in_query(call, &attempt.model) {
+            true => account
+                .base
+                .target(&paths::with_model_in_query(path, &attempt.model)),
+            false => account.base.target(path),
+        },
         (
             None,
             CallTarget::Gemini {
@@ -311,6 +331,7 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
                 header.insert(header::CONTENT_LENGTH, length.clone());
             }
         }
+        Payload::WebSocket => websocket::ask(&call.headers, account.preset.name, header)?,
     }
     *upstream = parts.into();
     Ok(())
@@ -321,6 +342,11 @@ fn expects_body(method: &http::Method) -> bool {
         *method,
         http::Method::POST | http::Method::PUT | http::Method::PATCH
     )
+}
+
+/// Whether the model that a path's query names has another name at this account.
+fn is_renamed_in_query(call: &Call, model: &str) -> bool {
+    call.format.is_none() && !call.model.is_empty() && *call.model != *model
 }
 
 /// Supplies the body of this attempt.
@@ -338,6 +364,7 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
             }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
         }
+        Payload::WebSocket => {}
     }
     Ok(())
 }

@@ -145,6 +145,8 @@ pub enum Payload {
     },
     /// Passes straight through, once.
     Streamed,
+    /// Nothing, until the provider has switched to WebSocket; from then on all that comes.
+    WebSocket,
 }
 
 /// One try on one account.
@@ -204,7 +206,11 @@ impl Context {
 impl Call {
     /// The format that an account must speak itself; `None`: any will do.
     pub fn native_format(&self) -> Option<Format> {
-        self.format.filter(|_| self.ask == Ask::Other)
+        match self.format {
+            // A model without a format is that of a realtime session, which is OpenAI's.
+            None if !self.model.is_empty() => Some(Format::OpenAiChat),
+            format => format.filter(|_| self.ask == Ask::Other),
+        }
     }
 }
 

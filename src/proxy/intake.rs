@@ -16,15 +16,12 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, respond, stored};
+use super::{Gateway, admission, affinity, asked, local, pass_through, respond, stored, websocket};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::upstream::media::Fetched;
 use crate::wire::{Format, Shape, codec};
-
-/// A pass-through body up to this size is read, so that it can be sent again.
-const READ_AHEAD: usize = 1024 * 1024;
 
 /// Takes a request in. True when it has been answered.
 pub(super) async fn take(
@@ -68,10 +65,17 @@ async fn read(
     admission::authenticate(&request.headers, uri.query(), ctx)?;
     let provider = chosen_provider(&request.headers, &live.router)?;
     let provider = provider.as_deref();
+    let asks_for_websocket = websocket::is_asked_for(request);
     match endpoint {
         Endpoint::Models(list, one) => {
             local::models(session, ctx, list, one.as_deref()).await?;
             Ok(None)
+        }
+        // OpenAI speaks Responses on a WebSocket too.
+        Endpoint::WrongMethod(_) if provider.is_some() && asks_for_websocket => {
+            pass_through::call(session, ctx, provider, &uri)
+                .await
+                .map(Some)
         }
         Endpoint::WrongMethod(methods) => Err(Fault::new(
             FaultKind::MethodNotAllowed,
@@ -81,7 +85,9 @@ async fn read(
         .with_param(methods)
         .into()),
         Endpoint::Unknown => Err(unknown_path(uri.path()).into()),
-        Endpoint::PassThrough => pass_through(session, ctx, provider, &uri).await.map(Some),
+        Endpoint::PassThrough => pass_through::call(session, ctx, provider, &uri)
+            .await
+            .map(Some),
         Endpoint::Model(format, named) => model_call(session, ctx, provider, format, &named, &uri)
             .await
             .map(Some),
@@ -179,48 +185,8 @@ fn on_loss(headers: &HeaderMap, configured: OnLoss) -> Result<OnLoss, Fault> {
     }
 }
 
-async fn pass_through(
-    session: &mut Session,
-    ctx: &Context,
-    provider: Option<&str>,
-    uri: &http::Uri,
-) -> Result<Call, Rejection> {
-    if paths::leads_elsewhere(uri.path()) {
-        return Err(unknown_path(uri.path()).into());
-    }
-    let route = match (provider, stored::route(ctx, uri.path())) {
-        (None, Some(route)) => route?,
-        (None, None) => return Err(unknown_path(uri.path()).into()),
-        (Some(provider), _) => {
-            admission::may_pass_through(ctx.client.as_deref())?;
-            let route = ctx.live.router.of_provider(provider);
-            route.ok_or_else(|| model_not_found(""))?
-        }
-    };
-    let length = body::announced(&session.req_header().headers);
-    let small = length.is_some_and(|length| length <= READ_AHEAD);
-    let body = if small || session.as_mut().is_body_empty() {
-        let bytes = body::read_raw(session, &ctx.live.config.limits).await?;
-        Payload::Read { bytes, model: None }
-    } else {
-        body::invite(session).await?;
-        Payload::Streamed
-    };
-    let query = match (uri.query(), ctx.dialect) {
-        (Some(query), Format::Gemini) => paths::query_without_key(query),
-        (query, _) => query.unwrap_or_default().to_owned(),
-    };
-    let separator = if query.is_empty() { "" } else { "?" };
-    let target = CallTarget::Path([uri.path(), separator, &query].concat());
-    Ok(Call {
-        method: session.req_header().method.clone(),
-        body,
-        ..untried(ctx, target, route)
-    })
-}
-
 /// A call that has not been tried, for a provider to answer as it likes.
-fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
+pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
     let config = &ctx.live.config;
     let total = config.timeouts.total;
     Call {
@@ -268,6 +234,11 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: C
         Payload::Read { .. } => take_headers(session.req_header_mut()),
         // They frame what is still to come.
         Payload::Streamed => session.req_header().headers.clone(),
+        Payload::WebSocket => {
+            // What comes before the answer belongs to nobody: it is an error.
+            session.downstream_session.set_pipelining_enabled(false);
+            session.req_header().headers.clone()
+        }
     };
     let keep_alive = call
         .format
@@ -283,6 +254,7 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: C
     let upload = match &call.body {
         Payload::Read { bytes, .. } => Upload::Replayed(!bytes.is_empty()),
         Payload::Streamed => Upload::Streamed,
+        Payload::WebSocket => Upload::WebSocket,
     };
     Downstream::wrap(
         &mut session.downstream_session,

@@ -36,6 +36,7 @@ mod local;
 mod media;
 mod not_found;
 mod outcome;
+mod pass_through;
 mod paths;
 mod relay;
 mod respond;
@@ -43,6 +44,7 @@ mod search;
 mod stored;
 mod tell;
 mod verdict;
+mod websocket;
 
 pub use access::TARGET as ACCESS_TARGET;
 pub use context::Context;

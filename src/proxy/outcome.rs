@@ -30,7 +30,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     let answered = attempt.status.is_some_and(|status| status < 400);
     let means = Means {
         begun: call.gate.has_begun(),
-        replayable: matches!(call.body, Payload::Read { .. }) || !call.upload_begun,
+        replayable: !matches!(call.body, Payload::Streamed) || !call.upload_begun,
         bootstrap: call.bootstrap,
         answered,
     };
@@ -185,6 +185,7 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
             {
                 Outcome::Stale
             }
+            None if is_silence(&error) => Outcome::Silent,
             None => Outcome::Unreachable,
         },
     };
@@ -223,6 +224,14 @@ pub(super) fn conclude(ctx: &mut Context) {
         None => attempt.succeed(),
         Some(fault) => ctx.fault = Some(fault.clone()),
     }
+}
+
+/// Whether a connection to a provider has found out itself that nothing moves on it.
+fn is_silence(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    )
 }
 
 /// Whether the client left or could not be written to.

@@ -129,4 +129,6 @@ pub(in crate::config) struct EntryTimeouts {
     pub(in crate::config) idle: Option<Seconds>,
     /// The whole request, all attempts included.
     pub(in crate::config) total: Option<Seconds>,
+    /// The life of a WebSocket.
+    pub(in crate::config) websocket: Option<Seconds>,
 }

@@ -264,6 +264,8 @@ pub(super) struct GlobalTimeouts {
     pub(super) idle: Seconds,
     /// The whole request, all attempts included.
     pub(super) total: Seconds,
+    /// The life of a WebSocket, to which `total` does not apply. Left out: as long as both sides want.
+    pub(super) websocket: Option<Seconds>,
 }
 
 impl Default for GlobalTimeouts {
@@ -273,6 +275,7 @@ impl Default for GlobalTimeouts {
             first_byte: Seconds::whole(120),
             idle: Seconds::whole(120),
             total: Seconds::whole(900),
+            websocket: None,
         }
     }
 }

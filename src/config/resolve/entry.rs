@@ -304,10 +304,14 @@ fn timeouts(
         Some(seconds) => resolver.above_zero(seconds, path.key(name)),
         None => default,
     };
+    let websocket = own
+        .websocket
+        .map(|life| or(Some(life), life.0, "websocket"));
     Timeouts {
         connect: or(own.connect, defaults.connect, "connect"),
         first_byte: or(own.first_byte, defaults.first_byte, "first-byte"),
         idle: or(own.idle, defaults.idle, "idle"),
         total: or(own.total, defaults.total, "total"),
+        websocket: websocket.or(defaults.websocket),
     }
 }

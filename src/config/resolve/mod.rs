@@ -184,6 +184,9 @@ fn timeouts(timeouts: &GlobalTimeouts, resolver: &mut Resolver<'_>) -> Timeouts 
         first_byte: resolver.above_zero(timeouts.first_byte, "timeouts.first-byte"),
         idle: resolver.above_zero(timeouts.idle, "timeouts.idle"),
         total: resolver.above_zero(timeouts.total, "timeouts.total"),
+        websocket: timeouts
+            .websocket
+            .map(|life| resolver.above_zero(life, "timeouts.websocket")),
     }
 }
 
