@@ -32,6 +32,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         providers: vec![provider.into()],
         formats: row.formats.to_vec(),
         key: Secret::new("sk-test"),
+        client_keys: false,
         key_header: KeyHeader::Bearer,
         base: BaseUrl::try_new("http://127.0.0.1:1").unwrap(),
         proxy: None,

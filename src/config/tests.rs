@@ -302,13 +302,25 @@ fn every_error_is_reported_with_its_path() {
                 "translation.media-hosts[2]: '169.254.169.254' is an address from which nothing is ever fetched",
             ],
         ),
+        // What clients' own keys do not go together with.
+        (
+            "gemini-api-key:\n\
+             - {api-key: a, allow-client-keys: true, headers: {Authorization: x}}\n\
+             - {preset: antigravity, project: p, base-url: 'http://x', allow-client-keys: true}\n\
+             - {allow-client-keys: false, base-url: 'http://y'}",
+            &[
+                "gemini-api-key[0].allow-client-keys: cannot go with the header Authorization: it would reach the provider beside the client's key",
+                "gemini-api-key[1].allow-client-keys: cannot go with a project: a client's key has its own",
+                "gemini-api-key[2].api-key: is empty",
+            ],
+        ),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
-             claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
+             claude-api-key: [{api-key: a, cloak: {mode: auto}}]",
             &[
                 "trusted-proxies: not available in this version",
                 "tls.enable: not available in this version",
@@ -325,7 +337,6 @@ fn every_error_is_reported_with_its_path() {
                 "admin: not available in this version",
                 "metrics-public: not available in this version",
                 "otel.endpoint: not available in this version",
-                "claude-api-key[0].allow-client-keys: not available in this version",
                 "claude-api-key[0].cloak.mode: not available in this version",
             ],
         ),

@@ -38,10 +38,7 @@ const KEYS: &[Row<File>] = &[
 ];
 
 /// The keys of an entry of the provider lists.
-const ENTRY_KEYS: &[Row<Entry>] = &[
-    ("allow-client-keys", |entry| entry.allow_client_keys),
-    ("cloak.mode", |entry| entry.cloak.mode != CloakMode::Never),
-];
+const ENTRY_KEYS: &[Row<Entry>] = &[("cloak.mode", |entry| entry.cloak.mode != CloakMode::Never)];
 
 const MESSAGE: &str = "not available in this version";
 

@@ -200,6 +200,7 @@ fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
         replayable: true,
         bootstrap: 1,
         answered: false,
+        own_key: ctx.own_key.is_some(),
     };
     match verdict(outcome, fresh).next {
         Next::Relay => true,

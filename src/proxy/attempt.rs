@@ -319,7 +319,12 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
     for (name, text) in &attempt.headers {
         header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    headers::to_provider(&call.headers, account, &ctx.request_id, kinship, header)?;
+    let key = match &ctx.own_key {
+        None => (account.key_header, &account.key),
+        Some(own) => (own.place(account, ctx.dialect), own.secret()),
+    };
+    let id = &ctx.request_id;
+    headers::to_provider(&call.headers, account, id, kinship, key, header)?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => {

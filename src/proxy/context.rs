@@ -12,6 +12,7 @@ use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::gate::Gate;
+use super::own_key::OwnKey;
 use super::relay::Relay;
 use super::verdict::Outcome;
 use crate::account::Account;
@@ -37,6 +38,8 @@ pub struct Context {
     pub dialect: Format,
     /// Whose key it came with.
     pub client: Option<Arc<ClientKey>>,
+    /// The client's own key for a provider, if it brought one.
+    pub own_key: Option<OwnKey>,
     /// Counts it in.
     pub running: Option<Running>,
     /// What it wants, once that is known.

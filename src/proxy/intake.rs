@@ -16,7 +16,9 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, pass_through, respond, stored, websocket};
+use super::{
+    Gateway, admission, affinity, asked, local, own_key, pass_through, respond, stored, websocket,
+};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
@@ -30,7 +32,13 @@ pub(super) async fn take(
     ctx: &mut Context,
 ) -> Result<bool> {
     match read(gateway, session, ctx).await {
-        Ok(Some(call)) => {
+        Ok(Some(mut call)) => {
+            if ctx.live.takes_client_keys()
+                && let Err(fault) = own_key::narrow(ctx, &mut call)
+            {
+                respond::fault(session, ctx, fault).await?;
+                return Ok(true);
+            }
             wrap(gateway, session, ctx, call);
             Ok(false)
         }

@@ -36,6 +36,7 @@ mod local;
 mod media;
 mod not_found;
 mod outcome;
+mod own_key;
 mod pass_through;
 mod paths;
 mod relay;
@@ -72,6 +73,7 @@ impl ProxyHttp for Gateway {
             request_id: "".into(),
             dialect: Format::OpenAiChat,
             client: None,
+            own_key: None,
             running: None,
             call: None,
             attempt: None,

@@ -33,6 +33,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         replayable: !matches!(call.body, Payload::Streamed) || !call.upload_begun,
         bootstrap: call.bootstrap,
         answered,
+        own_key: ctx.own_key.is_some(),
     };
     let verdict = verdict(&outcome, means);
     if let Some(failure) = verdict.failure {
@@ -41,7 +42,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             failure,
             &outcome,
             &ctx.live.config.retry,
-            &ctx.request_id,
+            (&ctx.request_id, ctx.own_key.is_some()),
         );
     }
     let retry = match verdict.next {
@@ -90,7 +91,7 @@ pub(super) fn note(ctx: &mut Context, outcome: &Outcome) {
             failure,
             outcome,
             &ctx.live.config.retry,
-            &ctx.request_id,
+            (&ctx.request_id, ctx.own_key.is_some()),
         );
     }
 }
@@ -100,7 +101,7 @@ fn charge(
     failure: Failure,
     outcome: &Outcome,
     retry: &Retry,
-    request_id: &str,
+    (request_id, own_key): (&str, bool),
 ) {
     let Some(lease) = attempt.lease.take() else {
         return;
@@ -110,7 +111,13 @@ fn charge(
         max: retry.cooldown_max,
     };
     let rest = lease.failed(failure, bounds, Instant::now());
-    log::info!(
+    // A client's own key has a health of its own, which ends with the request.
+    let level = match own_key {
+        true => log::Level::Debug,
+        false => log::Level::Info,
+    };
+    log::log!(
+        level,
         "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,
         attempt.model,

@@ -27,6 +27,7 @@ mod keepalive;
 mod large;
 mod media;
 mod odd_requests;
+mod own_key;
 mod pass_through;
 mod proxies_e2e;
 mod refusals;

@@ -64,7 +64,7 @@ impl Server {
             let mut running = Vec::new();
             for n in 0.. {
                 let (tcp, _) = listener.accept().await.unwrap();
-                let scene = *scenes.get(n).or(scenes.last()).unwrap();
+                let scene = *scenes.get(n).or_else(|| scenes.last()).unwrap();
                 let (seen, tls, count) = (Arc::clone(&seen), tls.clone(), count.clone());
                 running.push(Task(tokio::spawn(async move {
                     let socket: Box<dyn Socket> = match tls {
