@@ -16,6 +16,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::Current;
 use crate::logging;
 use crate::proxy::Gateway;
+use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
 use crate::upstream::plaintext::Pool;
@@ -82,6 +83,9 @@ pub enum StartError {
     /// The roots cannot be loaded.
     #[error(transparent)]
     Roots(#[from] RootsError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] CannotTrace),
     /// Pingora refuses.
     #[error("cannot start: {0}")]
     Pingora(#[from] Box<pingora::Error>),
@@ -154,11 +158,19 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let http2 = config.listen.http2;
     let current = Arc::new(Current::new(config.clone()));
     let resolver = Arc::new(Resolver::system());
+    let (traces, exporting) = match &config.otel {
+        Some(endpoint) => {
+            let (traces, exporting) = traces::start(endpoint, &roots.client)?;
+            (Some(traces), Some(exporting))
+        }
+        None => (None, None),
+    };
     let gateway = Gateway {
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client)),
         media: Fetcher::new(resolver, Arc::clone(&roots.client), Limits::DEFAULT),
+        traces,
     };
     let conf = &server.configuration;
     let kept = conf
@@ -202,6 +214,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             current,
             lifecycle: Arc::clone(&lifecycle),
             pool,
+            exporting,
             in_force: config,
             source,
             environment,

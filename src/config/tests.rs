@@ -314,12 +314,25 @@ fn every_error_is_reported_with_its_path() {
                 "gemini-api-key[2].api-key: is empty",
             ],
         ),
+        // Traces, where they are compiled in and where not.
+        #[cfg(feature = "otel")]
+        (
+            "otel: {endpoint: 'localhost:4318'}",
+            &["otel.endpoint: is not a URL like http://localhost:4318"],
+        ),
+        #[cfg(not(feature = "otel"))]
+        (
+            "otel: {endpoint: 'http://localhost:4318'}",
+            &[
+                "otel.endpoint: this build has no traces: build it with `cargo build --release --features otel`",
+            ],
+        ),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
-             metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
+             metrics-public: true\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, cloak: {mode: auto}}]",
             &[
                 "trusted-proxies: not available in this version",
@@ -336,7 +349,6 @@ fn every_error_is_reported_with_its_path() {
                 "usage: not available in this version",
                 "admin: not available in this version",
                 "metrics-public: not available in this version",
-                "otel.endpoint: not available in this version",
                 "claude-api-key[0].cloak.mode: not available in this version",
             ],
         ),

@@ -34,7 +34,6 @@ const KEYS: &[Row<File>] = &[
     ("usage", |file| file.usage != Usage::default()),
     ("admin", |file| file.admin != Admin::default()),
     ("metrics-public", |file| file.metrics_public),
-    ("otel.endpoint", |file| !file.otel.endpoint.is_empty()),
 ];
 
 /// The keys of an entry of the provider lists.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::context::{Ask, Context, Payload};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, outcome, respond, stored, websocket};
+use super::{foreign, hint, outcome, respond, spans, stored, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
@@ -158,6 +158,7 @@ fn is_repairable(outcome: &Outcome, ctx: &Context) -> Result<bool> {
 /// The relay let `data` through.
 fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
+        spans::passes(ctx, data);
         if ctx.call()?.gate.is_undecided() || !ctx.call()?.gate.has_begun() {
             stored::remember(ctx, data);
         }

@@ -18,10 +18,11 @@ use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, paths, websocket};
+use super::{Gateway, headers, media, outcome, paths, spans, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
+use crate::traces::Traces;
 use crate::upstream::peer::Load;
 use crate::upstream::{Timeouts, plaintext};
 use crate::wire::json::{self, Splicer};
@@ -71,6 +72,7 @@ pub(super) async fn peer(
                 let attempt = ctx.attempt_mut()?;
                 attempt.address = peer._address.as_inet().copied();
                 ctx.call_mut()?.gate.begin_attempt(Instant::now(), timeouts);
+                spans::tries(gateway.traces.as_ref(), ctx);
                 return Ok(peer);
             }
             Ok(Err(error)) => log::warn!("account {}: {error}", account.name),
@@ -269,7 +271,11 @@ fn rename_counted(body: &[u8], model: &str) -> Bytes {
 
 /// Writes the header of the upstream request: the path under the account's base URL, the headers
 /// that may cross, the account's key, the body's length.
-pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()> {
+pub(super) fn request(
+    traces: Option<&Traces>,
+    ctx: &Context,
+    upstream: &mut RequestHeader,
+) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
     let target = match (&attempt.target, &call.target) {
@@ -338,6 +344,7 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
         }
         Payload::WebSocket => websocket::ask(&call.headers, account.preset.name, header)?,
     }
+    spans::inject(traces, ctx, header);
     *upstream = parts.into();
     Ok(())
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::gate::Gate;
 use super::own_key::OwnKey;
 use super::relay::Relay;
+use super::spans::Traced;
 use super::verdict::Outcome;
 use crate::account::Account;
 use crate::account::health::Lease;
@@ -52,6 +53,8 @@ pub struct Context {
     pub local: Option<Vec<u8>>,
     /// The status that the client got.
     pub status: Option<u16>,
+    /// Its traces, where they are made.
+    pub trace: Option<Box<Traced>>,
 }
 
 /// What a client wants from a provider.

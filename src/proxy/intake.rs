@@ -17,7 +17,8 @@ use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
 use super::{
-    Gateway, admission, affinity, asked, local, own_key, pass_through, respond, stored, websocket,
+    Gateway, admission, affinity, asked, local, own_key, pass_through, respond, spans, stored,
+    websocket,
 };
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
@@ -39,6 +40,7 @@ pub(super) async fn take(
                 respond::fault(session, ctx, fault).await?;
                 return Ok(true);
             }
+            spans::asks(ctx, &call);
             wrap(gateway, session, ctx, call);
             Ok(false)
         }
@@ -66,6 +68,7 @@ async fn read(
         local::health(gateway, session, ctx, question).await?;
         return Ok(None);
     }
+    spans::begin(gateway.traces.as_ref(), ctx, request, &endpoint);
     ctx.running = gateway.lifecycle.enter(live.config.limits.concurrent);
     if ctx.running.is_none() {
         return Err(too_many().into());

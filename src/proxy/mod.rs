@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::lifecycle::{Lifecycle, request_came};
 use crate::live::Current;
+use crate::traces::Traces;
 use crate::upstream::media::Fetcher;
 use crate::upstream::peer::Peers;
 use crate::wire::Format;
@@ -42,6 +43,7 @@ mod paths;
 mod relay;
 mod respond;
 mod search;
+mod spans;
 mod stored;
 mod tell;
 mod verdict;
@@ -60,6 +62,8 @@ pub struct Gateway {
     pub peers: Peers,
     /// Fetches media for providers that do not do so themselves.
     pub media: Fetcher,
+    /// Makes traces, where they are wanted.
+    pub traces: Option<Traces>,
 }
 
 #[async_trait]
@@ -80,6 +84,7 @@ impl ProxyHttp for Gateway {
             fault: None,
             local: None,
             status: None,
+            trace: None,
         }
     }
 
@@ -127,7 +132,7 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        attempt::request(ctx, upstream)
+        attempt::request(self.traces.as_ref(), ctx, upstream)
     }
 
     async fn request_body_filter(
@@ -226,6 +231,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
     if error.is_none() {
         outcome::conclude(ctx);
     }
+    spans::finish(ctx, status);
     access::write(session, ctx, status, ctx.live.config.log.format);
     if let Some(call) = ctx.call.as_deref() {
         downstream::unwrap(&mut session.downstream_session, &call.gate);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, verdict};
-use super::{Gateway, answer};
+use super::{Gateway, answer, spans};
 use crate::account::health::{Bounds, Failure, Scope};
 use crate::config::Retry;
 
@@ -17,6 +17,7 @@ const STALE: u32 = 3;
 
 /// Judges how the current attempt ended. True: try again.
 pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
+    spans::failed(ctx, &outcome);
     let Some(call) = ctx.call.as_deref_mut() else {
         return false;
     };

@@ -15,6 +15,7 @@ use tokio::sync::Barrier;
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::lifecycle::Lifecycle;
 use crate::live::Current;
+use crate::traces::Exporting;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
 
@@ -31,6 +32,7 @@ pub(super) struct Housekeeping {
     pub(super) current: Arc<Current>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
+    pub(super) exporting: Option<Exporting>,
     pub(super) in_force: Config,
     pub(super) source: Source,
     pub(super) environment: Arc<dyn Environment>,
@@ -54,6 +56,7 @@ impl BackgroundService for Housekeeping {
             self.reload_on_hangup(),
             self.show_demo(),
             self.sweep(),
+            self.send_traces(),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -130,6 +133,12 @@ impl Housekeeping {
         }
     }
 
+    async fn send_traces(&self) {
+        if let Some(exporting) = &self.exporting {
+            exporting.run().await;
+        }
+    }
+
     async fn show_demo(&self) {
         let Some((address, once)) = self.demo else {
             return;
@@ -151,6 +160,9 @@ impl Housekeeping {
         tokio::select! {
             () = self.lifecycle.disconnected() => {}
             () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
+        }
+        if let Some(exporting) = &self.exporting {
+            exporting.flush().await;
         }
         log::info!("done");
         logging::flush();
@@ -174,6 +186,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     if old.upstream_ca != new.upstream_ca {
         names.push("upstream-ca");
+    }
+    if old.otel != new.otel {
+        names.push("otel");
     }
     names
 }

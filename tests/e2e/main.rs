@@ -40,6 +40,8 @@ mod streams;
 mod support;
 mod support_test;
 mod timeouts;
+#[cfg(feature = "otel")]
+mod traces;
 mod traffic;
 mod translation;
 mod unreachable;

@@ -353,7 +353,7 @@ async fn a_clients_key_in_the_query_stays_here() {
 }
 
 /// What a client might send, beside what every request has.
-const SENT: [(&str, &str); 16] = [
+const SENT: [(&str, &str); 17] = [
     ("user-agent", "test/1"),
     ("accept", "*/*"),
     ("idempotency-key", "i"),
@@ -370,6 +370,11 @@ const SENT: [(&str, &str); 16] = [
     ("proxy-authorization", "Basic x"),
     ("x-stainless-lang", "js"),
     ("origin", "https://x"),
+    // Only a gateway that traces says whose request it is.
+    (
+        "traceparent",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ),
 ];
 
 fn fields(request: &Request) -> Vec<String> {

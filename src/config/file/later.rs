@@ -97,15 +97,6 @@ impl Default for Admin {
     }
 }
 
-/// Traces.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Otel {
-    /// OTLP endpoint. Empty: no traces.
-    pub(in crate::config) endpoint: String,
-}
-
 /// Reshaping of requests.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 mod entry;
 mod later;
+mod otel;
 mod scalar;
 mod translation;
 
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
+pub(super) use later::{Admin, CloakMode, Cors, Payload, Tls, Unread, Usage};
+pub(super) use otel::Otel;
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,

@@ -21,6 +21,7 @@ mod clients;
 mod entry;
 mod headers;
 mod listen;
+mod otel;
 mod reference;
 mod routes;
 mod translation;
@@ -78,6 +79,7 @@ pub(super) fn resolve(
             &mut resolver,
         ),
         log: listen::log(file, overrides, &mut resolver),
+        otel: otel::endpoint(&file.otel, &mut resolver),
         digest: None,
     };
     resolver.errors.unless_any(config)
