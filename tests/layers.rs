@@ -11,8 +11,12 @@
 
 #[path = "layers/documents.rs"]
 mod documents;
+#[path = "layers/mentions.rs"]
+mod mentions;
 #[path = "layers/source.rs"]
 mod source;
+#[path = "layers/types.rs"]
+mod types;
 
 use source::{Source, tree};
 
@@ -32,6 +36,7 @@ const LAYERS: [&[&str]; 7] = [
         "logging",
         "demo",
         "translate_command",
+        "health_command",
     ],
 ];
 
@@ -39,11 +44,14 @@ const LAYERS: [&[&str]; 7] = [
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("routing", "account"),
     ("account", "upstream"),
+    ("account", "rewrite"),
     ("server", "demo"),
     ("server", "logging"),
+    ("cli", "health_command"),
     ("cli", "translate_command"),
     ("main", "cli"),
     ("main", "demo"),
+    ("main", "health_command"),
     ("main", "logging"),
     ("main", "server"),
     ("main", "translate_command"),
@@ -85,6 +93,10 @@ const VALUE: &[(&str, &str)] = &[
     (
         "src/config/schema.rs",
         "schemars makes JSON schemas as values; walked once per load",
+    ),
+    (
+        "src/config/file/payload.rs",
+        "the values of payload rules, read once per load and kept as text",
     ),
 ];
 

@@ -51,5 +51,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             websocket: None,
         },
         project: None,
+        cloak: None,
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
+use crate::rewrite::Rules;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -79,6 +80,8 @@ pub struct Config {
     pub rewrite_model: bool,
     /// Translation between formats.
     pub translation: Translation,
+    /// What is changed in requests' bodies; `None`: nothing.
+    pub payload: Option<Arc<Rules>>,
     /// What is logged.
     pub log: Log,
     /// The collector that traces go to.

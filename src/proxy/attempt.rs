@@ -1,5 +1,7 @@
 //! One try: an account is picked, the request is made ready for it, the way there is found.
 
+mod target;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, OrErr, Result};
+use pingora_core::{ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
@@ -16,9 +18,10 @@ use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
 use super::foreign::{self, Step, Terms};
 use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
+use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, paths, spans, websocket};
+use super::{Gateway, headers, media, outcome, spans, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
@@ -26,7 +29,7 @@ use crate::traces::Traces;
 use crate::upstream::peer::Load;
 use crate::upstream::{Timeouts, plaintext};
 use crate::wire::json::{self, Splicer};
-use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
+use crate::wire::{Format, Marks, Profile, ReasoningField, carrier, cleanse};
 
 /// Room for the headers of an upstream request, of which most have eight or nine.
 const HEADERS: usize = 12;
@@ -104,6 +107,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let live = Arc::clone(&ctx.live);
     let config = &live.config;
     let request_id = Arc::clone(&ctx.request_id);
+    let client = ctx.client.as_ref().map(|client| client.hash);
     let call = ctx.call_mut()?;
     let account = &choice.account;
     let foreign = foreign::format(call, account);
@@ -139,6 +143,20 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         attempt.body = native_body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
+        let reshape = Reshape {
+            live: &live,
+            call,
+            client: client.as_ref(),
+            account: &attempt.account,
+            model: &attempt.model,
+        };
+        let Some(format) = call.format else {
+            attempt.relay.unmask(reshape.remembered());
+            return Ok(Some(attempt));
+        };
+        let reshaped = reshape.of(format, &attempt.body);
+        attempt.body = reshaped.body.map_or(attempt.body, Bytes::from);
+        attempt.relay.unmask(reshaped.masks);
         return Ok(Some(attempt));
     };
     let profile = live.profiles.of(&attempt.account, &attempt.model);
@@ -148,13 +166,27 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         request_id: &request_id,
     };
     let (account, model) = (&attempt.account, &attempt.model);
-    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms);
+    let reshape = Reshape {
+        live: &live,
+        call,
+        client: client.as_ref(),
+        account,
+        model,
+    };
+    let mut masks = None;
+    let edit = |to, body: Vec<u8>| {
+        let reshaped = reshape.of(to, &body);
+        masks = reshaped.masks;
+        reshaped.body.unwrap_or(body)
+    };
+    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms, edit);
     match step {
         Ok(Step::Send(prepared)) => {
             let prepared = *prepared;
             attempt
                 .relay
                 .translate(prepared.back, config.translation.loss_comments);
+            attempt.relay.unmask(masks);
             attempt.target = Some(prepared.target);
             attempt.headers = prepared.headers;
             let to = attempt.relay.format().unwrap_or(format);
@@ -204,10 +236,10 @@ fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profi
     let Some(format) = call.format.filter(|_| call.ask != Ask::Other) else {
         return body;
     };
-    let body = plain(format, body, profile);
+    let body = plain(format, body, call.marks, profile);
     let carries = *call
         .carries_state
-        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes));
+        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes, call.marks));
     if !carries {
         return body;
     }
@@ -215,15 +247,17 @@ fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profi
 }
 
 /// The body without fields that the provider would not know, where it is one that minds.
-fn plain(format: Format, body: Bytes, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
-    if format != Format::OpenAiChat {
+fn plain(
+    format: Format,
+    body: Bytes,
+    marks: Marks,
+    profile: impl FnOnce() -> Arc<Profile>,
+) -> Bytes {
+    if format != Format::OpenAiChat || !marks.has(Marks::EXTENSION) {
         return body;
     }
     let chat = &profile().chat;
     if chat.accepts_unknown || chat.reasoning_field != ReasoningField::None {
-        return body;
-    }
-    if !cleanse::holds_extensions(format, &body) {
         return body;
     }
     cleanse::without_extensions(&body).map_or(body, Bytes::from)
@@ -278,34 +312,7 @@ pub(super) fn request(
 ) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
-    let target = match (&attempt.target, &call.target) {
-        (Some(path), _) => account.base.target(path),
-        (None, CallTarget::Path(path)) => match is_renamed_in_query(call, &attempt.model) {
-            true => account
-                .base
-                .target(&paths::with_model_in_query(path, &attempt.model)),
-            false => account.base.target(path),
-        },
-        (
-            None,
-            CallTarget::Gemini {
-                version,
-                action,
-                query,
-            },
-        ) => {
-            let path = paths::gemini_path(version, &attempt.model, action).ok_or_else(|| {
-                Error::explain(
-                    ErrorType::InternalError,
-                    "the provider's name for the model is no path segment",
-                )
-            })?;
-            match query.as_str() {
-                "" => account.base.target(&path),
-                query => account.base.target(&format!("{path}?{query}")),
-            }
-        }
-    };
+    let target = target::of(call, attempt)?;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = call.method.clone();
     parts.uri = http::Uri::from_maybe_shared(Bytes::from(target)).or_err(
@@ -354,11 +361,6 @@ fn expects_body(method: &http::Method) -> bool {
         *method,
         http::Method::POST | http::Method::PUT | http::Method::PATCH
     )
-}
-
-/// Whether the model that a path's query names has another name at this account.
-fn is_renamed_in_query(call: &Call, model: &str) -> bool {
-    call.format.is_none() && !call.model.is_empty() && *call.model != *model
 }
 
 /// Supplies the body of this attempt.

@@ -24,7 +24,7 @@ use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::upstream::media::Fetched;
-use crate::wire::{Format, Shape, codec};
+use crate::wire::{Format, Marks, Shape, codec};
 
 /// Takes a request in. True when it has been answered.
 pub(super) async fn take(
@@ -170,6 +170,7 @@ async fn model_call(
             bytes: asked.body,
             model: asked.span,
         },
+        marks: asked.marks,
         note: asked.note,
         model: asked.model,
         seat,
@@ -209,6 +210,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         headers: HeaderMap::new(),
         target,
         body: Payload::Streamed,
+        marks: Marks::default(),
         note: None,
         model: "".into(),
         route,

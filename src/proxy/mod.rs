@@ -41,6 +41,7 @@ mod own_key;
 mod pass_through;
 mod paths;
 mod relay;
+mod reshape;
 mod respond;
 mod search;
 mod spans;

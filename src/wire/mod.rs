@@ -16,6 +16,7 @@ pub mod fit;
 mod gemini;
 pub mod json;
 pub mod limits;
+mod marks;
 pub mod media;
 mod openai;
 mod openai_chat;
@@ -32,7 +33,8 @@ pub(crate) mod fixtures;
 pub(crate) mod validate;
 
 pub use claude::Claude;
-pub use gemini::{Gemini, envelope};
+pub use gemini::{Gemini, camel, envelope};
+pub use marks::Marks;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 

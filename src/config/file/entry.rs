@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::later::Cloak;
+use super::cloak::Cloak;
 use super::scalar::{Brief, Seconds};
 
 /// One credential at one provider.
@@ -56,7 +56,7 @@ pub(in crate::config) struct Entry {
     /// Whether clients may bring their own key for this provider, which then goes to it in place of
     /// `api-key`; without an `api-key` the entry serves only such clients.
     pub(in crate::config) allow_client_keys: bool,
-    /// Reshaping of requests.
+    /// Shaping of requests.
     pub(in crate::config) cloak: Cloak,
 }
 

@@ -18,10 +18,12 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod clients;
+mod cloak;
 mod entry;
 mod headers;
 mod listen;
 mod otel;
+mod payload;
 mod reference;
 mod routes;
 mod translation;
@@ -78,6 +80,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),
         digest: None,
