@@ -11,7 +11,7 @@ FLAGS = $(if $(wildcard config.yaml),--config config.yaml) \
 LINUX = $(filter Linux,$(shell uname -s))
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev demo test test-rust test-sdk test-bench test-agents check fmt clippy doc \
+.PHONY: help run dev demo test test-rust test-otel test-sdk test-bench test-agents check fmt clippy doc \
         bench soak bench-growth bench-instructions bench-codecs setup setup-test setup-bench setup-instructions
 
 help: ## Show the targets
@@ -30,6 +30,10 @@ test: test-rust test-bench test-sdk ## Run all tests
 
 test-rust: setup ## Run the Rust tests: units, end to end, layers
 	cargo test
+
+# Another build of the gateway, with what most do not have.
+test-otel: setup ## Run the tests of traces
+	cargo test --features otel --test e2e traces::
 
 # Of the benchmark only what takes seconds: its rules, and the tools without Pingora.
 test-bench: setup ## Run the tests of the benchmark itself
@@ -74,6 +78,7 @@ fmt:
 
 clippy: setup
 	cargo clippy $(if $(LINUX),--workspace) --all-targets -- -D warnings
+	cargo clippy --features otel --all-targets -- -D warnings
 
 doc: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps

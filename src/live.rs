@@ -43,6 +43,8 @@ pub struct Live {
     clients: HashMap<KeyHash, Arc<ClientKey>>,
     /// The formats that some account does not speak.
     foreign: Vec<Format>,
+    /// Some account takes clients' keys.
+    client_keys: bool,
 }
 
 impl Live {
@@ -70,6 +72,7 @@ impl Live {
                     accounts.any(|account| !account.formats.contains(format))
                 })
                 .collect(),
+            client_keys: config.accounts.iter().any(|account| account.client_keys),
             config,
         }
     }
@@ -77,6 +80,11 @@ impl Live {
     /// Whether a request in `format` may go to an account that does not speak it.
     pub fn may_translate(&self, format: Format) -> bool {
         self.foreign.contains(&format)
+    }
+
+    /// Whether a client may bring its own key for some provider.
+    pub fn takes_client_keys(&self) -> bool {
+        self.client_keys
     }
 
     /// Whether a request without a key is served.

@@ -18,6 +18,7 @@ use crate::live::Current;
 use crate::logging;
 use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
+use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
 use crate::upstream::plaintext::Pool;
@@ -107,6 +108,9 @@ pub enum StartError {
     /// Two metrics have one name.
     #[error("cannot count: {0}")]
     Metrics(#[from] MetricsError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] CannotTrace),
     /// Pingora refuses.
     #[error("cannot start: {0}")]
     Pingora(#[from] Box<pingora::Error>),
@@ -225,12 +229,20 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         reload: Arc::clone(&reloader) as _,
         logins: Logins::default(),
     });
+    let (traces, exporting) = match &config.otel {
+        Some(endpoint) => {
+            let (traces, exporting) = traces::start(endpoint, &roots.client)?;
+            (Some(traces), Some(exporting))
+        }
+        None => (None, None),
+    };
     let gateway = Gateway {
         desk: Arc::clone(&admin) as _,
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client)),
         media: Fetcher::new(resolver, Arc::clone(&roots.client), Limits::DEFAULT),
+        traces,
     };
     let conf = &server.configuration;
     let kept = conf
@@ -285,6 +297,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             reloader,
             lifecycle: Arc::clone(&lifecycle),
             pool,
+            exporting,
             demo: after,
             ready: Arc::clone(&ready),
         },

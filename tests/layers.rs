@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 7] = [
     &["wire", "state"],
     &["routing", "rewrite", "account", "upstream"],
     &["config"],
-    &["live", "lifecycle", "usage", "metrics"],
+    &["live", "lifecycle", "traces", "usage", "metrics"],
     &["proxy", "admin"],
     &[
         "main",

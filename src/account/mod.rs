@@ -40,6 +40,8 @@ pub struct Account {
     pub formats: Vec<Format>,
     /// Its key; empty for servers that want none.
     pub key: Secret,
+    /// Whether clients may bring their own key. Without a key of its own it then serves only them.
+    pub client_keys: bool,
     /// Where the key goes.
     pub key_header: KeyHeader,
     /// Where its API is.
@@ -73,6 +75,11 @@ impl Account {
     /// own names do not count.
     pub fn is_at_provider_of(&self, other: &Self) -> bool {
         self.preset == other.preset && self.base == other.base
+    }
+
+    /// Whether it serves only clients with their own keys.
+    pub fn is_for_client_keys_only(&self) -> bool {
+        self.client_keys && self.key.is_empty()
     }
 
     /// Whether it never serves `model`, a name without the prefix.

@@ -4,6 +4,7 @@
 //! usable account wins; inside it accounts take turns by weight, or the first is used until it
 //! rests. With all accounts well, a pick looks at one of them, however many there are.
 
+mod client_key;
 mod survey;
 mod turns;
 
@@ -36,12 +37,15 @@ pub struct Candidate {
     health: Arc<Health>,
     /// The provider's name for the model; `None`: the name that the client asked for.
     model: Option<Arc<str>>,
+    /// Not for requests that come without a key of the client's own.
+    closed: bool,
 }
 
 impl Candidate {
     /// `account` for the model it calls `model`.
     pub fn new(account: Arc<Account>, health: Arc<Health>, model: Option<Arc<str>>) -> Self {
         Self {
+            closed: account.is_for_client_keys_only(),
             account,
             health,
             model,
@@ -228,6 +232,9 @@ impl Route {
                     let place = tier.at(start.wrapping_add(turn));
                     let candidate = &tier.candidates[place];
                     let account = &candidate.account;
+                    if candidate.closed {
+                        continue;
+                    }
                     if format.is_some_and(|format| !account.formats.contains(&format)) {
                         continue;
                     }

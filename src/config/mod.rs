@@ -88,6 +88,8 @@ pub struct Config {
     pub payload: Option<Arc<Rules>>,
     /// What is logged.
     pub log: Log,
+    /// The collector that traces go to.
+    pub otel: Option<Box<str>>,
     /// SHA-256 of the file that it was read from; none when there was no file.
     pub digest: Option<[u8; 32]>,
 }

@@ -313,6 +313,31 @@ fn every_error_is_reported_with_its_path() {
                 "translation.media-hosts[2]: '169.254.169.254' is an address from which nothing is ever fetched",
             ],
         ),
+        // What clients' own keys do not go together with.
+        (
+            "gemini-api-key:\n\
+             - {api-key: a, allow-client-keys: true, headers: {Authorization: x}}\n\
+             - {preset: antigravity, project: p, base-url: 'http://x', allow-client-keys: true}\n\
+             - {allow-client-keys: false, base-url: 'http://y'}",
+            &[
+                "gemini-api-key[0].allow-client-keys: cannot go with the header Authorization: it would reach the provider beside the client's key",
+                "gemini-api-key[1].allow-client-keys: cannot go with a project: a client's key has its own",
+                "gemini-api-key[2].api-key: is empty",
+            ],
+        ),
+        // Traces, where they are compiled in and where not.
+        #[cfg(feature = "otel")]
+        (
+            "otel: {endpoint: 'localhost:4318'}",
+            &["otel.endpoint: is not a URL like http://localhost:4318"],
+        ),
+        #[cfg(not(feature = "otel"))]
+        (
+            "otel: {endpoint: 'http://localhost:4318'}",
+            &[
+                "otel.endpoint: this build has no traces: build it with `cargo build --release --features otel`",
+            ],
+        ),
         (
             "payload: {default: [{params: 1}], filter: [{params: {a: 1}}]}",
             &[
@@ -392,8 +417,7 @@ fn every_error_is_reported_with_its_path() {
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
-             otel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
-             claude-api-key: [{api-key: a, allow-client-keys: true}]",
+             routing: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']",
             &[
                 "trusted-proxies: not available in this version",
                 "tls.enable: not available in this version",
@@ -406,8 +430,6 @@ fn every_error_is_reported_with_its_path() {
                 "database-url: not available in this version",
                 "redis-url: not available in this version",
                 "usage: not available in this version",
-                "otel.endpoint: not available in this version",
-                "claude-api-key[0].allow-client-keys: not available in this version",
             ],
         ),
     ];

@@ -21,11 +21,10 @@ const KEYS: &[Row<File>] = &[
     }),
     ("redis-url", |file| !file.redis_url.is_empty()),
     ("usage", |file| file.usage != Usage::default()),
-    ("otel.endpoint", |file| !file.otel.endpoint.is_empty()),
 ];
 
 /// The keys of an entry of the provider lists.
-const ENTRY_KEYS: &[Row<Entry>] = &[("allow-client-keys", |entry| entry.allow_client_keys)];
+const ENTRY_KEYS: &[Row<Entry>] = &[];
 
 const MESSAGE: &str = "not available in this version";
 

@@ -23,6 +23,8 @@ struct Line<'a> {
     format: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own_key: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -64,6 +66,7 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
             .and_then(|call| call.format)
             .map_or("-", crate::wire::Format::name),
         client: ctx.client.as_deref().map(|client| &*client.name),
+        own_key: ctx.own_key.is_some(),
         peer: session.client_addr().map(address),
         model: call.map_or("", |call| &call.model),
         upstream_model: attempt
@@ -129,6 +132,9 @@ fn text(line: &Line<'_>) -> String {
     }
     if let Some(status) = line.upstream_status {
         number(&mut out, " upstream_status=", status);
+    }
+    if line.own_key {
+        out.push_str(" own_key=true");
     }
     number(&mut out, " tries=", line.tries);
     number(&mut out, " keep_alives=", line.keep_alives);

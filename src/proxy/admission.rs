@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap};
+use http::header::HeaderMap;
 
 use super::context::Context;
 use super::not_found::clipped;
-use super::paths;
+use super::own_key::{self, bearer};
+use super::{paths, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::config::{ClientKey, Limits};
 use crate::wire::Format;
@@ -45,25 +46,30 @@ pub(super) fn authenticate(
     ctx: &mut Context,
 ) -> Result<(), Fault> {
     if ctx.live.config.clients.is_empty() {
+        if ctx.live.takes_client_keys() {
+            ctx.own_key = own_key::find(headers, query, ctx.dialect, &ctx.live)?;
+        }
         return Ok(());
     }
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let value = value.as_bytes();
-        let (scheme, key) = value.split_at_checked(7)?;
-        scheme
-            .eq_ignore_ascii_case(b"bearer ")
-            .then(|| key.trim_ascii())
-    });
+    if ctx.live.takes_client_keys()
+        && let Some(key) = headers.get(own_key::GATEWAY_KEY)
+    {
+        let client = ctx.live.client(key.as_bytes());
+        ctx.client = Some(Arc::clone(client.ok_or_else(invalid)?));
+        ctx.own_key = own_key::find(headers, query, ctx.dialect, &ctx.live)?;
+        return Ok(());
+    }
     let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
     let in_query = match ctx.dialect {
         Format::Gemini => query.and_then(paths::key_in_query),
         _ => None,
     };
     let presented = [
-        bearer,
+        bearer(headers),
         header("x-api-key"),
         header("x-goog-api-key"),
         in_query.as_ref().map(|key| key.as_bytes()),
+        websocket::key(headers).map(str::as_bytes),
     ];
     let mut any = false;
     for key in presented
@@ -81,17 +87,21 @@ pub(super) fn authenticate(
         return Ok(());
     }
     Err(match any {
-        true => Fault::new(
-            FaultKind::Auth,
-            "invalid_api_key",
-            "the API key is not valid for this gateway",
-        ),
+        true => invalid(),
         false => Fault::new(
             FaultKind::Auth,
             "missing_api_key",
             "no API key: send it as 'authorization: Bearer KEY', 'x-api-key' or 'x-goog-api-key'",
         ),
     })
+}
+
+fn invalid() -> Fault {
+    Fault::new(
+        FaultKind::Auth,
+        "invalid_api_key",
+        "the API key is not valid for this gateway",
+    )
 }
 
 /// Whether the client may use `model`.

@@ -5,20 +5,19 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
+use tokio::time::Instant;
 
-use super::context::{Ask, Context};
+use super::context::{Ask, Context, Payload};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, meter, outcome, respond, stored};
+use super::{foreign, hint, meter, outcome, respond, spans, stored, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
 /// The provider's header came.
 pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
     if header.status == StatusCode::SWITCHING_PROTOCOLS {
-        // Nobody asked for another protocol; what follows is no answer.
-        ctx.attempt_mut()?.outcome = Some(Outcome::Unreachable);
-        return Err(failed());
+        return switched(ctx, header);
     }
     if header.status.is_informational() {
         return Ok(());
@@ -75,6 +74,25 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     if let Some(losses) = losses {
         header.insert_header("x-aiproxy-loss", losses)?;
     }
+    respond::identify(header, &ctx.request_id, ctx.dialect)
+}
+
+/// The provider has switched protocols.
+fn switched(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
+    if !matches!(ctx.call()?.body, Payload::WebSocket) {
+        // Nobody asked for another protocol; what follows is no answer.
+        ctx.attempt_mut()?.outcome = Some(Outcome::Unreachable);
+        return Err(failed());
+    }
+    forget_case(header);
+    websocket::switched(header)?;
+    let attempt = ctx.attempt_mut()?;
+    attempt.status = Some(header.status.as_u16());
+    // What happens from now on, perhaps for hours, says nothing about the account.
+    attempt.succeed();
+    let longest = attempt.account.timeouts.websocket;
+    let end = longest.map(|longest| Instant::now() + longest);
+    ctx.call()?.gate.switch(end);
     respond::identify(header, &ctx.request_id, ctx.dialect)
 }
 
@@ -144,6 +162,7 @@ fn is_repairable(outcome: &Outcome, ctx: &Context) -> Result<bool> {
 /// The relay let `data` through.
 fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
     if let Some(data) = data.filter(|data| !data.is_empty()) {
+        spans::passes(ctx, data);
         if ctx.call()?.gate.is_undecided() || !ctx.call()?.gate.has_begun() {
             stored::remember(ctx, data);
         }
@@ -187,6 +206,7 @@ fn is_clients(outcome: &Outcome, ctx: &Context) -> bool {
         replayable: true,
         bootstrap: 1,
         answered: false,
+        own_key: ctx.own_key.is_some(),
     };
     match verdict(outcome, fresh).next {
         Next::Relay => true,

@@ -1,12 +1,15 @@
 //! One try: an account is picked, the request is made ready for it, the way there is found.
 
+mod target;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, OrErr, Result};
+use pingora_core::{ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
@@ -18,16 +21,20 @@ use super::relay::{Relay, Wanted};
 use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, paths};
+use super::{Gateway, headers, media, outcome, spans, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
-use crate::upstream::plaintext;
+use crate::traces::Traces;
+use crate::upstream::peer::Load;
+use crate::upstream::{Timeouts, plaintext};
 use crate::wire::json::{self, Splicer};
 use crate::wire::{Format, Marks, Profile, ReasoningField, carrier, cleanse};
 
 /// Room for the headers of an upstream request, of which most have eight or nine.
 const HEADERS: usize = 12;
+/// How much later than the session a connection may find out that it is silent.
+const BACKSTOP: Duration = Duration::from_millis(500);
 
 /// Picks an account and says where to connect. Waits between rounds; ends with an error that
 /// [`Context::fault`] explains when nobody is left to try.
@@ -69,14 +76,15 @@ pub(super) async fn peer(
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
-        let found = gateway
-            .peers
-            .peer(&account.base, account.proxy.as_ref(), timeouts.connect);
+        let load = load(&call.body, timeouts);
+        let (base, proxy) = (&account.base, account.proxy.as_ref());
+        let found = gateway.peers.peer(base, proxy, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
                 let attempt = ctx.attempt_mut()?;
                 attempt.address = peer._address.as_inet().copied();
                 ctx.call_mut()?.gate.begin_attempt(Instant::now(), timeouts);
+                spans::tries(gateway.traces.as_ref(), ctx);
                 return Ok(peer);
             }
             Ok(Err(error)) => log::warn!("account {}: {error}", account.name),
@@ -89,6 +97,17 @@ pub(super) async fn peer(
         if !outcome::settle(ctx, Outcome::Unreachable) {
             return Err(refused());
         }
+    }
+}
+
+/// What the connection will carry. Its own limits come after those that the session watches, for the
+/// moments when nobody does.
+fn load(body: &Payload, timeouts: Timeouts) -> Load {
+    let silence = timeouts.idle.max(timeouts.first_byte) + BACKSTOP;
+    match body {
+        Payload::Read { .. } => Load::Request,
+        Payload::Streamed => Load::Body { silence },
+        Payload::WebSocket => Load::WebSocket { silence },
     }
 }
 
@@ -200,7 +219,7 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
 fn errors(call: &Call, account: &Account) -> Option<Format> {
     match &call.body {
         Payload::Streamed => None,
-        Payload::Read { .. } => call
+        Payload::Read { .. } | Payload::WebSocket => call
             .format
             .filter(|format| account.formats.contains(format))
             .or_else(|| account.formats.first().copied()),
@@ -296,32 +315,14 @@ fn rename_counted(body: &[u8], model: &str) -> Bytes {
 
 /// Writes the header of the upstream request: the path under the account's base URL, the headers
 /// that may cross, the account's key, the body's length.
-pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()> {
+pub(super) fn request(
+    traces: Option<&Traces>,
+    ctx: &Context,
+    upstream: &mut RequestHeader,
+) -> Result<()> {
     let (call, attempt) = (ctx.call()?, ctx.attempt()?);
     let account = &attempt.account;
-    let target = match (&attempt.target, &call.target) {
-        (Some(path), _) => account.base.target(path),
-        (None, CallTarget::Path(path)) => account.base.target(path),
-        (
-            None,
-            CallTarget::Gemini {
-                version,
-                action,
-                query,
-            },
-        ) => {
-            let path = paths::gemini_path(version, &attempt.model, action).ok_or_else(|| {
-                Error::explain(
-                    ErrorType::InternalError,
-                    "the provider's name for the model is no path segment",
-                )
-            })?;
-            match query.as_str() {
-                "" => account.base.target(&path),
-                query => account.base.target(&format!("{path}?{query}")),
-            }
-        }
-    };
+    let target = target::of(call, attempt)?;
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = call.method.clone();
     parts.uri = http::Uri::from_maybe_shared(Bytes::from(target)).or_err(
@@ -341,7 +342,12 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
     for (name, text) in &attempt.headers {
         header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    headers::to_provider(&call.headers, account, &ctx.request_id, kinship, header)?;
+    let key = match &ctx.own_key {
+        None => (account.key_header, &account.key),
+        Some(own) => (own.place(account, ctx.dialect), own.secret()),
+    };
+    let id = &ctx.request_id;
+    headers::to_provider(&call.headers, account, id, kinship, key, header)?;
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => {
@@ -353,7 +359,9 @@ pub(super) fn request(ctx: &Context, upstream: &mut RequestHeader) -> Result<()>
                 header.insert(header::CONTENT_LENGTH, length.clone());
             }
         }
+        Payload::WebSocket => websocket::ask(&call.headers, account.preset.name, header)?,
     }
+    spans::inject(traces, ctx, header);
     *upstream = parts.into();
     Ok(())
 }
@@ -380,6 +388,7 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
             }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
         }
+        Payload::WebSocket => {}
     }
     Ok(())
 }

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::gate::Gate;
 use super::meter::Timing;
+use super::own_key::OwnKey;
 use super::relay::Relay;
+use super::spans::Traced;
 use super::verdict::Outcome;
 use crate::account::Account;
 use crate::account::health::Lease;
@@ -38,6 +40,8 @@ pub struct Context {
     pub dialect: Format,
     /// Whose key it came with.
     pub client: Option<Arc<ClientKey>>,
+    /// The client's own key for a provider, if it brought one.
+    pub own_key: Option<OwnKey>,
     /// Counts it in.
     pub running: Option<Running>,
     /// What it wants, once that is known.
@@ -52,6 +56,8 @@ pub struct Context {
     pub status: Option<u16>,
     /// What is counted of it.
     pub timing: Timing,
+    /// Its traces, where they are made.
+    pub trace: Option<Box<Traced>>,
 }
 
 /// What a client wants from a provider.
@@ -150,6 +156,8 @@ pub enum Payload {
     },
     /// Passes straight through, once.
     Streamed,
+    /// Nothing, until the provider has switched to WebSocket; from then on all that comes.
+    WebSocket,
 }
 
 /// One try on one account.
@@ -191,6 +199,7 @@ impl Context {
             request_id: "".into(),
             dialect: Format::OpenAiChat,
             client: None,
+            own_key: None,
             running: None,
             call: None,
             attempt: None,
@@ -198,6 +207,7 @@ impl Context {
             local: None,
             status: None,
             timing: Timing::default(),
+            trace: None,
         }
     }
 
@@ -227,7 +237,11 @@ impl Context {
 impl Call {
     /// The format that an account must speak itself; `None`: any will do.
     pub fn native_format(&self) -> Option<Format> {
-        self.format.filter(|_| self.ask == Ask::Other)
+        match self.format {
+            // A model without a format is that of a realtime session, which is OpenAI's.
+            None if !self.model.is_empty() => Some(Format::OpenAiChat),
+            format => format.filter(|_| self.ask == Ask::Other),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::StatusCode;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::{HttpTask, ServerSession};
@@ -30,9 +31,11 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
-use super::gate::{Gate, KeepAlive, Limit};
+use super::gate::{Gate, KeepAlive};
 use crate::lifecycle::Lifecycle;
 use alarm::Alarm;
+
+const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 
 /// How the request's body reaches the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub(super) enum Upload {
     Replayed(bool),
     /// Straight from the client, once.
     Streamed,
+    /// None, until the provider has switched protocols; then straight from the client.
+    WebSocket,
 }
 
 /// The session that Pingora sees.
@@ -56,6 +61,8 @@ pub(super) struct Downstream {
     held: Vec<HttpTask>,
     /// The attempt that `held` belongs to.
     attempt: u32,
+    /// The attempt whose request header has left; 0: none.
+    asked_in: u32,
     alarm: Alarm,
 }
 
@@ -85,6 +92,7 @@ impl Downstream {
             keep_alive,
             held: Vec::new(),
             attempt: 0,
+            asked_in: 0,
             alarm: Alarm::default(),
         }));
     }
@@ -160,12 +168,14 @@ impl Downstream {
         let torn = Torn(&gate);
         // Most writes are done at once, and then nobody has looked at the clock.
         let at_once = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
-        let written = match (at_once, gate.end()) {
-            (Poll::Ready(written), _) => written,
-            (Poll::Pending, None) => write.await,
-            (Poll::Pending, Some(end)) => match tokio::time::timeout_at(end, write).await {
-                Ok(written) => written,
-                Err(_) => return Err(Limit::Total.error()),
+        let written = match at_once {
+            Poll::Ready(written) => written,
+            Poll::Pending => match gate.end_of_write(Instant::now()) {
+                None => write.await,
+                Some((end, limit)) => match tokio::time::timeout_at(end, write).await {
+                    Ok(written) => written,
+                    Err(_) => return Err(limit.error()),
+                },
             },
         };
         std::mem::forget(torn);
@@ -246,7 +256,7 @@ impl Downstream {
             };
             let idle = match upload {
                 Upload::Replayed(_) => true,
-                Upload::Streamed => no_body_expected,
+                Upload::Streamed | Upload::WebSocket => no_body_expected,
             };
             tokio::select! {
                 biased;
@@ -309,13 +319,16 @@ fn unjudged() -> Box<Error> {
 
 /// Whether `task` is a header that another one follows.
 fn is_interim(task: &HttpTask) -> bool {
-    matches!(task, HttpTask::Header(header, false) if header.status.is_informational())
+    matches!(task, HttpTask::Header(header, false)
+        if header.status.is_informational() && header.status != SWITCHING_PROTOCOLS)
 }
 
 /// Whether `tasks` hold something that ends the wait: a byte of the answer, or its end.
 fn is_worth_sending(tasks: &[HttpTask]) -> bool {
     tasks.iter().any(|task| match task {
         HttpTask::Body(Some(data), end) => *end || !data.is_empty(),
+        // The client waits for it before it sends anything.
+        HttpTask::Header(header, _) if header.status == SWITCHING_PROTOCOLS => true,
         other => other.is_end(),
     })
 }

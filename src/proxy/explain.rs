@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::context::{Attempt, Call, Context, Payload};
 use super::paths::{Endpoint, ModelCall};
-use super::{admission, attempt, foreign, intake, paths};
+use super::{admission, attempt, foreign, intake, own_key, paths};
 use crate::account::health::Cause;
 use crate::account::pool::{Seen, Standing};
 use crate::account::{Account, HeaderSource};
@@ -151,12 +151,20 @@ fn taken_in(ctx: &mut Context, asked: &Asked, told: &mut Explanation) -> Result<
     told.model = Some(call.model.to_string());
     told.stream = call.shape != Shape::Whole;
     told.estimated_input_tokens = estimate(&call, format);
+    if live.takes_client_keys() {
+        own_key::narrow(ctx, &mut call)?;
+    }
     Ok(call)
 }
 
 /// Without a key the request is explained as the operator's own.
 fn shows_key(ctx: &Context, asked: &Asked) -> bool {
-    let names = ["authorization", "x-api-key", "x-goog-api-key"];
+    let names = [
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        own_key::GATEWAY_KEY,
+    ];
     let query = asked.uri.query().and_then(paths::key_in_query);
     names.iter().any(|name| asked.headers.contains_key(*name))
         || ctx.dialect == Format::Gemini && query.is_some()
@@ -223,7 +231,7 @@ impl Explanation {
         let Ok(mut header) = RequestHeader::build(Method::POST, b"/", None) else {
             return;
         };
-        let written = attempt::request(ctx, &mut header);
+        let written = attempt::request(None, ctx, &mut header);
         let (Ok(()), Some(attempt)) = (written, ctx.attempt.as_deref()) else {
             return;
         };

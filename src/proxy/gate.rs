@@ -103,6 +103,8 @@ struct State {
     end: Option<Instant>,
     /// When the request must have ended.
     total: Option<Instant>,
+    /// Both sides speak WebSocket.
+    switched: bool,
     pings: u32,
     bytes: u64,
     session: Option<Box<ServerSession>>,
@@ -175,9 +177,27 @@ impl Gate {
         self.0.lock().bytes
     }
 
+    /// By when the client must have taken what is written to it, and what has passed when it has not.
+    pub(super) fn end_of_write(&self, now: Instant) -> Option<(Instant, Limit)> {
+        let state = self.0.lock();
+        let end = state.end.map(|end| (end, Limit::Total));
+        // A request has an end. A WebSocket may have none, and may not hang for ever.
+        let silence = state.idle.filter(|_| state.switched);
+        let silence = silence.map(|idle| (now + idle, Limit::Idle));
+        [end, silence]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
     /// When the attempt, or between attempts the request, must have ended.
     pub(super) fn end(&self) -> Option<Instant> {
         self.0.lock().end
+    }
+
+    /// The attempt that runs, counted from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.0.lock().attempt
     }
 
     /// A write was given up half-way.
@@ -217,8 +237,22 @@ impl Gate {
     /// begins anew.
     pub(super) fn uploaded(&self) {
         let mut state = self.0.lock();
-        let at = Instant::now() + state.patience;
+        let now = Instant::now();
+        let at = now + state.patience;
         state.first_byte = state.first_byte.map(|first| first.max(at));
+        if state.switched {
+            state.heard = Some(now);
+        }
+    }
+
+    /// Provider and client speak WebSocket from now on: nothing can be taken back, each side's bytes end
+    /// a silence, and it must have ended by `end` only where that is given.
+    pub(super) fn switch(&self, end: Option<Instant>) {
+        let mut state = self.0.lock();
+        state.switched = true;
+        state.begun = true;
+        state.mute = true;
+        state.end = end;
     }
 
     /// The client has taken what it was sent. However long that took, the upstream was not silent, it
@@ -295,6 +329,7 @@ mod tests {
         first_byte: Duration::from_secs(9),
         idle: Duration::from_secs(5),
         total: Duration::from_secs(50),
+        websocket: None,
     };
 
     #[tokio::test(start_paused = true)]
@@ -315,6 +350,31 @@ mod tests {
         assert_eq!(gate.due(None).0, Some((now + 6 * SECOND, Limit::Idle)));
         gate.end_attempt();
         assert_eq!(gate.due(None).0, Some((now + 100 * SECOND, Limit::Total)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_websocket_ends_with_a_silence_of_both_sides_and_by_no_total() {
+        let now = Instant::now();
+        let gate = Gate::new(now, now + 100 * SECOND);
+        gate.begin_attempt(now, TIMEOUTS);
+        assert_eq!(
+            gate.end_of_write(now),
+            Some((now + 50 * SECOND, Limit::Total))
+        );
+        gate.switch(None);
+        gate.heard();
+        assert_eq!(gate.due(None).0, Some((now + 5 * SECOND, Limit::Idle)));
+        tokio::time::advance(4 * SECOND).await;
+        gate.uploaded();
+        assert_eq!(gate.due(None).0, Some((now + 9 * SECOND, Limit::Idle)));
+        let late = now + 99 * SECOND;
+        assert_eq!(
+            gate.end_of_write(late),
+            Some((late + 5 * SECOND, Limit::Idle)),
+            "a client that does not read"
+        );
+        gate.switch(Some(now + 6 * SECOND));
+        assert_eq!(gate.due(None).0, Some((now + 6 * SECOND, Limit::Total)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -62,12 +62,13 @@ fn is_forwarded(name: &str, preset: &str, kinship: Kinship) -> bool {
     own || common || (kinship == Kinship::Unseen && PASS_THROUGH.contains(&name))
 }
 
-/// Writes the client's headers that `account` may see, the account's own, and its key.
+/// Writes the client's headers that `account` may see, the account's own, and the key where it goes.
 pub(super) fn to_provider(
     client: &HeaderMap,
     account: &Account,
     request_id: &str,
     kinship: Kinship,
+    (place, secret): (KeyHeader, &Secret),
     upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
     for (name, value) in client {
@@ -98,7 +99,7 @@ pub(super) fn to_provider(
             upstream.insert(name, value.clone());
         }
     }
-    key(account.key_header, &account.key, &account.headers, upstream)
+    key(place, secret, &account.headers, upstream)
 }
 
 /// A header's value; a client's or an operator's text may be none.
@@ -250,7 +251,9 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let mut upstream = HeaderMap::new();
-        to_provider(&client, &account, "req_1", Kinship::Native, &mut upstream).unwrap();
+        let key = (account.key_header, &account.key);
+        let native = Kinship::Native;
+        to_provider(&client, &account, "req_1", native, key, &mut upstream).unwrap();
         let mut lines: Vec<_> = upstream
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))

@@ -17,15 +17,15 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, desk, local, respond, stored};
+use super::{
+    Gateway, admission, affinity, asked, desk, local, own_key, pass_through, respond, spans,
+    stored, websocket,
+};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::upstream::media::Fetched;
 use crate::wire::{Format, Marks, Shape, codec};
-
-/// A pass-through body up to this size is read, so that it can be sent again.
-const READ_AHEAD: usize = 1024 * 1024;
 
 /// Takes a request in. True when it has been answered.
 pub(super) async fn take(
@@ -34,7 +34,14 @@ pub(super) async fn take(
     ctx: &mut Context,
 ) -> Result<bool> {
     match read(gateway, session, ctx).await {
-        Ok(Some(call)) => {
+        Ok(Some(mut call)) => {
+            if ctx.live.takes_client_keys()
+                && let Err(fault) = own_key::narrow(ctx, &mut call)
+            {
+                respond::fault(session, ctx, fault).await?;
+                return Ok(true);
+            }
+            spans::asks(ctx, &call);
             wrap(gateway, session, ctx, call);
             Ok(false)
         }
@@ -67,6 +74,12 @@ async fn read(
         desk::serve(&*gateway.desk, session, ctx).await?;
         return Ok(None);
     }
+    spans::begin(
+        gateway.traces.as_ref(),
+        ctx,
+        session.req_header(),
+        &endpoint,
+    );
     ctx.running = gateway.lifecycle.enter(live.config.limits.concurrent);
     if ctx.running.is_none() {
         return Err(too_many().into());
@@ -74,10 +87,17 @@ async fn read(
     admission::authenticate(&request.headers, uri.query(), ctx)?;
     let provider = chosen_provider(&request.headers, &live.router)?;
     let provider = provider.as_deref();
+    let asks_for_websocket = websocket::is_asked_for(request);
     match endpoint {
         Endpoint::Models(list, one) => {
             local::models(session, ctx, list, one.as_deref()).await?;
             Ok(None)
+        }
+        // OpenAI speaks Responses on a WebSocket too.
+        Endpoint::WrongMethod(_) if provider.is_some() && asks_for_websocket => {
+            pass_through::call(session, ctx, provider, &uri)
+                .await
+                .map(Some)
         }
         Endpoint::WrongMethod(methods) => Err(Fault::new(
             FaultKind::MethodNotAllowed,
@@ -87,7 +107,9 @@ async fn read(
         .with_param(methods)
         .into()),
         Endpoint::Unknown | Endpoint::Operators => Err(unknown_path(uri.path()).into()),
-        Endpoint::PassThrough => pass_through(session, ctx, provider, &uri).await.map(Some),
+        Endpoint::PassThrough => pass_through::call(session, ctx, provider, &uri)
+            .await
+            .map(Some),
         Endpoint::Model(format, named) => model_call(session, ctx, provider, format, &named, &uri)
             .await
             .map(Some),
@@ -203,48 +225,8 @@ fn on_loss(headers: &HeaderMap, configured: OnLoss) -> Result<OnLoss, Fault> {
     }
 }
 
-async fn pass_through(
-    session: &mut Session,
-    ctx: &Context,
-    provider: Option<&str>,
-    uri: &http::Uri,
-) -> Result<Call, Rejection> {
-    if paths::leads_elsewhere(uri.path()) {
-        return Err(unknown_path(uri.path()).into());
-    }
-    let route = match (provider, stored::route(ctx, uri.path())) {
-        (None, Some(route)) => route?,
-        (None, None) => return Err(unknown_path(uri.path()).into()),
-        (Some(provider), _) => {
-            admission::may_pass_through(ctx.client.as_deref())?;
-            let route = ctx.live.router.of_provider(provider);
-            route.ok_or_else(|| model_not_found(""))?
-        }
-    };
-    let length = body::announced(&session.req_header().headers);
-    let small = length.is_some_and(|length| length <= READ_AHEAD);
-    let body = if small || session.as_mut().is_body_empty() {
-        let bytes = body::read_raw(session, &ctx.live.config.limits).await?;
-        Payload::Read { bytes, model: None }
-    } else {
-        body::invite(session).await?;
-        Payload::Streamed
-    };
-    let query = match (uri.query(), ctx.dialect) {
-        (Some(query), Format::Gemini) => paths::query_without_key(query),
-        (query, _) => query.unwrap_or_default().to_owned(),
-    };
-    let separator = if query.is_empty() { "" } else { "?" };
-    let target = CallTarget::Path([uri.path(), separator, &query].concat());
-    Ok(Call {
-        method: session.req_header().method.clone(),
-        body,
-        ..untried(ctx, target, route)
-    })
-}
-
 /// A call that has not been tried, for a provider to answer as it likes.
-fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
+pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
     let config = &ctx.live.config;
     let total = config.timeouts.total;
     Call {
@@ -293,6 +275,11 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: C
         Payload::Read { .. } => take_headers(session.req_header_mut()),
         // They frame what is still to come.
         Payload::Streamed => session.req_header().headers.clone(),
+        Payload::WebSocket => {
+            // What comes before the answer belongs to nobody: it is an error.
+            session.downstream_session.set_pipelining_enabled(false);
+            session.req_header().headers.clone()
+        }
     };
     let keep_alive = call
         .format
@@ -308,6 +295,7 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: C
     let upload = match &call.body {
         Payload::Read { bytes, .. } => Upload::Replayed(!bytes.is_empty()),
         Payload::Streamed => Upload::Streamed,
+        Payload::WebSocket => Upload::WebSocket,
     };
     Downstream::wrap(
         &mut session.downstream_session,

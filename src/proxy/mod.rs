@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::lifecycle::{Lifecycle, request_came};
 use crate::live::Current;
+use crate::traces::Traces;
 use crate::upstream::media::Fetcher;
 use crate::upstream::peer::Peers;
 
@@ -39,14 +40,18 @@ mod media;
 mod meter;
 mod not_found;
 mod outcome;
+mod own_key;
+mod pass_through;
 mod paths;
 mod relay;
 mod reshape;
 mod respond;
 mod search;
+mod spans;
 mod stored;
 mod tell;
 mod verdict;
+mod websocket;
 
 pub use access::TARGET as ACCESS_TARGET;
 pub use context::Context;
@@ -67,6 +72,8 @@ pub struct Gateway {
     pub desk: Arc<dyn desk::Desk>,
     /// Fetches media for providers that do not do so themselves.
     pub media: Fetcher,
+    /// Makes traces, where they are wanted.
+    pub traces: Option<Traces>,
 }
 
 #[async_trait]
@@ -121,7 +128,7 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        attempt::request(ctx, upstream)?;
+        attempt::request(self.traces.as_ref(), ctx, upstream)?;
         meter::leaves(ctx);
         Ok(())
     }
@@ -228,6 +235,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
     if error.is_none() {
         outcome::conclude(ctx);
     }
+    spans::finish(ctx, status);
     access::write(session, ctx, status, ctx.live.config.log.format);
     meter::ended(ctx, status);
     if let Some(call) = ctx.call.as_deref() {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, verdict};
-use super::{Gateway, answer, meter};
+use super::{Gateway, answer, meter, spans};
 use crate::account::health::{Bounds, Failure, Scope};
 use crate::live::Live;
 
@@ -17,6 +17,7 @@ const STALE: u32 = 3;
 
 /// Judges how the current attempt ended. True: try again.
 pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
+    spans::failed(ctx, &outcome);
     let Some(call) = ctx.call.as_deref_mut() else {
         return false;
     };
@@ -30,13 +31,15 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     let answered = attempt.status.is_some_and(|status| status < 400);
     let means = Means {
         begun: call.gate.has_begun(),
-        replayable: matches!(call.body, Payload::Read { .. }) || !call.upload_begun,
+        replayable: !matches!(call.body, Payload::Streamed) || !call.upload_begun,
         bootstrap: call.bootstrap,
         answered,
+        own_key: ctx.own_key.is_some(),
     };
     let verdict = verdict(&outcome, means);
     if let Some(failure) = verdict.failure {
-        charge(attempt, failure, &outcome, &ctx.live, &ctx.request_id);
+        let about = (&*ctx.request_id, ctx.own_key.is_some());
+        charge(attempt, failure, &outcome, &ctx.live, about);
     }
     let retry = match verdict.next {
         // It could not be relayed as it came: the header has left, or there was no body to judge by.
@@ -83,7 +86,8 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
 /// The account takes what an attempt came to that goes on: an error inside the answer.
 pub(super) fn note(ctx: &mut Context, outcome: &Outcome) {
     if let (Some(attempt), Some(failure)) = (ctx.attempt.as_deref_mut(), failure(outcome)) {
-        charge(attempt, failure, outcome, &ctx.live, &ctx.request_id);
+        let about = (&*ctx.request_id, ctx.own_key.is_some());
+        charge(attempt, failure, outcome, &ctx.live, about);
     }
 }
 
@@ -92,7 +96,7 @@ fn charge(
     failure: Failure,
     outcome: &Outcome,
     live: &Live,
-    request_id: &str,
+    (request_id, own_key): (&str, bool),
 ) {
     let Some(lease) = attempt.lease.take() else {
         return;
@@ -103,10 +107,19 @@ fn charge(
         max: retry.cooldown_max,
     };
     let rest = lease.failed(failure, bounds, Instant::now());
-    let (account, why) = (attempt.account.id, meter::cause(outcome));
-    live.meters.rested(account, failure.scope, why);
-    live.meters.outcome(account, Some(why));
-    log::info!(
+    let why = meter::cause(outcome);
+    // A client's own key has a health of its own, which ends with the request.
+    let level = match own_key {
+        true => log::Level::Debug,
+        false => {
+            let account = attempt.account.id;
+            live.meters.rested(account, failure.scope, why);
+            live.meters.outcome(account, Some(why));
+            log::Level::Info
+        }
+    };
+    log::log!(
+        level,
         "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,
         attempt.model,
@@ -181,6 +194,7 @@ pub(super) fn interrupted(ctx: &mut Context, mut error: Box<Error>, reused: bool
             {
                 Outcome::Stale
             }
+            None if is_silence(&error) => Outcome::Silent,
             None => Outcome::Unreachable,
         },
     };
@@ -219,6 +233,14 @@ pub(super) fn conclude(ctx: &mut Context) {
         None => attempt.succeed(),
         Some(fault) => ctx.fault = Some(fault.clone()),
     }
+}
+
+/// Whether a connection to a provider has found out itself that nothing moves on it.
+fn is_silence(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    )
 }
 
 /// Whether the client left or could not be written to.

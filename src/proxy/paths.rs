@@ -114,8 +114,13 @@ pub(super) fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
 
 fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
     let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
-    if !matches!(version, "v1" | "v1beta" | "v1alpha") {
-        return None;
+    if !is_version(version) {
+        let beside = match version {
+            "upload" => is_version(rest.split('/').next()?),
+            "ws" => rest.starts_with("google."),
+            _ => false,
+        };
+        return beside.then_some(Endpoint::PassThrough);
     }
     let Some(model) = rest
         .strip_prefix("models/")
@@ -152,6 +157,13 @@ fn versioned<'a>(method: &Method, path: &'a str) -> Option<Endpoint<'a>> {
     })
 }
 
+/// Whose paths begin so speaks Gemini.
+const GEMINI: [&str; 4] = ["/v1beta/", "/v1alpha/", "/upload/", "/ws/google."];
+
+fn is_version(segment: &str) -> bool {
+    matches!(segment, "v1" | "v1beta" | "v1alpha")
+}
+
 /// The format in which the caller of `path` reads errors.
 pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Format {
     let is_action = || {
@@ -163,7 +175,7 @@ pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Format {
     };
     if path.starts_with("/v1/messages") || path.starts_with("/v1/complete") {
         Format::Claude
-    } else if path.starts_with("/v1beta/") || path.starts_with("/v1alpha/") || is_action() {
+    } else if GEMINI.iter().any(|start| path.starts_with(start)) || is_action() {
         Format::Gemini
     } else if headers.contains_key("anthropic-version") {
         Format::Claude
@@ -205,6 +217,9 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// Everything that a value in a query cannot hold.
+const VALUE: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=');
+
 /// `/{version}/models/{model}:{action}`; `None` when the name would lead somewhere else.
 pub(super) fn gemini_path(version: &str, model: &str, action: &str) -> Option<String> {
     let odd = |segment: &str| matches!(segment, "" | "." | "..");
@@ -229,6 +244,28 @@ pub(super) fn leads_elsewhere(path: &str) -> bool {
 pub(super) fn query_without_key(query: &str) -> String {
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
     kept.join("&")
+}
+
+/// The model that a query names.
+pub(super) fn model_in_query(query: &str) -> Option<Cow<'_, str>> {
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("model="))?;
+    percent_decode_str(value).decode_utf8().ok()
+}
+
+/// The same target with `model` as the model that its query names.
+pub(super) fn with_model_in_query(target: &str, model: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else {
+        return target.to_owned();
+    };
+    let model = utf8_percent_encode(model, VALUE);
+    let pair = |pair: &str| match pair.starts_with("model=") {
+        true => format!("model={model}"),
+        false => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query.split('&').map(pair).collect();
+    format!("{path}?{}", pairs.join("&"))
 }
 
 /// The client's key in a query.
@@ -318,6 +355,15 @@ mod tests {
             ),
             ("POST", "/v1/embeddings", E::PassThrough),
             ("DELETE", "/v1/responses/resp_1", E::PassThrough),
+            ("POST", "/upload/v1beta/files", E::PassThrough),
+            (
+                "GET",
+                "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+                E::PassThrough,
+            ),
+            ("GET", "/v1/files/", E::PassThrough),
+            ("POST", "/upload/x", E::Unknown),
+            ("GET", "/ws/x", E::Unknown),
             ("GET", "/", E::Unknown),
             ("GET", "/v2/models", E::Unknown),
             ("POST", "/v1", E::Unknown),
@@ -341,6 +387,7 @@ mod tests {
             ("/v1beta/models/x:generateContent", Format::Gemini),
             ("/v1/models/x:generateContent", Format::Gemini),
             ("/v1/models", Format::OpenAiChat),
+            ("/upload/v1beta/files", Format::Gemini),
             ("/nothing", Format::OpenAiChat),
         ] {
             assert_eq!(dialect(path, &none), want, "{path}");
@@ -393,6 +440,17 @@ mod tests {
         for path in ["/v1/files/a..b", "/v1/files/.hidden", "/v1/files/..."] {
             assert!(!leads_elsewhere(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_model_in_the_query_is_found_and_renamed() {
+        let query = "intent=x&model=a%2Fb&monkey=model";
+        assert_eq!(model_in_query(query).as_deref(), Some("a/b"));
+        assert_eq!(model_in_query("mymodel=x"), None);
+        assert_eq!(
+            with_model_in_query(&format!("/v1/realtime?{query}"), "c&d e/f"),
+            "/v1/realtime?intent=x&model=c%26d%20e/f&monkey=model"
+        );
     }
 
     #[test]

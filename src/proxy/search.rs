@@ -124,7 +124,9 @@ pub(super) async fn watched<T>(
 ) -> Result<T> {
     let watch = async {
         match call.body {
-            Payload::Read { .. } => session.downstream_session.read_body_or_idle(true).await,
+            Payload::Read { .. } | Payload::WebSocket => {
+                session.downstream_session.read_body_or_idle(true).await
+            }
             Payload::Streamed => match call.gate.end() {
                 None => std::future::pending().await,
                 Some(end) => {

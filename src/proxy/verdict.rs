@@ -45,6 +45,8 @@ pub(super) struct Means {
     pub bootstrap: u32,
     /// The provider had answered 200.
     pub answered: bool,
+    /// It comes with the client's own key: what is wrong with that is the client's to hear.
+    pub own_key: bool,
 }
 
 /// What follows from an outcome.
@@ -73,7 +75,7 @@ pub(super) enum Next {
 
 /// Judges one attempt.
 pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
-    let failure = failure(outcome);
+    let failure = failure(outcome).filter(|failure| !(means.own_key && is_about_key(*failure)));
     let next = match outcome {
         _ if means.begun => Next::Refuse(interrupted(outcome)),
         Outcome::OutOfTime => Next::Refuse(out_of_time()),
@@ -88,6 +90,11 @@ pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
         _ => Next::Retry,
     };
     Verdict { failure, next }
+}
+
+/// Whether another key could have fared better.
+fn is_about_key(failure: Failure) -> bool {
+    failure.scope == Scope::Key || failure.cause == Cause::Limit
 }
 
 /// What the account takes.
@@ -232,6 +239,7 @@ mod tests {
         replayable: true,
         bootstrap: 3,
         answered: false,
+        own_key: false,
     };
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -365,6 +373,29 @@ mod tests {
             let got = verdict(&outcome, FRESH);
             assert_eq!(got, Verdict { failure, next }, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_clients_own_key_is_the_clients_to_hear() {
+        let means = Means {
+            own_key: true,
+            ..FRESH
+        };
+        for (status, kind) in [
+            (401, FaultKind::Auth),
+            (403, FaultKind::Permission),
+            (402, FaultKind::Billing),
+            (429, FaultKind::RateLimit),
+            (400, FaultKind::Auth),
+        ] {
+            let got = verdict(&refused(status, kind, None), means);
+            assert_eq!((got.failure, got.next), (None, Next::Relay), "{status}");
+        }
+        let limit = Fault::new(FaultKind::RateLimit, "", "");
+        let got = verdict(&Outcome::BrokeOff(limit.clone()), means);
+        assert_eq!((got.failure, got.next), (None, Next::Refuse(limit)));
+        let got = verdict(&refused(503, FaultKind::Overloaded, None), means);
+        assert_eq!(got.next, Next::Retry);
     }
 
     #[test]

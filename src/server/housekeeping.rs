@@ -16,6 +16,7 @@ use super::reload::Reloader;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
+use crate::traces::Exporting;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
 
@@ -32,6 +33,7 @@ pub(super) struct Housekeeping {
     pub(super) reloader: Arc<Reloader>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
+    pub(super) exporting: Option<Exporting>,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -51,6 +53,7 @@ impl BackgroundService for Housekeeping {
             self.reload_on_hangup(),
             self.show_demo(),
             self.sweep(),
+            self.send_traces(),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -99,6 +102,12 @@ impl Housekeeping {
         }
     }
 
+    async fn send_traces(&self) {
+        if let Some(exporting) = &self.exporting {
+            exporting.run().await;
+        }
+    }
+
     async fn show_demo(&self) {
         let Some((address, once)) = self.demo else {
             return;
@@ -120,6 +129,9 @@ impl Housekeeping {
         tokio::select! {
             () = self.lifecycle.disconnected() => {}
             () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
+        }
+        if let Some(exporting) = &self.exporting {
+            exporting.flush().await;
         }
         log::info!("done");
         logging::flush();

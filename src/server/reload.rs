@@ -89,5 +89,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.upstream_ca != new.upstream_ca {
         names.push("upstream-ca");
     }
+    if old.otel != new.otel {
+        names.push("otel");
+    }
     names
 }

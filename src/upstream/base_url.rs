@@ -84,11 +84,23 @@ impl BaseUrl {
     /// The request target for an API path that begins with its version (`/v1/chat/completions`,
     /// query included). A version that the base URL brings stands in for the path's own.
     pub fn target(&self, path: &str) -> String {
-        let rest = match path.get(1..).and_then(|rest| rest.find('/')) {
-            Some(end) if self.versioned && is_version(&path[1..=end]) => &path[1 + end..],
-            _ => path,
-        };
-        [&*self.path, rest].concat()
+        let first = path.get(1..).and_then(|rest| rest.split('/').next());
+        match first {
+            Some(first) if self.versioned && is_version(first) => {
+                [&self.path, &path[1 + first.len()..]].concat()
+            }
+            Some("upload" | "ws") if self.versioned => [self.root(), path].concat(),
+            _ => [&self.path, path].concat(),
+        }
+    }
+
+    /// The path before its version. Google's uploads and sockets are beside the versions, not in them.
+    fn root(&self) -> &str {
+        let mut end = 0;
+        for segment in self.path.split('/').take_while(|part| !is_version(part)) {
+            end += segment.len() + 1;
+        }
+        &self.path[..end.saturating_sub(1)]
     }
 
     /// `https://host:port/path`, as it is shown to people.
@@ -169,6 +181,18 @@ mod tests {
             ),
         ] {
             assert_eq!(target(base, path), want, "{base} + {path}");
+        }
+    }
+
+    #[test]
+    fn uploads_and_sockets_are_beside_the_versions() {
+        for (base, want) in [
+            ("https://g.com", "g.com /upload/v1beta/files?x"),
+            ("https://g.com/v1beta", "g.com /upload/v1beta/files?x"),
+            ("https://g.com/a/v1", "g.com /a/upload/v1beta/files?x"),
+            ("https://g.com/a", "g.com /a/upload/v1beta/files?x"),
+        ] {
+            assert_eq!(target(base, "/upload/v1beta/files?x"), want, "{base}");
         }
     }
 

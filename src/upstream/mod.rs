@@ -27,4 +27,6 @@ pub struct Timeouts {
     pub idle: Duration,
     /// The whole request, all attempts included.
     pub total: Duration,
+    /// The life of a WebSocket; `None`: as long as both sides want.
+    pub websocket: Option<Duration>,
 }

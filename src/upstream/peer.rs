@@ -22,6 +22,24 @@ const STREAMS: usize = 64;
 /// HTTP/2 connections are probed this often, so that a dead one is found before a request is.
 const PING: Duration = Duration::from_secs(30);
 
+/// What a connection has to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// A request that is at hand as a whole. Whoever sends it looks at the time.
+    Request,
+    /// A body as it comes. While the provider takes none of it Pingora looks nowhere else, so the
+    /// connection itself must notice a silence of this length.
+    Body {
+        /// The longest.
+        silence: Duration,
+    },
+    /// The same both ways, which only HTTP/1.1 can do.
+    WebSocket {
+        /// The longest.
+        silence: Duration,
+    },
+}
+
 /// Makes peers.
 pub struct Peers {
     resolver: Arc<Resolver>,
@@ -45,12 +63,19 @@ impl Peers {
         base: &BaseUrl,
         proxy: Option<&Arc<OutboundProxy>>,
         connect: Duration,
+        load: Load,
     ) -> Result<Box<HttpPeer>, ResolveError> {
         let mut options = PeerOptions::new();
         options.connection_timeout = Some(connect);
         options.total_connection_timeout = Some(connect);
         options.idle_timeout = Some(IDLE);
-        if base.tls {
+        if let Load::Body { silence } | Load::WebSocket { silence } = load {
+            options.read_timeout = Some(silence);
+            options.write_timeout = Some(silence);
+        }
+        if base.tls && matches!(load, Load::WebSocket { .. }) {
+            options.alpn = ALPN::H1;
+        } else if base.tls {
             options.alpn = ALPN::H2H1;
             options.max_h2_streams = STREAMS;
             options.h2_ping_interval = Some(PING);

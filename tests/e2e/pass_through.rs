@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::ask::{Ask, Bench};
 use crate::support::client::Client;
@@ -9,6 +11,7 @@ use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A, UPSTREAM_KEY_B};
 use crate::support::reply::{Reply, Step};
 use crate::support::upstream::{Request, Upstream};
+use crate::support::within;
 
 /// Every byte value, many times: nothing that a text would survive.
 fn binary(length: usize) -> Bytes {
@@ -42,6 +45,8 @@ async fn any_path_and_method_is_relayed_byte_for_byte() {
         ("PATCH", "/v1/x", binary(300)),
         ("PUT", "/v1/x/y%2Fz", binary(300)),
         ("POST", "/v1/batches/b/cancel", Bytes::new()),
+        ("GET", "/v1/files/", Bytes::new()),
+        ("OPTIONS", "/v1/files", Bytes::new()),
         ("DELETE", "/v1/models/ft:gpt-5", Bytes::new()),
     ] {
         let request = client.request(method, path).key(CLIENT_KEY);
@@ -205,6 +210,103 @@ async fn head_answers_have_no_body() {
 }
 
 #[tokio::test]
+async fn compressed_bodies_and_files_pass_untouched() {
+    let gzip = [&[0x1f, 0x8b, 8, 0][..], &binary(500)].concat();
+    let reply = Reply::content_length_body(gzip.clone())
+        .header("content-encoding", "gzip")
+        .header("vary", "accept-encoding");
+    let bench = Bench::with("", Upstream::always(reply).await).await;
+    let mut client = bench.client().await;
+    let file = [
+        &b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n"[..],
+        &binary(3_000),
+        b"\r\n--b--\r\n",
+    ]
+    .concat();
+    for (field, value, body) in [
+        ("content-encoding", "gzip", gzip.clone()),
+        ("content-type", "multipart/form-data; boundary=b", file),
+    ] {
+        for chunked in [false, true] {
+            let request = client.request("POST", "/v1/audio/transcriptions");
+            let request = request.key(CLIENT_KEY).header("x-provider", "openai");
+            let request = request
+                .header(field, value)
+                .header("accept-encoding", "gzip, br");
+            let request = match chunked {
+                true => request.upload(body.chunks(700).map(<[u8]>::to_vec)),
+                false => request.body(body.clone()),
+            };
+            let response = request.send().await;
+            assert_eq!(
+                (response.status, &response.body),
+                (200, &gzip.clone().into())
+            );
+            assert_eq!(response.header("content-encoding"), Some("gzip"));
+            let sent = bench.upstream.requests().pop().unwrap();
+            assert!(sent.body == body, "other bytes arrived");
+            assert_eq!(sent.header(field), Some(value));
+            assert_eq!(sent.header("accept-encoding"), Some("gzip, br"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_told_to_continue_is_told() {
+    let bench = Bench::new("").await;
+    for framing in ["content-length: 5", "transfer-encoding: chunked"] {
+        let mut socket = TcpStream::connect(bench.gateway.addr()).await.unwrap();
+        let head = format!(
+            "PUT /v1/files/f HTTP/1.1\r\nhost: x\r\nx-provider: openai\r\nconnection: close\r\n\
+             authorization: Bearer {CLIENT_KEY}\r\nexpect: 100-continue\r\n{framing}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 25];
+        let told = socket.read_exact(&mut answer);
+        within("100 Continue", told).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let body: &[u8] = match framing {
+            "content-length: 5" => b"hello",
+            _ => b"5\r\nhello\r\n0\r\n\r\n",
+        };
+        socket.write_all(body).await.unwrap();
+        let mut rest = String::new();
+        within("the answer", socket.read_to_string(&mut rest))
+            .await
+            .unwrap();
+        assert!(rest.starts_with("HTTP/1.1 200"), "{rest}");
+        let sent = bench.upstream.requests().pop().unwrap();
+        assert_eq!(sent.body, "hello");
+        assert_eq!(sent.header("expect"), None);
+    }
+}
+
+#[tokio::test]
+async fn gemini_files_are_uploaded_beside_the_versions() {
+    let upstream = Upstream::always(Reply::json(200, json!({"file": {}}))).await;
+    let yaml = format!(
+        "api-keys: [{CLIENT_KEY}]\ngemini-api-key:\n\
+         - {{api-key: {UPSTREAM_KEY_A}, base-url: '{}/v1beta'}}\n",
+        upstream.url()
+    );
+    let gateway = Gateway::start(&yaml).await;
+    let mut client = Client::connect(gateway.addr()).await;
+    let path = format!("/upload/v1beta/files?key={CLIENT_KEY}&uploadType=media");
+    let request = client
+        .request("POST", &path)
+        .header("x-provider", "gemini")
+        .header("x-goog-upload-protocol", "raw")
+        .body(binary(100));
+    assert_eq!(request.send().await.status, 200);
+    let sent = upstream.request(0).await;
+    assert_eq!(sent.target, "/upload/v1beta/files?uploadType=media");
+    assert_eq!(sent.header("x-goog-api-key"), Some(UPSTREAM_KEY_A));
+    assert_eq!(sent.header("x-goog-upload-protocol"), Some("raw"));
+    let refused = client.request("POST", "/upload/v1beta/files").send().await;
+    Ask::Gemini.assert_error(&refused, 401, "missing_api_key");
+}
+
+#[tokio::test]
 async fn a_path_cannot_climb_out_of_its_version() {
     let bench = Bench::new("").await;
     let mut client = bench.client().await;
@@ -213,10 +315,15 @@ async fn a_path_cannot_climb_out_of_its_version() {
         "/v1/x/%2e%2e/y",
         "/v1/x/..%2fy",
         "/v1/%2E/y",
+        "/upload/v1beta/../x",
     ] {
         let request = client.request("GET", path).key(CLIENT_KEY);
         let response = request.header("x-provider", "openai").send().await;
-        Ask::Chat.assert_error(&response, 404, "unknown_path");
+        let ask = match path.starts_with("/v1/") {
+            true => Ask::Chat,
+            false => Ask::Gemini,
+        };
+        ask.assert_error(&response, 404, "unknown_path");
     }
     assert!(bench.upstream.requests().is_empty());
 }
@@ -246,7 +353,7 @@ async fn a_clients_key_in_the_query_stays_here() {
 }
 
 /// What a client might send, beside what every request has.
-const SENT: [(&str, &str); 16] = [
+const SENT: [(&str, &str); 17] = [
     ("user-agent", "test/1"),
     ("accept", "*/*"),
     ("idempotency-key", "i"),
@@ -263,6 +370,11 @@ const SENT: [(&str, &str); 16] = [
     ("proxy-authorization", "Basic x"),
     ("x-stainless-lang", "js"),
     ("origin", "https://x"),
+    // Only a gateway that traces says whose request it is.
+    (
+        "traceparent",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ),
 ];
 
 fn fields(request: &Request) -> Vec<String> {

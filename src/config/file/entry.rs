@@ -14,7 +14,7 @@ use super::scalar::{Brief, Seconds};
 #[schemars(deny_unknown_fields)]
 pub(in crate::config) struct Entry {
     /// The provider's key: the key itself, `${VARIABLE}` or `file:/path`. Only
-    /// `openai-compatibility` entries may do without one.
+    /// `openai-compatibility` entries and those with `allow-client-keys` may do without one.
     pub(in crate::config) api_key: String,
     /// Unique name, shown in logs; `routes` and `x-provider` find the entry by it. Empty: the
     /// provider and a number.
@@ -53,7 +53,8 @@ pub(in crate::config) struct Entry {
     pub(in crate::config) timeouts: EntryTimeouts,
     /// Takes the entry out of service.
     pub(in crate::config) disabled: bool,
-    /// Whether clients may bring their own key for this provider.
+    /// Whether clients may bring their own key for this provider, which then goes to it in place of
+    /// `api-key`; without an `api-key` the entry serves only such clients.
     pub(in crate::config) allow_client_keys: bool,
     /// Shaping of requests.
     pub(in crate::config) cloak: Cloak,
@@ -129,4 +130,6 @@ pub(in crate::config) struct EntryTimeouts {
     pub(in crate::config) idle: Option<Seconds>,
     /// The whole request, all attempts included.
     pub(in crate::config) total: Option<Seconds>,
+    /// The life of a WebSocket.
+    pub(in crate::config) websocket: Option<Seconds>,
 }

@@ -57,15 +57,6 @@ impl Default for Usage {
     }
 }
 
-/// Traces.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Otel {
-    /// OTLP endpoint. Empty: no traces.
-    pub(in crate::config) endpoint: String,
-}
-
 /// Anything: its shape comes with the feature, and nothing of it is kept.
 #[derive(PartialEq, Eq)]
 pub(in crate::config) struct Unread;

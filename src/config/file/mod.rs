@@ -13,6 +13,7 @@ mod admin;
 mod cloak;
 mod entry;
 mod later;
+mod otel;
 mod payload;
 mod scalar;
 mod translation;
@@ -20,7 +21,8 @@ mod translation;
 pub(super) use admin::Admin;
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Cors, Otel, Tls, Unread, Usage};
+pub(super) use later::{Cors, Tls, Unread, Usage};
+pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use translation::{
@@ -270,6 +272,8 @@ pub(super) struct GlobalTimeouts {
     pub(super) idle: Seconds,
     /// The whole request, all attempts included.
     pub(super) total: Seconds,
+    /// The life of a WebSocket, to which `total` does not apply. Left out: as long as both sides want.
+    pub(super) websocket: Option<Seconds>,
 }
 
 impl Default for GlobalTimeouts {
@@ -279,6 +283,7 @@ impl Default for GlobalTimeouts {
             first_byte: Seconds::whole(120),
             idle: Seconds::whole(120),
             total: Seconds::whole(900),
+            websocket: None,
         }
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn account(
     let headers = headers(&entry.headers, &path.key("headers"), resolver);
     let timeouts = timeouts(&entry.timeouts, defaults.timeouts, path, resolver);
 
+    client_keys(entry, path, resolver);
     let provider = preset.map_or("", |preset| preset.name);
     let cloak = cloak(&entry.cloak, provider, &path.key("cloak"), resolver);
 
@@ -142,6 +143,7 @@ pub(super) fn account(
         providers: providers(entry, preset),
         formats: formats?,
         key,
+        client_keys: entry.allow_client_keys,
         key_header: preset.key_header,
         base,
         proxy,
@@ -186,7 +188,7 @@ fn providers(entry: &Entry, preset: &Preset) -> Vec<Box<str>> {
 fn key(entry: &Entry, list: List, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<Secret> {
     let path = path.key("api-key");
     let key = resolver.dereference(&entry.api_key, &path)?;
-    if key.is_empty() && list.provider.is_some() {
+    if key.is_empty() && list.provider.is_some() && !entry.allow_client_keys {
         resolver.error(path, "is empty");
         return None;
     }
@@ -196,6 +198,27 @@ fn key(entry: &Entry, list: List, path: &KeyPath, resolver: &mut Resolver<'_>) -
         return None;
     }
     Some(Secret::new(key))
+}
+
+/// What does not go together with clients' own keys: whatever else of the operator's would pay.
+fn client_keys(entry: &Entry, path: &KeyPath, resolver: &mut Resolver<'_>) {
+    if !entry.allow_client_keys {
+        return;
+    }
+    let path = path.key("allow-client-keys");
+    let is_credential = |name: &&String| {
+        let name = name.to_ascii_lowercase();
+        ["authorization", "cookie", "x-api-key", "x-goog-api-key"].contains(&name.as_str())
+    };
+    if let Some(name) = entry.headers.keys().find(is_credential) {
+        let message = "cannot go with the header";
+        let why = "it would reach the provider beside the client's key";
+        resolver.error(&path, format_args!("{message} {name}: {why}"));
+    }
+    if !entry.project.is_empty() {
+        let message = "cannot go with a project: a client's key has its own";
+        resolver.error(&path, message);
+    }
 }
 
 fn base(
@@ -309,10 +332,14 @@ fn timeouts(
         Some(seconds) => resolver.above_zero(seconds, path.key(name)),
         None => default,
     };
+    let websocket = own
+        .websocket
+        .map(|life| or(Some(life), life.0, "websocket"));
     Timeouts {
         connect: or(own.connect, defaults.connect, "connect"),
         first_byte: or(own.first_byte, defaults.first_byte, "first-byte"),
         idle: or(own.idle, defaults.idle, "idle"),
         total: or(own.total, defaults.total, "total"),
+        websocket: websocket.or(defaults.websocket),
     }
 }

@@ -23,6 +23,7 @@ mod cloak;
 mod entry;
 mod headers;
 mod listen;
+mod otel;
 mod payload;
 mod reference;
 mod routes;
@@ -84,6 +85,7 @@ pub(super) fn resolve(
         ),
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
+        otel: otel::endpoint(&file.otel, &mut resolver),
         digest: None,
     };
     resolver.errors.unless_any(config)
@@ -190,6 +192,9 @@ fn timeouts(timeouts: &GlobalTimeouts, resolver: &mut Resolver<'_>) -> Timeouts 
         first_byte: resolver.above_zero(timeouts.first_byte, "timeouts.first-byte"),
         idle: resolver.above_zero(timeouts.idle, "timeouts.idle"),
         total: resolver.above_zero(timeouts.total, "timeouts.total"),
+        websocket: timeouts
+            .websocket
+            .map(|life| resolver.above_zero(life, "timeouts.websocket")),
     }
 }
 

@@ -39,14 +39,16 @@ impl Custom for Downstream {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
         match self.upload {
             Upload::Replayed(_) => Ok(None),
-            Upload::Streamed => self.settled().await?.read_request_body().await,
+            Upload::Streamed | Upload::WebSocket => self.settled().await?.read_request_body().await,
         }
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
         match self.upload {
             Upload::Replayed(_) => Ok(()),
-            Upload::Streamed => self.settled().await?.drain_request_body().await,
+            Upload::Streamed | Upload::WebSocket => {
+                self.settled().await?.drain_request_body().await
+            }
         }
     }
 
@@ -142,7 +144,7 @@ impl Custom for Downstream {
     fn is_body_done(&mut self) -> bool {
         match self.upload {
             Upload::Replayed(_) => true,
-            Upload::Streamed => self
+            Upload::Streamed | Upload::WebSocket => self
                 .real
                 .as_deref_mut()
                 .is_none_or(ServerSession::is_body_done),
@@ -156,6 +158,9 @@ impl Custom for Downstream {
     fn is_body_empty(&mut self) -> bool {
         match self.upload {
             Upload::Replayed(present) => !present,
+            // Asked once for the framing, and once more whether to say that the body has ended. Said
+            // after the provider's 101, that would end the WebSocket.
+            Upload::WebSocket => self.asked_in != self.gate.attempt(),
             Upload::Streamed => self
                 .real
                 .as_deref_mut()
@@ -202,14 +207,17 @@ impl Custom for Downstream {
     }
 
     fn enable_retry_buffering(&mut self) {
-        if let (Upload::Streamed, Some(session)) = (self.upload, self.real.as_deref_mut()) {
-            session.enable_retry_buffering();
+        match (self.upload, self.real.as_deref_mut()) {
+            (Upload::Streamed, Some(session)) => session.enable_retry_buffering(),
+            // The first call behind the upstream request's header.
+            (Upload::WebSocket, _) => self.asked_in = self.gate.attempt(),
+            _ => {}
         }
     }
 
     fn retry_buffer_truncated(&self) -> bool {
         match self.upload {
-            Upload::Replayed(_) => false,
+            Upload::Replayed(_) | Upload::WebSocket => false,
             Upload::Streamed => self
                 .real
                 .as_deref()
@@ -221,12 +229,24 @@ impl Custom for Downstream {
         match self.upload {
             // Any non-empty value makes Pingora ask `request_body_filter` for the body.
             Upload::Replayed(true) => Some(Bytes::from_static(b" ")),
-            Upload::Replayed(false) => None,
+            Upload::Replayed(false) | Upload::WebSocket => None,
             Upload::Streamed => self
                 .real
                 .as_deref()
                 .and_then(ServerSession::get_retry_buffer),
         }
+    }
+
+    fn is_upgrade_req(&self) -> bool {
+        self.upload == Upload::WebSocket
+    }
+
+    fn was_upgraded(&self) -> bool {
+        self.upload == Upload::WebSocket
+            && self
+                .real
+                .as_deref()
+                .is_some_and(ServerSession::was_upgraded)
     }
 
     async fn finish_custom(&mut self) -> Result<()> {

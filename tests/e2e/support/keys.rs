@@ -16,6 +16,8 @@ pub const UPSTREAM_KEY_A: &str = "sk-upstream-canary-secret-a";
 pub const UPSTREAM_KEY_B: &str = "sk-upstream-canary-secret-b";
 /// Key of the third.
 pub const UPSTREAM_KEY_C: &str = "sk-upstream-canary-secret-c";
+/// A key that a client has at a provider itself.
+pub const OWN_KEY: &str = "sk-own-canary-secret";
 /// Key of the admin interface.
 pub const ADMIN_KEY: &str = "sk-admin-canary-secret";
 /// User of an outbound proxy.

@@ -21,6 +21,7 @@ pub mod process;
 pub mod proxies;
 pub mod reply;
 pub mod upstream;
+pub mod websocket;
 pub mod wire;
 
 use std::future::Future;
