@@ -28,10 +28,13 @@ mod http2;
 mod listening;
 mod signals;
 mod successor;
+mod tls;
 
+use connections::Spoken;
 use housekeeping::Housekeeping;
 use listening::{Bound, bind};
 use signals::Signals;
+use tls::Tls;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
@@ -151,7 +154,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     successor::bootstrap(&mut server, upgrade)?;
 
     let lifecycle = Arc::new(Lifecycle::default());
-    let http2 = config.listen.http2;
+    let spoken = spoken(&config);
     let current = Arc::new(Current::new(config.clone()));
     let resolver = Arc::new(Resolver::system());
     let gateway = Gateway {
@@ -165,7 +168,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .upstream_keepalive_pool_size
         .saturating_mul(conf.threads.max(1));
     let pool = Arc::new(Pool::new(kept));
-    let service = connections::service(conf, gateway, Arc::clone(&pool), http2);
+    let service = connections::service(conf, gateway, Arc::clone(&pool), &spoken);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -178,7 +181,10 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         service,
         address,
         listener,
-        "listening on",
+        match spoken.tls {
+            Some(_) => "listening on https",
+            None => "listening on http",
+        },
         Arc::clone(&ready),
     ));
     let mut after = None;
@@ -191,7 +197,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             service,
             place,
             Some(provider),
-            "demo provider on",
+            "demo provider on http",
             Arc::clone(&ready),
         ));
         after = Some((bound, once));
@@ -202,6 +208,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             current,
             lifecycle: Arc::clone(&lifecycle),
             pool,
+            tls: spoken.tls,
             in_force: config,
             source,
             environment,
@@ -215,6 +222,16 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     });
     logging::flush();
     Ok(())
+}
+
+/// What the listener speaks as long as the process runs; its certificate may change.
+fn spoken(config: &Config) -> Spoken {
+    let http2 = config.listen.http2;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| Arc::new(Tls::new(tls, http2)));
+    Spoken { http2, tls }
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     if let Some(losses) = losses {
         header.insert_header("x-aiproxy-loss", losses)?;
     }
-    respond::identify(header, &ctx.request_id, ctx.dialect)
+    respond::identify(header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())
 }
 
 /// Lets go of how the provider spells its headers' names, which means nothing: what is inserted and

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method};
 use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
+use super::cors::Grant;
 use super::gate::Gate;
 use super::relay::Relay;
 use super::verdict::Outcome;
@@ -35,6 +36,8 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// The format in which its errors are written.
     pub dialect: Format,
+    /// Which pages may read its answer; `None`: no page may, and no answer says anything about it.
+    pub(super) cors: Option<Grant>,
     /// Whose key it came with.
     pub client: Option<Arc<ClientKey>>,
     /// Counts it in.

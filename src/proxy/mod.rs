@@ -25,7 +25,9 @@ mod answer;
 mod asked;
 mod attempt;
 mod body;
+mod client_address;
 mod context;
+mod cors;
 mod downstream;
 mod foreign;
 mod gate;
@@ -46,6 +48,8 @@ mod verdict;
 
 pub use access::TARGET as ACCESS_TARGET;
 pub use context::Context;
+
+use cors::Grant;
 
 /// Serves clients.
 pub struct Gateway {
@@ -69,6 +73,7 @@ impl ProxyHttp for Gateway {
             live: self.current.load(),
             request_id: "".into(),
             dialect: Format::OpenAiChat,
+            cors: None,
             client: None,
             running: None,
             call: None,
@@ -86,6 +91,9 @@ impl ProxyHttp for Gateway {
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(request);
+        if let Some(origins) = &ctx.live.config.cors {
+            ctx.cors = Some(Grant::of(origins, request));
+        }
         if self.lifecycle.is_draining() {
             // Also for what is answered here, without a provider.
             session.set_keepalive(None);

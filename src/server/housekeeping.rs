@@ -3,6 +3,7 @@
 //! It is a service, because services start after the daemon has forked and nothing may start before.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
+use super::tls::Tls;
 use crate::config::{self, Config, Environment, Errors, Overrides, Source};
 use crate::lifecycle::Lifecycle;
 use crate::live::Current;
@@ -31,6 +33,7 @@ pub(super) struct Housekeeping {
     pub(super) current: Arc<Current>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) in_force: Config,
     pub(super) source: Source,
     pub(super) environment: Arc<dyn Environment>,
@@ -67,11 +70,10 @@ impl Housekeeping {
         let Source::File(path) = &self.source else {
             return;
         };
-        let digest = self.in_force.digest;
         let on_change = |changed| self.apply(changed);
         config::watch(
             path,
-            digest,
+            &self.in_force.files,
             &*self.environment,
             &self.overrides,
             on_change,
@@ -109,6 +111,9 @@ impl Housekeeping {
                     log::warn!(
                         "config reloaded, but {name} changes only with a restart or an upgrade"
                     );
+                }
+                if let (Some(tls), Some(new)) = (&self.tls, &config.tls) {
+                    tls.replace(new);
                 }
                 let accounts = config.accounts.len();
                 self.current.replace(config);
@@ -172,7 +177,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.listen != new.listen {
         names.push("host, port or allow-http2");
     }
-    if old.upstream_ca != new.upstream_ca {
+    if old.tls.is_some() != new.tls.is_some() {
+        names.push("tls.enable");
+    }
+    let same_roots = |path: &PathBuf| old.files.agree(&new.files, path);
+    if old.upstream_ca != new.upstream_ca || !old.upstream_ca.iter().all(same_roots) {
         names.push("upstream-ca");
     }
     names

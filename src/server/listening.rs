@@ -40,7 +40,7 @@ pub(super) struct Bound<A> {
 }
 
 impl<A> Bound<A> {
-    /// Adds `address` to `service`; says `word` and the address once all that wait for `ready` are.
+    /// Adds `address` to `service`; says `word`, which ends with a scheme, and the address once all that wait for `ready` are.
     pub(super) fn new(
         mut service: Listening<A>,
         address: SocketAddr,
@@ -90,7 +90,7 @@ where
             fds.lock().add(key, listener.into_raw_fd());
         }
         self.ready.wait().await;
-        log::info!("{} http://{shown}", self.word);
+        log::info!("{}://{shown}", self.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
     }
 

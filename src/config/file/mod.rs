@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod cors;
 mod entry;
 mod later;
 mod scalar;
+mod tls;
 mod translation;
 
+pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Cors, Otel, Payload, Tls, Unread, Usage};
+pub(super) use later::{Admin, CloakMode, Otel, Payload, Unread, Usage};
 pub(super) use scalar::{Brief, Seconds, Size};
+pub(super) use tls::Tls;
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,
 };
@@ -36,13 +40,14 @@ pub(super) struct File {
     pub(super) api_keys: Vec<Brief<ClientKeyItem>>,
     /// Whether requests without a key are served, from any address.
     pub(super) allow_anonymous: bool,
-    /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
+    /// Networks (`10.0.0.0/8`) or addresses of reverse proxies. What `X-Forwarded-For`, or else
+    /// `Forwarded`, says about the client is believed when one of them says it.
     pub(super) trusted_proxies: Vec<String>,
     /// Longest request body, after decompression.
     pub(super) max_body_size: Size,
     /// What else a request may be.
     pub(super) limits: RequestLimits,
-    /// Whether HTTP/2 is spoken to clients.
+    /// Whether HTTP/2 is spoken to clients: agreed on by ALPN with TLS, at once (h2c) without.
     pub(super) allow_http2: bool,
     /// PEM file with roots that are trusted for providers besides the system's.
     pub(super) upstream_ca: Option<String>,
