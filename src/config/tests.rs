@@ -955,6 +955,6 @@ fn what_a_config_was_made_from_is_known_also_when_it_fails() {
         let changed = environment.clone().file(changed, "other");
         assert_ne!(files.now(&changed), files);
     }
-    let unrelated = environment.clone().file("other", "other");
+    let unrelated = environment.file("other", "other");
     assert_eq!(files.now(&unrelated), files);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
@@ -171,6 +172,15 @@ impl ProxyHttp for Gateway {
         ctx: &mut Context,
     ) -> Result<Option<std::time::Duration>> {
         answer::body(ctx, body, end).map(|()| None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        Ok(answer::trailers(ctx, trailers))
     }
 
     fn error_while_proxy(

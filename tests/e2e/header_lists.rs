@@ -3,7 +3,12 @@
 use serde_json::json;
 
 use crate::ask::{Ask, Bench};
+use crate::chat::{
+    answer, ask, config_trusting, end, event, gated_bytes, gated_stream, question,
+    streamed_question, text, wants_stream,
+};
 use crate::support::client::Client;
+use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A};
 use crate::support::reply::Reply;
@@ -143,6 +148,78 @@ async fn what_connection_names_goes_no_further_in_either_direction() {
     assert_eq!(answer.header("x-hop"), None, "{answer:?}");
     assert!(!answer.headers.lists("connection", "x-hop"), "{answer:?}");
     assert_eq!(answer.json(), json!({"ok": true}));
+}
+
+#[tokio::test]
+async fn what_a_provider_says_after_its_body_goes_no_further() {
+    let after = [
+        ("set-cookie", "a=b"),
+        ("openai-organization", "org-ours"),
+        ("access-control-allow-origin", "*"),
+    ];
+    let gate = Gate::new();
+    gate.open();
+    let reply = move |request: &Request| match wants_stream(request) {
+        true => gated_stream(&gate).trailers(&after),
+        false => answer("x").trailers(&after),
+    };
+    let upstream = Upstream::handler(reply).tls().await;
+    let yaml = config_trusting(&upstream.ca_pem(), &[("a", &upstream.url(), "")]);
+    let gateway = Gateway::start(&yaml).await;
+    let mut http1 = Client::connect(gateway.addr()).await;
+    let mut http2 = Client::h2c(gateway.addr()).await;
+    // The client itself fails on fields after a body.
+    for client in [&mut http1, &mut http2] {
+        assert_eq!(text(&ask(client, &question()).send().await), "x");
+        let whole = ask(client, &streamed_question()).send().await;
+        assert!(whole.complete && whole.text() == gated_bytes());
+        let request = client.request("POST", "/v1/other").key(CLIENT_KEY);
+        let request = request.header("x-provider", "openai").json(&question());
+        assert_eq!(text(&request.send().await), "x");
+    }
+    assert_eq!(upstream.request(0).await.version, http::Version::HTTP_2);
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_with_fields_is_judged_like_any_other() {
+    let after = [("x-checksum", "1")];
+    let refusal = json!({"error": {"message": "slow down", "type": "requests"}});
+    for (broken, stream) in [
+        (Reply::json(429, refusal), false),
+        (Reply::json(500, json!({})), true),
+        (Reply::sse([": hello\n\n"]), true),
+    ] {
+        let good = match stream {
+            true => Reply::sse([event("one"), event("two"), end()]),
+            false => answer("x"),
+        };
+        let upstream = Upstream::script([broken.trailers(&after), good.trailers(&after)]);
+        let upstream = upstream.exhausted_is_failure().tls().await;
+        let accounts = [("a", &*upstream.url(), ""), ("b", &upstream.url(), "")];
+        let gateway = Gateway::start(&config_trusting(&upstream.ca_pem(), &accounts)).await;
+        let mut client = Client::h2c(gateway.addr()).await;
+        match stream {
+            true => {
+                let whole = ask(&mut client, &streamed_question()).send().await;
+                assert_eq!(whole.text(), gated_bytes());
+            }
+            false => assert_eq!(text(&ask(&mut client, &question()).send().await), "x"),
+        }
+        assert_eq!(upstream.requests().len(), 2);
+    }
+    // A stream that stops in the middle is told, not ended.
+    let cut = Reply::sse([event("one")]).trailers(&after);
+    let upstream = Upstream::always(cut).tls().await;
+    let yaml = config_trusting(&upstream.ca_pem(), &[("a", &upstream.url(), "")]);
+    let gateway = Gateway::start(&yaml).await;
+    let mut client = Client::connect(gateway.addr()).await;
+    let whole = ask(&mut client, &streamed_question()).send().await;
+    assert!(whole.text().starts_with(&event("one")), "{}", whole.text());
+    assert!(
+        whole.text().contains("stream_interrupted"),
+        "{}",
+        whole.text()
+    );
 }
 
 #[tokio::test]

@@ -121,16 +121,25 @@ async fn what_is_not_tls_gets_no_answer_and_harms_nobody() {
         let got = raw(gateway.addr(), bytes).await;
         assert!(!got.starts_with(b"HTTP"), "{got:?}");
     }
-    // HTTP/2 was agreed on, and something else comes.
-    let tls = tokio_rustls::TlsConnector::from(authority.client(&["h2"]));
-    let tcp = TcpStream::connect(gateway.addr()).await.unwrap();
-    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
-    let mut tls = tls.connect(name, tcp).await.unwrap();
-    let request = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    tls.write_all(request).await.unwrap();
-    let mut got = Vec::new();
-    let _ = within("the end", tls.read_to_end(&mut got)).await;
-    assert!(!got.starts_with(b"HTTP/1.1"), "{got:?}");
+    // Something else comes than was agreed on.
+    for (alpn, bytes) in [
+        (
+            &["h2"] as Alpn,
+            "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        ),
+        (HTTP1, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    ] {
+        let tls = tokio_rustls::TlsConnector::from(authority.client(alpn));
+        let tcp = TcpStream::connect(gateway.addr()).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+        let mut tls = tls.connect(name, tcp).await.unwrap();
+        tls.write_all(bytes.as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        let _ = within("the end", tls.read_to_end(&mut got)).await;
+        let text = String::from_utf8_lossy(&got);
+        let refused = got.is_empty() || text.starts_with("HTTP/1.1 400 ");
+        assert!(refused, "{text}");
+    }
     assert!(is_served(&gateway, authority.client(HTTP1)).await);
     let log = gateway.log();
     assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:?}");
