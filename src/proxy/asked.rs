@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::context::CallTarget;
 use super::paths;
 use crate::chat::{Fault, FaultKind};
-use crate::wire::Shape;
-use crate::wire::json::{self, HeadError, JsonError, Note};
+use crate::wire::json::{self, HeadError, JsonError, Note, Survey};
+use crate::wire::{Marks, Shape};
 
 /// What a request that names a model asks for.
 pub(super) struct Asked {
@@ -19,6 +19,8 @@ pub(super) struct Asked {
     pub span: Option<Range<usize>>,
     /// The body to send on.
     pub body: Bytes,
+    /// What of it a provider might refuse.
+    pub marks: Marks,
     /// Where its long values stand, if that was to be noted.
     pub note: Option<Note>,
     /// Where it goes.
@@ -35,11 +37,13 @@ pub(super) fn in_body(
     uri: &http::Uri,
     accept: Option<&http::HeaderValue>,
 ) -> Result<Asked, Fault> {
-    let head = match noted {
-        true => json::request_head_noted(&body, depth),
-        false => json::request_head(&body, depth).map(|head| (head, None)),
-    };
-    let (head, mut note) = head.map_err(|error| unreadable(&error))?;
+    let head = json::surveyed_head(&body, depth, noted);
+    let (
+        head,
+        Survey {
+            marks, mut note, ..
+        },
+    ) = head.map_err(|error| unreadable(&error))?;
     let Some(model) = &head.model else {
         return Err(no_model("the body has no 'model'"));
     };
@@ -60,6 +64,7 @@ pub(super) fn in_body(
         model: name,
         span: Some(span),
         body,
+        marks,
         note,
         target: CallTarget::Path(path.to_owned()),
         shape: if stream { Shape::Sse } else { Shape::Whole },
@@ -74,11 +79,8 @@ pub(super) fn in_path(
     uri: &http::Uri,
     (version, model, action): (&str, &str, &str),
 ) -> Result<Asked, Fault> {
-    let note = match noted {
-        true => json::shallow_noted(&body, depth, |_| {}).map(|(_, note)| note),
-        false => json::shallow(&body, depth, |_| {}).map(|_| None),
-    };
-    let note = note.map_err(|error| unreadable(&error.into()))?;
+    let survey = json::survey(&body, depth, noted, |_| {});
+    let Survey { marks, note, .. } = survey.map_err(|error| unreadable(&error.into()))?;
     if paths::gemini_path(version, model, action).is_none() {
         return Err(no_model("the model's name is no name"));
     }
@@ -86,6 +88,7 @@ pub(super) fn in_path(
         model: model.into(),
         span: None,
         body,
+        marks,
         note,
         target: CallTarget::Gemini {
             version: version.to_owned(),

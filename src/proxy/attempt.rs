@@ -23,7 +23,7 @@ use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
 use crate::upstream::plaintext;
 use crate::wire::json::{self, Splicer};
-use crate::wire::{Format, Profile, ReasoningField, carrier, cleanse};
+use crate::wire::{Format, Marks, Profile, ReasoningField, carrier, cleanse};
 
 /// Room for the headers of an upstream request, of which most have eight or nine.
 const HEADERS: usize = 12;
@@ -187,10 +187,10 @@ fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profi
     let Some(format) = call.format.filter(|_| call.ask != Ask::Other) else {
         return body;
     };
-    let body = plain(format, body, profile);
+    let body = plain(format, body, call.marks, profile);
     let carries = *call
         .carries_state
-        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes));
+        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes, call.marks));
     if !carries {
         return body;
     }
@@ -198,15 +198,17 @@ fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profi
 }
 
 /// The body without fields that the provider would not know, where it is one that minds.
-fn plain(format: Format, body: Bytes, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
-    if format != Format::OpenAiChat {
+fn plain(
+    format: Format,
+    body: Bytes,
+    marks: Marks,
+    profile: impl FnOnce() -> Arc<Profile>,
+) -> Bytes {
+    if format != Format::OpenAiChat || !marks.has(Marks::EXTENSION) {
         return body;
     }
     let chat = &profile().chat;
     if chat.accepts_unknown || chat.reasoning_field != ReasoningField::None {
-        return body;
-    }
-    if !cleanse::holds_extensions(format, &body) {
         return body;
     }
     cleanse::without_extensions(&body).map_or(body, Bytes::from)

@@ -24,7 +24,7 @@ use crate::lifecycle::Running;
 use crate::live::Live;
 use crate::upstream::media::Fetched;
 use crate::wire::json::Note;
-use crate::wire::{Format, Shape};
+use crate::wire::{Format, Marks, Shape};
 
 /// One request.
 pub struct Context {
@@ -72,6 +72,8 @@ pub struct Call {
     pub target: CallTarget,
     /// Its body.
     pub body: Payload,
+    /// What of its body a provider might refuse.
+    pub marks: Marks,
     /// Where the long values of its body stand, if it may have to be translated.
     pub note: Option<Note>,
     /// The model as the client names it; empty when it names none.

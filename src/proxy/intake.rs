@@ -22,7 +22,7 @@ use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
 use crate::upstream::media::Fetched;
-use crate::wire::{Format, Shape, codec};
+use crate::wire::{Format, Marks, Shape, codec};
 
 /// A pass-through body up to this size is read, so that it can be sent again.
 const READ_AHEAD: usize = 1024 * 1024;
@@ -158,6 +158,7 @@ async fn model_call(
             bytes: asked.body,
             model: asked.span,
         },
+        marks: asked.marks,
         note: asked.note,
         model: asked.model,
         seat,
@@ -237,6 +238,7 @@ fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         headers: HeaderMap::new(),
         target,
         body: Payload::Streamed,
+        marks: Marks::default(),
         note: None,
         model: "".into(),
         route,

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::chat::{Format, Opaque, OpaqueKind};
 
-/// What a carrier, an id that holds one and the id of one have in common.
-pub const WORD: &str = "aip1";
+/// What a carrier, an id that holds one and the id of one have in common. Whoever checks a request sees it.
+pub const WORD: &str = super::json::TRACE;
 /// What every carrier begins with.
 pub const PREFIX: &str = "aip1.";
 /// What stands between a tool call's id and the state that it carries.

@@ -10,29 +10,23 @@ mod extensions;
 mod google;
 mod openai;
 
-pub use extensions::{holds_extensions, without_extensions};
-
-use memchr::memmem::Finder;
+pub use extensions::without_extensions;
 
 use super::fit::SENTINEL;
 use super::json::{Node, Tree};
-use super::{Format, Word, carrier};
+use super::{Format, Marks, carrier};
 use crate::chat::{Fault, Opaque};
 
 /// How deep a request may nest at most; the gateway's own limit is usually lower.
 const DEPTH: usize = 512;
 
-/// What a carrier begins with, an id that holds one, and the id of one.
-static CARRIER: Word = Word::new(|| Finder::new(carrier::WORD));
-static IN_BASE64: Word = Word::new(|| Finder::new(google::MARKER));
-
-/// Whether a request may hold state that its provider did not make: a cheap look for words, never
-/// false when it does.
-pub fn holds_foreign_state(format: Format, body: &[u8]) -> bool {
+/// Whether a request that bears `marks` may hold state that its provider did not make: never false when
+/// it does, and cheap for most.
+pub fn holds_foreign_state(format: Format, body: &[u8], marks: Marks) -> bool {
     match format {
-        Format::OpenAiChat | Format::OpenAiResponses => CARRIER.is_in(body),
-        Format::Claude => CARRIER.is_in(body) || claude::may_be_foreign(body),
-        Format::Gemini => IN_BASE64.is_in(body),
+        Format::OpenAiChat | Format::OpenAiResponses => marks.has(Marks::CARRIER),
+        Format::Claude => marks.has(Marks::CARRIER) || claude::may_be_foreign(body, marks),
+        Format::Gemini => marks.has(Marks::CARRIER_IN_BASE64),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod fit;
 mod gemini;
 pub mod json;
 pub mod limits;
+mod marks;
 pub mod media;
 mod openai;
 mod openai_chat;
@@ -33,6 +34,7 @@ pub(crate) mod validate;
 
 pub use claude::Claude;
 pub use gemini::{Gemini, envelope};
+pub use marks::Marks;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;
 

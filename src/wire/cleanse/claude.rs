@@ -7,9 +7,9 @@ use memchr::memmem::{self, Finder};
 
 use super::{DEPTH, State, is_type, items_mut, state, text_of};
 use crate::chat::{Format, Opaque, OpaqueKind};
-use crate::wire::Word;
 use crate::wire::fit::{is_claude_id, mapped_id, signed_text};
 use crate::wire::json::{Node, Tree};
+use crate::wire::{Marks, Word};
 
 /// What thinking without a signature looks like, as clients write it.
 static EMPTY_SIGNATURE: [Word; 4] = [
@@ -22,29 +22,23 @@ static EMPTY_DATA: [Word; 2] = [
     Word::new(|| Finder::new("\"data\":\"\"")),
     Word::new(|| Finder::new("\"data\": \"\"")),
 ];
-static SIGNATURE: Word = Word::new(|| Finder::new("\"signature\""));
-static THINKING: Word = Word::new(|| Finder::new("\"thinking\""));
-static REDACTED: Word = Word::new(|| Finder::new("redacted_thinking"));
-static ENABLED: Word = Word::new(|| Finder::new("\"enabled\""));
-static TOOL_USE: Word = Word::new(|| Finder::new("\"tool_use\""));
-static SEARCH_RESULT: Word = Word::new(|| Finder::new("\"encrypted_content\""));
-/// Ids as Moonshot's models write them, which Anthropic refuses.
-static KIMI_ID: Word = Word::new(|| Finder::new("\"functions."));
 
 /// Whether a request without carriers may hold what Anthropic did not make. Words are looked for
 /// first, and few requests have them; where there are any, the blocks decide.
-pub(super) fn may_be_foreign(body: &[u8]) -> bool {
-    if has_empty_search(body) {
+pub(super) fn may_be_foreign(body: &[u8], marks: Marks) -> bool {
+    if marks.has(Marks::SEARCH_RESULT) && has_empty_search(body) {
         return true;
     }
-    let is_suspect = match SIGNATURE.is_in(body) {
+    let is_suspect = match marks.has(Marks::SIGNATURE) {
         true => EMPTY_SIGNATURE.iter().any(|words| words.is_in(body)),
         // A loop that was begun elsewhere has no thinking to go on from.
-        false => THINKING.is_in(body) || (ENABLED.is_in(body) && TOOL_USE.is_in(body)),
+        false => {
+            marks.has(Marks::THINKING) || (marks.has(Marks::ENABLED) && marks.has(Marks::TOOL_USE))
+        }
     };
     let is_suspect = is_suspect
-        || KIMI_ID.is_in(body)
-        || (REDACTED.is_in(body) && EMPTY_DATA.iter().any(|words| words.is_in(body)));
+        || marks.has(Marks::KIMI_ID)
+        || (marks.has(Marks::REDACTED) && EMPTY_DATA.iter().any(|words| words.is_in(body)));
     is_suspect && Node::parse(body, DEPTH).is_ok_and(is_foreign)
 }
 
@@ -297,6 +291,5 @@ fn values<'b>(body: &'b [u8], key: &str) -> impl Iterator<Item = &'b [u8]> {
 }
 
 fn has_empty_search(body: &[u8]) -> bool {
-    SEARCH_RESULT.is_in(body)
-        && values(body, "\"encrypted_content\"").any(|value| value.starts_with(b"\"\""))
+    values(body, "\"encrypted_content\"").any(|value| value.starts_with(b"\"\""))
 }

@@ -1,13 +1,11 @@
 //! What OpenAI Chat messages hold beyond OpenAI's own fields: reasoning that an answer of ours, or of a
 //! compatible server, has shown. OpenAI itself has no place for it.
 
-use memchr::memmem::Finder;
-
 use super::{edit, items_mut};
 use crate::wire::json::Tree;
-use crate::wire::{Format, Word};
 
-/// Members of assistant messages.
+/// Members of assistant messages; a request that has one bears
+/// [`Marks::EXTENSION`](crate::wire::Marks::EXTENSION).
 const OF_MESSAGES: [&str; 5] = [
     "reasoning_content",
     "reasoning",
@@ -15,18 +13,6 @@ const OF_MESSAGES: [&str; 5] = [
     "thinking_blocks",
     "extra_content",
 ];
-
-/// The same as they stand in a document; the first begins three of them.
-static WORDS: [Word; 3] = [
-    Word::new(|| Finder::new("\"reasoning")),
-    Word::new(|| Finder::new("\"thinking_blocks\"")),
-    Word::new(|| Finder::new("\"extra_content\"")),
-];
-
-/// Whether a request may hold such fields: a cheap look for words, never false when it does.
-pub fn holds_extensions(format: Format, body: &[u8]) -> bool {
-    format == Format::OpenAiChat && WORDS.iter().any(|word| word.is_in(body))
-}
 
 /// The request without them. `None`: there are none, or it cannot be read.
 pub fn without_extensions(body: &[u8]) -> Option<Vec<u8>> {
@@ -50,12 +36,19 @@ pub fn without_extensions(body: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{Marks, json};
 
     #[test]
     fn only_the_models_own_messages_lose_what_openai_does_not_know() {
         let body = r#"{"model":"m","reasoning":{"effort":"low"},"messages":[{"role":"user","content":"\"reasoning_content\"","reasoning_content":1},{"role":"assistant","content":"a","reasoning_content":"r","reasoning_details":[],"tool_calls":[{"id":"c","extra_content":{"google":{}},"type":"function"}]}],"n":1.0}"#;
-        assert!(holds_extensions(Format::OpenAiChat, body.as_bytes()));
-        assert!(!holds_extensions(Format::Claude, body.as_bytes()));
+        let may = |body: &[u8]| {
+            let survey = json::survey(body, 9, false, |_| {}).unwrap();
+            survey.marks.has(Marks::EXTENSION)
+        };
+        assert!(may(body.as_bytes()));
+        for name in OF_MESSAGES {
+            assert!(may(format!("{{\"{name}\":1}}").as_bytes()), "{name}");
+        }
         let clean = without_extensions(body.as_bytes()).unwrap();
         assert_eq!(
             String::from_utf8(clean).unwrap(),
@@ -63,6 +56,6 @@ mod tests {
         );
         let plain = br#"{"messages":[{"role":"assistant","content":"a"}]}"#;
         assert_eq!(without_extensions(plain), None);
-        assert!(!holds_extensions(Format::OpenAiChat, plain));
+        assert!(!may(plain));
     }
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::chat::{FaultKind, OpaqueKind};
+use crate::wire::json;
 
 fn opaque(origin: Format, kind: OpaqueKind, data: &'static str) -> Opaque<'static> {
     Opaque {
@@ -19,10 +20,15 @@ fn carried(origin: Format, kind: OpaqueKind, family: &str, data: &'static str) -
     carrier::wrap(&opaque(origin, kind, data), family)
 }
 
+fn suspected(format: Format, body: &str) -> bool {
+    let survey = json::survey(body.as_bytes(), DEPTH, false, |_| {}).unwrap();
+    holds_foreign_state(format, body.as_bytes(), survey.marks)
+}
+
 fn cleansed(format: Format, body: &str) -> Option<String> {
     let out = cleanse(format, body.as_bytes(), "m");
     if let Some(clean) = &out {
-        assert!(holds_foreign_state(format, body.as_bytes()), "{body}");
+        assert!(suspected(format, body), "{body}");
         assert_eq!(cleanse(format, clean, "m"), None, "once is enough");
     }
     out.map(|bytes| String::from_utf8(bytes).unwrap())
@@ -53,7 +59,7 @@ fn a_request_of_its_own_provider_is_left_alone() {
             r#"{"messages":[{"tool_calls":[{"id":"call_1"}]},{"tool_call_id":"call_1"}]}"#,
         ),
     ] {
-        assert!(!holds_foreign_state(format, body.as_bytes()));
+        assert!(!suspected(format, body));
         assert_eq!(cleansed(format, body), None);
     }
     assert_eq!(cleansed(Format::Claude, "no JSON"), None);
@@ -314,10 +320,7 @@ fn a_budget_needs_thinking_in_the_open_loop_only() {
         "",
     );
     for body in [begun, closed] {
-        assert!(
-            !holds_foreign_state(Format::Claude, body.as_bytes()),
-            "{body}"
-        );
+        assert!(!suspected(Format::Claude, &body), "{body}");
         assert_eq!(cleansed(Format::Claude, &body), None);
     }
 }
@@ -334,5 +337,5 @@ fn ids_and_empty_words_of_other_providers_do_not_reach_anthropic() {
         )
     );
     let fine = r#"{"messages":[{"role":"assistant","content":[{"type":"text","text":"\nx"},{"type":"tool_use","id":"a","name":"f","input":{"id":"a b","text":" "}}]}]}"#;
-    assert!(!holds_foreign_state(Format::Claude, fine.as_bytes()));
+    assert!(!suspected(Format::Claude, fine));
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{JsonError, Note, Outline, quote, shallow, shallow_noted, unquote};
+use super::{JsonError, Outline, Survey, quote, shallow, survey, unquote};
 
 /// Why a request body cannot be routed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,14 +68,15 @@ pub fn request_head(body: &[u8], max_depth: usize) -> Result<Head<'_>, HeadError
     members.head(outline)
 }
 
-/// The same, with a [`Note`] for who translates the request.
-pub fn request_head_noted(
+/// The same, with what else the walk has shown; `noted` as in [`survey`].
+pub fn surveyed_head(
     body: &[u8],
     max_depth: usize,
-) -> Result<(Head<'_>, Option<Note>), HeadError> {
+    noted: bool,
+) -> Result<(Head<'_>, Survey), HeadError> {
     let mut members = Members::default();
-    let (outline, note) = shallow_noted(body, max_depth, |member| members.see(member))?;
-    Ok((members.head(outline)?, note))
+    let survey = survey(body, max_depth, noted, |member| members.see(member))?;
+    Ok((members.head(survey.outline)?, survey))
 }
 
 /// The members that are looked for.

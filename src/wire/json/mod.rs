@@ -23,11 +23,12 @@ mod walk;
 mod write;
 
 pub use fields::Fields;
-pub use head::{Field, Head, HeadError, insert_member, replace, request_head, request_head_noted};
+pub use head::{Field, Head, HeadError, insert_member, replace, request_head, surveyed_head};
 pub use node::{Items, Kind, Members, Node, Object};
 pub use scan::{JsonError, Member, Outline, shallow};
-pub use spans::{Document, Note, shallow_noted};
+pub use spans::{Document, Note, Survey, survey};
 pub use splice::Splicer;
+pub use strings::TRACE;
 #[cfg(test)]
 pub(crate) use template::blind;
 pub use template::{Filled, Gap, Templates, digits, inside, place};

@@ -10,8 +10,9 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::strings::{self, Escapes, Strings};
+use super::strings::{self, Escapes, Seen, Strings};
 use super::unquote;
+use crate::wire::Marks;
 
 /// Why a body is not the JSON object it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,8 @@ pub struct Outline {
     pub close: usize,
     /// Whether it has no member.
     pub is_empty: bool,
+    /// Whether its text holds [`TRACE`](super::TRACE).
+    pub holds_trace: bool,
 }
 
 /// Walks one object, from the first byte of the body to the last, and gives each top-level member to
@@ -67,19 +70,38 @@ pub fn shallow<'a>(
     max_depth: usize,
     each: impl FnMut(Member<'a>),
 ) -> Result<Outline, JsonError> {
-    text(body)?;
-    walk(body, max_depth, each, &mut ())
+    noted(body, max_depth, each, &mut ())
+}
+
+/// The same, with the marks that it bears.
+pub(super) fn marked<'a>(
+    body: &'a [u8],
+    max_depth: usize,
+    each: impl FnMut(Member<'a>),
+    record: &mut impl Record,
+) -> Result<(Outline, Marks), JsonError> {
+    let mut both = (Marks::default(), record);
+    let outline = noted(body, max_depth, each, &mut both)?;
+    let (mut marks, _) = both;
+    if outline.holds_trace {
+        marks.add(Marks::CARRIER);
+    }
+    Ok((outline, marks))
 }
 
 /// The same, telling `record` of the values in it.
-pub(super) fn noted<'a>(
+fn noted<'a>(
     body: &'a [u8],
     max_depth: usize,
     each: impl FnMut(Member<'a>),
     record: &mut impl Record,
 ) -> Result<Outline, JsonError> {
-    text(body)?;
-    walk(body, max_depth, each, record)
+    match walk(body, max_depth, each, record) {
+        // Nothing else than ASCII may stand outside of strings.
+        Ok((outline, seen)) if !seen.beyond_ascii => Ok(outline),
+        Ok((outline, _)) => text(body).map(|_| outline),
+        Err(error) => Err(text(body).err().unwrap_or(error)),
+    }
 }
 
 /// Checks a whole body, and tells `record` of the values in it. Gives its text without white space around.
@@ -93,8 +115,10 @@ pub(super) fn check<'a>(
     Ok(text)
 }
 
-/// Learns where the values inside the outermost object stand.
+/// Learns what stands inside the outermost object, and where.
 pub(super) trait Record {
+    /// A key or a string as it is written, quotes included.
+    fn quoted(&mut self, _text: &[u8]) {}
     /// A string, quotes included.
     fn string(&mut self, _start: usize, _end: usize, _escapes: Escapes) {}
     /// A container begins.
@@ -106,12 +130,42 @@ pub(super) trait Record {
 /// Learns nothing.
 impl Record for () {}
 
+/// Learns which words were met.
+impl Record for Marks {
+    fn quoted(&mut self, text: &[u8]) {
+        self.add(Self::of(text));
+    }
+}
+
+/// Both learn.
+impl<A: Record, B: Record> Record for (A, &mut B) {
+    fn quoted(&mut self, text: &[u8]) {
+        self.0.quoted(text);
+        self.1.quoted(text);
+    }
+
+    fn string(&mut self, start: usize, end: usize, escapes: Escapes) {
+        self.0.string(start, end, escapes);
+        self.1.string(start, end, escapes);
+    }
+
+    fn opened(&mut self, start: usize) {
+        self.0.opened(start);
+        self.1.opened(start);
+    }
+
+    fn closed(&mut self, end: usize) {
+        self.0.closed(end);
+        self.1.closed(end);
+    }
+}
+
 fn walk<'a, R: Record>(
     body: &'a [u8],
     max_depth: usize,
     mut each: impl FnMut(Member<'a>),
     record: &mut R,
-) -> Result<Outline, JsonError> {
+) -> Result<(Outline, Seen), JsonError> {
     let mut scanner = Scanner {
         body,
         strings: Strings::new(body),
@@ -142,7 +196,13 @@ fn walk<'a, R: Record>(
     if scanner.at < body.len() {
         return scanner.fail("expected nothing more");
     }
-    Ok(Outline { close, is_empty })
+    let seen = scanner.strings.seen();
+    let outline = Outline {
+        close,
+        is_empty,
+        holds_trace: seen.trace,
+    };
+    Ok((outline, seen))
 }
 
 /// The body as text.
@@ -208,6 +268,7 @@ impl<'a, R: Record> Scanner<'a, '_, R> {
         }
         self.string()?;
         let key = &self.body[start..self.at];
+        self.record.quoted(key);
         self.skip_space();
         if self.peek() != Some(b':') {
             return self.fail("expected `:`");
@@ -291,6 +352,7 @@ impl<'a, R: Record> Scanner<'a, '_, R> {
             Some(b'"') => {
                 let start = self.at;
                 let escapes = self.string()?;
+                self.record.quoted(&self.body[start..self.at]);
                 self.record.string(start, self.at, escapes);
                 Ok(())
             }

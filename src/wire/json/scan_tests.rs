@@ -45,14 +45,16 @@ fn the_outline_says_where_the_object_closes() {
         outline(b" { } "),
         Outline {
             close: 3,
-            is_empty: true
+            is_empty: true,
+            holds_trace: false,
         }
     );
     assert_eq!(
         outline(b"{\"a\":{}}"),
         Outline {
             close: 7,
-            is_empty: false
+            is_empty: false,
+            holds_trace: false,
         }
     );
 }

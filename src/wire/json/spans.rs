@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::scan::{self, Member, Outline, Record, check};
 use super::strings::Escapes;
 use super::{JsonError, Node};
+use crate::wire::Marks;
 
 /// The fewest bytes of a value that is noted: the end of a shorter one is found as fast.
 const LONG: usize = 64;
@@ -62,19 +63,40 @@ impl<'a> Document<'a> {
     }
 }
 
-/// As [`shallow`](super::shallow), and notes where the long values stand. There is no note of a document
-/// that is too long to be told in it.
-pub fn shallow_noted<'a>(
+/// What one walk over a document has shown of it.
+#[derive(Debug)]
+pub struct Survey {
+    /// Where it ends.
+    pub outline: Outline,
+    /// The marks that it bears.
+    pub marks: Marks,
+    /// Where its long values stand, if that was asked for. There is no note of a document that is too long
+    /// to be told in it.
+    pub note: Option<Note>,
+}
+
+/// As [`shallow`](super::shallow), and looks for marks; with `noted` it notes where the long values stand.
+pub fn survey<'a>(
     body: &'a [u8],
     max_depth: usize,
+    noted: bool,
     each: impl FnMut(Member<'a>),
-) -> Result<(Outline, Option<Note>), JsonError> {
-    if u32::try_from(body.len()).is_err() {
-        return Ok((scan::shallow(body, max_depth, each)?, None));
+) -> Result<Survey, JsonError> {
+    if !noted || u32::try_from(body.len()).is_err() {
+        let (outline, marks) = scan::marked(body, max_depth, each, &mut ())?;
+        return Ok(Survey {
+            outline,
+            marks,
+            note: None,
+        });
     }
     let mut spans = Spans::default();
-    let outline = scan::noted(body, max_depth, each, &mut spans)?;
-    Ok((outline, Some(Note(spans.list))))
+    let (outline, marks) = scan::marked(body, max_depth, each, &mut spans)?;
+    Ok(Survey {
+        outline,
+        marks,
+        note: Some(Note(spans.list)),
+    })
 }
 
 /// Notes spans, in the order of their beginnings.
@@ -150,8 +172,8 @@ mod tests {
         let document = Document::parse(text.as_bytes(), 128).unwrap();
         let (mut noted, mut looked) = (Vec::new(), Vec::new());
         values(document.node(), &mut noted);
-        let (_, note) = shallow_noted(text.as_bytes(), 128, |_| {}).unwrap();
-        let note = note.unwrap();
+        let survey = survey(text.as_bytes(), 128, true, |_| {}).unwrap();
+        let note = survey.note.unwrap();
         let again = Document::checked(text.as_bytes(), &note).unwrap();
         let mut later = Vec::new();
         values(again.node(), &mut later);

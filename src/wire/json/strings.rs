@@ -2,12 +2,19 @@
 //! bits instead of a branch for each escape. Chat texts are full of escapes; a search that starts anew
 //! behind each, and guesses where the next one is, costs more than the runs between them.
 //!
-//! The way is that of simdjson: <https://arxiv.org/abs/1902.08318>, section 3.1.
+//! The way is that of simdjson: <https://arxiv.org/abs/1902.08318>, section 3.1. Whatever else has to be
+//! known of every byte is learned on the way, while the bytes are in a register.
 
-use wide::u8x64;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u8x64};
 
 /// Bytes in a block: one bit each in a word.
 const BLOCK: usize = u64::BITS as usize;
+/// Blocks that are looked at together, with the widest registers that the CPU has.
+const BATCH: usize = 16;
+
+/// The word that is looked for on the way.
+pub const TRACE: &str = "aip1";
 
 /// The bytes of one block that mean something in a string, the lowest bit for the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,33 +26,66 @@ struct Block {
     newlines: u64,
 }
 
-impl Block {
-    #[inline(always)]
-    fn of(bytes: &[u8; BLOCK]) -> Self {
-        let bytes = u8x64::from(*bytes);
-        let equal = |byte: u8| bytes.simd_eq(u8x64::splat(byte)).to_bitmask();
-        Self {
+/// What the bytes were that were looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Some were no ASCII.
+    pub(super) beyond_ascii: bool,
+    /// Some made [`TRACE`].
+    pub(super) trace: bool,
+}
+
+/// Looks at the blocks of `text` from `start` on, as many as there is room for. Behind the end is
+/// nothing of meaning.
+#[inline(always)]
+fn look<S: Simd>(simd: S, text: &[u8], start: usize, blocks: &mut [Block; BATCH], seen: &mut Seen) {
+    let [.., before_last, last] = TRACE.as_bytes() else {
+        return;
+    };
+    let rest = text.get(start..).unwrap_or_default();
+    let (whole, tail) = rest.as_chunks::<BLOCK>();
+    let mut padded = [[b' '; BLOCK]];
+    padded[0][..tail.len()].copy_from_slice(tail);
+    let mut all = u8x64::splat(simd, 0);
+    // Whether the byte before the block could be the word's last but one.
+    let mut carried = u64::from(start > 0 && text[start - 1] == *before_last);
+    for (n, (bytes, block)) in whole.iter().chain(&padded).zip(blocks).enumerate() {
+        let bytes = u8x64::from_slice(simd, bytes);
+        let equal = |byte: u8| bytes.simd_eq(u8x64::splat(simd, byte)).to_bitmask();
+        *block = Block {
             quotes: equal(b'"'),
             backslashes: equal(b'\\'),
-            controls: bytes.simd_lt(u8x64::splat(b' ')).to_bitmask(),
+            controls: bytes.simd_lt(u8x64::splat(simd, b' ')).to_bitmask(),
             newlines: equal(b'n'),
+        };
+        all |= bytes;
+        let (firsts, seconds) = (equal(*before_last), equal(*last));
+        let pairs = (firsts << 1 | carried) & seconds;
+        carried = firsts >> (BLOCK - 1);
+        if pairs != 0 {
+            seen.trace |= ends_trace(text, start + n * BLOCK, pairs);
         }
     }
+    seen.beyond_ascii |= all.simd_ge(u8x64::splat(simd, 0x80)).to_bitmask() != 0;
+}
 
-    /// The block of `text` that begins at `start`. Behind the end is nothing of meaning.
-    #[inline(always)]
-    fn at(text: &[u8], start: usize) -> Self {
-        let rest = text.get(start..).unwrap_or_default();
-        match rest.first_chunk() {
-            Some(bytes) => Self::of(bytes),
-            None => {
-                let mut bytes = [b' '; BLOCK];
-                bytes[..rest.len()].copy_from_slice(rest);
-                Self::of(&bytes)
-            }
+/// Whether [`TRACE`] ends at one of the bytes of the block at `start` that `places` names.
+#[cold]
+fn ends_trace(text: &[u8], start: usize, mut places: u64) -> bool {
+    while places != 0 {
+        let at = start + places.trailing_zeros() as usize;
+        if text
+            .get(..=at)
+            .is_some_and(|text| text.ends_with(TRACE.as_bytes()))
+        {
+            return true;
         }
+        places &= places - 1;
     }
+    false
+}
 
+impl Block {
     /// The bytes behind a backslash that is not itself behind one. `carried` is 1 if the first byte of
     /// this block is one, and then if that of the next is. None before `from` counts.
     #[inline(always)]
@@ -79,18 +119,53 @@ pub(super) enum Escapes {
 /// Reads strings of one text, front to back.
 pub(super) struct Strings<'a> {
     text: &'a [u8],
-    /// Where the block begins that was looked at last.
+    /// Where the blocks begin that were looked at last.
+    batch: usize,
+    blocks: [Block; BATCH],
+    /// Where the block begins that is read.
     start: usize,
     block: Block,
+    seen: Seen,
 }
 
 impl<'a> Strings<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self {
+        let mut strings = Self {
             text,
+            batch: 0,
+            blocks: [Block::default(); BATCH],
             start: 0,
-            block: Block::at(text, 0),
+            block: Block::default(),
+            seen: Seen::default(),
+        };
+        strings.look_from(0);
+        strings
+    }
+
+    /// What the strings were made of that were read.
+    pub(super) const fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Goes to the block at `start`, which is not before the one that is read.
+    #[inline(always)]
+    fn go_to(&mut self, start: usize) {
+        match self.blocks.get((start - self.batch) / BLOCK) {
+            Some(block) => {
+                self.start = start;
+                self.block = *block;
+            }
+            None => self.look_from(start),
         }
+    }
+
+    #[inline(never)]
+    fn look_from(&mut self, start: usize) {
+        let (text, blocks, seen) = (self.text, &mut self.blocks, &mut self.seen);
+        dispatch!(Level::new(), simd => look(simd, text, start, blocks, seen));
+        self.batch = start;
+        self.start = start;
+        self.block = self.blocks[0];
     }
 
     /// Where the string's closing quote stands whose inside begins at `inside`, and what it has of
@@ -99,8 +174,7 @@ impl<'a> Strings<'a> {
     pub(super) fn end(&mut self, inside: usize) -> Option<(usize, Escapes)> {
         let start = inside - inside % BLOCK;
         if start != self.start {
-            self.start = start;
-            self.block = Block::at(self.text, start);
+            self.go_to(start);
         }
         let mut from = u64::MAX << (inside % BLOCK);
         let (mut carried, mut backslashes, mut has_surrogates) = (0, 0, false);
@@ -130,8 +204,7 @@ impl<'a> Strings<'a> {
             if self.text.len() - self.start <= BLOCK {
                 return None;
             }
-            self.start += BLOCK;
-            self.block = Block::at(self.text, self.start);
+            self.go_to(self.start + BLOCK);
             from = u64::MAX;
         }
     }
@@ -236,6 +309,28 @@ mod tests {
                 let end = strings.end(at).map(|(quote, _)| quote);
                 prop_assert_eq!(end, slow_end(&text, at), "from {}", at);
                 at = end.unwrap_or(at) + 1;
+            }
+        }
+
+        #[test]
+        fn what_the_bytes_were_is_seen(
+            mut text in prop::collection::vec(prop::sample::select(b"aip1 ".to_vec()), 0..2500),
+            word in any::<prop::sample::Index>(),
+            other in any::<prop::sample::Index>(),
+        ) {
+            for (at, piece) in [(word, TRACE.as_bytes()), (other, "é".as_bytes())] {
+                let mut seen = text.clone();
+                let at = at.index(seen.len() + 1);
+                seen.splice(at..at, piece.iter().copied());
+                seen.push(b'"');
+                let mut strings = Strings::new(&seen);
+                prop_assert!(strings.end(0).is_some());
+                let expected = Seen {
+                    beyond_ascii: !seen.is_ascii(),
+                    trace: memchr::memmem::find(&seen, TRACE.as_bytes()).is_some(),
+                };
+                prop_assert_eq!(strings.seen(), expected);
+                text.retain(|byte| *byte != b'1');
             }
         }
     }
