@@ -375,6 +375,10 @@ mod tests {
             ("set-cookie", "a=b"),
             ("cf-ray", "1"),
             ("openai-organization", "org-1"),
+            ("access-control-allow-origin", "*"),
+            ("connection", "close, X-Hop,content-length"),
+            ("x-hop", "1"),
+            ("content-length", "2"),
             ("openai-processing-ms", "5"),
         ] {
             answer.insert_header(name, value).unwrap();
@@ -385,6 +389,7 @@ mod tests {
         assert_eq!(
             names,
             [
+                "content-length",
                 "content-type",
                 "openai-processing-ms",
                 "x-aiproxy-upstream-request-id"
