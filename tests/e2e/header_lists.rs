@@ -208,12 +208,16 @@ async fn an_answer_that_ends_with_fields_is_judged_like_any_other() {
         assert_eq!(upstream.requests().len(), 2);
     }
     // A stream that stops in the middle is told, not ended.
-    let cut = Reply::sse([event("one")]).trailers(&after);
+    let gate = Gate::new();
+    let cut = Reply::sse([event("one")]).then(&gate).trailers(&after);
     let upstream = Upstream::always(cut).tls().await;
     let yaml = config_trusting(&upstream.ca_pem(), &[("a", &upstream.url(), "")]);
     let gateway = Gateway::start(&yaml).await;
     let mut client = Client::connect(gateway.addr()).await;
-    let whole = ask(&mut client, &streamed_question()).send().await;
+    let mut stream = ask(&mut client, &streamed_question()).stream().await;
+    stream.until("one").await;
+    gate.open();
+    let whole = stream.rest().await;
     assert!(whole.text().starts_with(&event("one")), "{}", whole.text());
     assert!(
         whole.text().contains("stream_interrupted"),
