@@ -12,7 +12,7 @@ LINUX = $(filter Linux,$(shell uname -s))
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev demo test test-rust test-sdk test-bench test-agents check fmt clippy doc \
-        bench bench-growth bench-instructions bench-codecs setup setup-test setup-bench setup-instructions
+        bench soak bench-growth bench-instructions bench-codecs setup setup-test setup-bench setup-instructions
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -56,6 +56,10 @@ bench-growth: setup-bench ## Show how cost grows with connections, accounts and 
 # UPDATE=1 records today's counts as the ones to compare with.
 bench-instructions: setup-instructions ## Count instructions of the hot pieces, compare with what is recorded
 	benches/gateway/instructions.py $(if $(UPDATE),--update) $(ARGS)
+
+# More flags: make soak ARGS='--minutes 480 --out soak.json'
+soak: setup-bench ## Mixed load for half an hour: does memory stay flat, does anything stay open
+	benches/gateway/soak.py $(ARGS)
 
 bench-codecs: setup ## Time the translation of requests and streams
 	cargo bench --bench translate -- $(ARGS)

@@ -10,6 +10,7 @@ use structopt::clap::AppSettings::{
 
 use crate::chat::Format;
 use crate::config::Overrides;
+use crate::health_command::Target;
 use crate::translate_command::Kind;
 
 /// One daemon in front of every LLM provider.
@@ -61,6 +62,18 @@ pub enum Command {
         /// Exit after the requests
         #[structopt(long)]
         once: bool,
+    },
+    /// Ask a running gateway whether it is well: exit code 0, else 1
+    ///
+    /// For the health checks of containers. Reads no config file: give the port, or the URL, when the
+    /// gateway does not listen on 8317.
+    Health {
+        /// What to ask [default: http://127.0.0.1:8317/health, with --host and --port]
+        #[structopt(long)]
+        url: Option<Target>,
+        /// Longest that it may take, in seconds
+        #[structopt(long, value_name = "SECONDS", default_value = "5")]
+        timeout: u64,
     },
     /// Translate one document from one format into another
     ///

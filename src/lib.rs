@@ -45,7 +45,7 @@
 //!
 //! | Layer | Modules | What they do |
 //! |---|---|---|
-//! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command` | put the parts together |
+//! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command` | put the parts together |
 //! | L5 | `proxy`, *`admin`* | talk to clients and providers |
 //! | L4 | `live`, `lifecycle`, *`usage`*, *`metrics`* | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
@@ -61,6 +61,7 @@ pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod health_command;
 pub mod lifecycle;
 pub mod live;
 pub mod logging;

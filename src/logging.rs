@@ -1,7 +1,7 @@
 //! Log lines on standard error: text or JSON, never written on a request's time.
 //!
 //! `env_logger` chooses and formats; a `Sink` takes its lines. Once the process serves requests a
-//! line is a copy into a buffer, which a thread of its own empties up to a hundred times a second:
+//! line is a copy into a buffer, which a thread of its own empties up to fifty times a second:
 //! waking a writer for every line would cost more than all the rest of a small request. A reload may
 //! change level and format.
 //!
@@ -25,7 +25,10 @@ use crate::proxy::ACCESS_TARGET;
 /// lost.
 const QUEUE: usize = 16 * 1024 * 1024;
 /// How long lines are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
+/// How often in a row nothing may have come until the writer waits to be woken. While lines keep coming it
+/// comes by itself, and no request pays for waking it.
+const PATIENCE: u32 = 50;
 /// How long the end of the process waits for standard error to take the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,7 @@ static LINES: Lines = Lines {
     waiting: Mutex::new(Waiting {
         bytes: Vec::new(),
         writer: Writer::None,
+        asleep: false,
     }),
     added: Condvar::new(),
     written: Condvar::new(),
@@ -49,6 +53,8 @@ struct Lines {
 struct Waiting {
     bytes: Vec<u8>,
     writer: Writer,
+    /// The writer sleeps until it is told of a line.
+    asleep: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -172,11 +178,10 @@ impl Write for Sink {
             drop(waiting);
             io::stderr().write_all(line)?;
         } else {
-            // Who finds lines waiting knows that the writer is on its way.
-            if waiting.bytes.is_empty() {
+            waiting.bytes.extend_from_slice(line);
+            if std::mem::take(&mut waiting.asleep) {
                 LINES.added.notify_one();
             }
-            waiting.bytes.extend_from_slice(line);
         }
         Ok(line.len())
     }
@@ -193,15 +198,25 @@ pub fn write_lines() {
     if waiting.writer != Writer::None {
         return;
     }
+    let mut quiet = 0;
     loop {
         waiting.writer = Writer::Idle;
         LINES.written.notify_all();
-        while waiting.bytes.is_empty() {
-            LINES.added.wait(&mut waiting);
+        if quiet == PATIENCE {
+            waiting.asleep = true;
+            while waiting.asleep {
+                LINES.added.wait(&mut waiting);
+            }
+            quiet = 0;
         }
         drop(waiting);
         std::thread::sleep(GATHER);
         waiting = LINES.waiting.lock();
+        if waiting.bytes.is_empty() {
+            quiet += 1;
+            continue;
+        }
+        quiet = 0;
         std::mem::swap(&mut waiting.bytes, &mut batch);
         waiting.writer = Writer::Busy;
         drop(waiting);

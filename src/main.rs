@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ai_proxy::cli::{Command, Flags, Translate};
 use ai_proxy::config::{self, Environment, Errors, ProcessEnvironment, Source};
+use ai_proxy::health_command::{self, Target};
 use ai_proxy::server::{self, Demo, Launch, StartError};
 use ai_proxy::translate_command::{self, Job};
 use ai_proxy::{demo, logging};
@@ -37,6 +39,13 @@ fn main() -> ExitCode {
         }
         Command::Translate(asked) => {
             translate(&asked).unwrap_or_else(|error| failed(&error.to_string()))
+        }
+        Command::Health { url, timeout } => {
+            let target = url.map_or_else(|| Target::local(&flags.overrides(), &*environment), Ok);
+            match target {
+                Ok(target) => health(&target, Duration::from_secs(timeout)),
+                Err(error) => failed(&error),
+            }
         }
         Command::Demo { once } => match prepare_demo(once) {
             Ok((source, demo)) => launch(&flags, source, environment, Some(demo)),
@@ -128,6 +137,14 @@ fn translate(asked: &Translate) -> io::Result<ExitCode> {
             io::stderr().write_all(&error)?;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Whether the gateway is well, as an exit code.
+fn health(target: &Target, limit: Duration) -> ExitCode {
+    match health_command::ask(target, limit) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error.to_string()),
     }
 }
 

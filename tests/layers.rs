@@ -11,8 +11,12 @@
 
 #[path = "layers/documents.rs"]
 mod documents;
+#[path = "layers/mentions.rs"]
+mod mentions;
 #[path = "layers/source.rs"]
 mod source;
+#[path = "layers/types.rs"]
+mod types;
 
 use source::{Source, tree};
 
@@ -32,6 +36,7 @@ const LAYERS: [&[&str]; 7] = [
         "logging",
         "demo",
         "translate_command",
+        "health_command",
     ],
 ];
 
@@ -41,9 +46,11 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("account", "upstream"),
     ("server", "demo"),
     ("server", "logging"),
+    ("cli", "health_command"),
     ("cli", "translate_command"),
     ("main", "cli"),
     ("main", "demo"),
+    ("main", "health_command"),
     ("main", "logging"),
     ("main", "server"),
     ("main", "translate_command"),

@@ -216,7 +216,7 @@ async fn a_flag_goes_before_the_environment_before_dot_env_before_the_file() {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -322,7 +322,7 @@ async fn extra_roots_leave_no_file_behind() {
 }
 
 /// Ends a daemon that a failing test leaves behind.
-struct Daemon(Pid);
+pub struct Daemon(pub Pid);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -396,7 +396,7 @@ async fn a_daemon_outlives_its_parent_serves_reloads_and_ends() {
 }
 
 /// Whether nobody has asked yet how the process ended; its parent is not this test.
-fn is_zombie(pid: Pid) -> bool {
+pub fn is_zombie(pid: Pid) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state
         .rsplit(')')

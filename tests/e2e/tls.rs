@@ -99,6 +99,23 @@ async fn alpn_decides_what_is_spoken() {
 }
 
 #[tokio::test]
+async fn the_health_command_asks_inside_tls_where_the_url_says_so() {
+    let upstream = Upstream::always(answer("x")).await;
+    let authority = Authority::new();
+    let (open, closed) = (
+        gateway(TLS, &authority, &upstream).await,
+        gateway(MUTUAL, &authority, &upstream).await,
+    );
+    let health = |url: &str| Gateway::command(["health", "--url", url, "--timeout", "5"]).run();
+    assert_eq!(health(open.url()).await.code, Some(0));
+    let missing = format!("{}/v1/models", open.url());
+    assert_eq!(health(&missing).await.code, Some(1));
+    let plain = open.url().replace("https", "http");
+    assert_eq!(health(&plain).await.code, Some(1));
+    assert_eq!(health(closed.url()).await.code, Some(1));
+}
+
+#[tokio::test]
 async fn tls_1_2_is_spoken_as_well() {
     let upstream = Upstream::always(answer("x")).await;
     let authority = Authority::new();

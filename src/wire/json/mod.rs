@@ -9,9 +9,11 @@
 
 #[cfg(test)]
 mod alias_tests;
+mod error;
 mod fields;
 mod head;
 mod node;
+mod record;
 mod scan;
 mod spans;
 mod splice;
@@ -22,10 +24,11 @@ mod tree;
 mod walk;
 mod write;
 
+pub use error::JsonError;
 pub use fields::Fields;
 pub use head::{Field, Head, HeadError, insert_member, replace, request_head, surveyed_head};
 pub use node::{Items, Kind, Members, Node, Object};
-pub use scan::{JsonError, Member, Outline, shallow};
+pub use scan::{Member, Outline, shallow};
 pub use spans::{Document, Note, Survey, survey};
 pub use splice::Splicer;
 pub use strings::TRACE;

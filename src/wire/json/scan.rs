@@ -10,33 +10,11 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::error::JsonError;
+use super::record::Record;
 use super::strings::{self, Escapes, Seen, Strings};
 use super::unquote;
 use crate::wire::Marks;
-
-/// Why a body is not the JSON object it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JsonError {
-    /// Not JSON at all, or broken, or cut off.
-    #[error("not JSON: {problem} at byte {offset}")]
-    NotJson {
-        /// Where reading stopped.
-        offset: usize,
-        /// What was wrong there.
-        problem: &'static str,
-    },
-    /// Another kind of JSON value.
-    #[error("the body must be a JSON object")]
-    NotAnObject,
-    /// Containers inside containers, more of them than allowed.
-    #[error("JSON nested deeper than {max_depth} levels at byte {offset}")]
-    TooDeep {
-        /// Where the first container too many opens.
-        offset: usize,
-        /// How many levels are allowed, the outermost object included.
-        max_depth: usize,
-    },
-}
 
 /// One top-level member of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,51 +91,6 @@ pub(super) fn check<'a>(
     let text = text(body)?;
     walk(body, max_depth, |_| {}, record)?;
     Ok(text)
-}
-
-/// Learns what stands inside the outermost object, and where.
-pub(super) trait Record {
-    /// A key or a string as it is written, quotes included.
-    fn quoted(&mut self, _text: &[u8]) {}
-    /// A string, quotes included.
-    fn string(&mut self, _start: usize, _end: usize, _escapes: Escapes) {}
-    /// A container begins.
-    fn opened(&mut self, _start: usize) {}
-    /// The last container that began and has not ended does so.
-    fn closed(&mut self, _end: usize) {}
-}
-
-/// Learns nothing.
-impl Record for () {}
-
-/// Learns which words were met.
-impl Record for Marks {
-    fn quoted(&mut self, text: &[u8]) {
-        self.add(Self::of(text));
-    }
-}
-
-/// Both learn.
-impl<A: Record, B: Record> Record for (A, &mut B) {
-    fn quoted(&mut self, text: &[u8]) {
-        self.0.quoted(text);
-        self.1.quoted(text);
-    }
-
-    fn string(&mut self, start: usize, end: usize, escapes: Escapes) {
-        self.0.string(start, end, escapes);
-        self.1.string(start, end, escapes);
-    }
-
-    fn opened(&mut self, start: usize) {
-        self.0.opened(start);
-        self.1.opened(start);
-    }
-
-    fn closed(&mut self, end: usize) {
-        self.0.closed(end);
-        self.1.closed(end);
-    }
 }
 
 fn walk<'a, R: Record>(

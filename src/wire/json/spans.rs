@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::scan::{self, Member, Outline, Record, check};
+use super::record::Record;
+use super::scan::{self, Member, Outline, check};
 use super::strings::Escapes;
 use super::{JsonError, Node};
 use crate::wire::Marks;

@@ -47,6 +47,14 @@ impl Gateway {
         }
     }
 
+    /// One with these arguments alone, which say where its files are.
+    pub fn with_arguments<S: Into<String>>(args: impl IntoIterator<Item = S>) -> Builder {
+        Builder {
+            invocation: Invocation::new(args),
+            pingora: String::new(),
+        }
+    }
+
     /// Runs with this `config.yaml`, as it is, which is expected to fail; its exit code and its stderr.
     pub async fn expect_failure(yaml: &str) -> (i32, String) {
         let args = ["run", "--config", CONFIG, "--conf", PINGORA];
