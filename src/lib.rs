@@ -26,7 +26,8 @@
 //!    read at an address (`upstream/media`): decoded into the neutral [`chat::Request`], fitted to what
 //!    the model accepts ([`wire::fit`]), encoded for the provider.
 //! 8. `proxy/attempt.rs` writes the upstream request: path, the headers that may cross
-//!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name.
+//!    (`proxy/headers.rs`), the account's key, and the body as it came but for an aliased model's name and
+//!    what the operator wants changed in it (`proxy/reshape.rs`, [`rewrite`]).
 //! 9. `proxy/answer.rs` hands what comes to `proxy/relay.rs`, which reads it. An error status is kept until `wire/fault` has understood its
 //!    body. A translated answer goes through the neutral [`chat::Event`]s (`proxy/relay/translated.rs`). A
 //!    stream of the client's own format passes event by event, untouched, once the first one has content; the codec of the
@@ -49,7 +50,7 @@
 //! | L5 | `proxy`, *`admin`* | talk to clients and providers |
 //! | L4 | `live`, `lifecycle`, *`usage`*, *`metrics`* | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
-//! | L2 | `routing`, *`rewrite`*, `account`, `upstream` | decide: who, in which order, where |
+//! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
 //! | L1 | `wire`, *`state`* | know what bytes mean |
 //! | L0 | `chat`, `secret` | name things |
 //!
@@ -66,6 +67,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod logging;
 pub mod proxy;
+pub mod rewrite;
 pub mod routing;
 pub mod secret;
 pub mod server;

@@ -4,6 +4,7 @@
 //! meanwhile.
 
 mod made;
+mod plans;
 mod profiles;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use made::{Made, Maker};
+pub use plans::Plans;
 pub use profiles::Profiles;
 
 use crate::account::book::Book;
@@ -29,6 +31,8 @@ pub struct Live {
     pub router: Router,
     /// What is known about models.
     pub profiles: Profiles,
+    /// What is changed in requests' bodies; `None`: nothing.
+    pub payload: Option<Plans>,
     /// Who made which stored response.
     pub made: Arc<Made>,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -51,6 +55,7 @@ impl Live {
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
             profiles: Profiles::new(&config),
+            payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(made),
             foreign: Format::ALL
                 .into_iter()

@@ -74,6 +74,11 @@ impl KeyHash {
         Some(Self(bytes))
     }
 
+    /// The hash, to make others of it.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Equality in time that does not depend on the values.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

@@ -44,6 +44,7 @@ const LAYERS: [&[&str]; 7] = [
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("routing", "account"),
     ("account", "upstream"),
+    ("account", "rewrite"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),
@@ -92,6 +93,10 @@ const VALUE: &[(&str, &str)] = &[
     (
         "src/config/schema.rs",
         "schemars makes JSON schemas as values; walked once per load",
+    ),
+    (
+        "src/config/file/payload.rs",
+        "the values of payload rules, read once per load and kept as text",
     ),
 ];
 

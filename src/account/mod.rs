@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
+use crate::rewrite::Cloak;
 use crate::secret::Secret;
 use crate::upstream::presets::{KeyHeader, Preset};
 use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
 use crate::wire::Format;
 
 pub mod book;
-mod glob;
 pub mod health;
 pub mod pool;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use glob::{Glob, InvalidGlob};
+pub use crate::chat::{Glob, InvalidGlob};
 
 /// Identifies an account across configs: the same provider, address and key make the same id, so
 /// that its cooldowns survive a reload.
@@ -64,6 +64,8 @@ pub struct Account {
     pub timeouts: Timeouts,
     /// The Google Cloud project of requests in the Code Assist envelope.
     pub project: Option<Box<str>>,
+    /// How its requests are shaped; `None`: not at all.
+    pub cloak: Option<Arc<Cloak>>,
 }
 
 impl Account {

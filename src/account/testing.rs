@@ -49,5 +49,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             total: minute,
         },
         project: None,
+        cloak: None,
     }
 }

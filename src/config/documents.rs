@@ -79,6 +79,36 @@ fn every_config_in_the_documentation_loads() {
     assert!(loaded.len() >= 3, "{loaded:?}");
 }
 
+/// The fenced blocks of a page with their language.
+fn blocks(page: &str) -> Vec<(&str, &str)> {
+    page.split("\n```")
+        .skip(1)
+        .step_by(2)
+        .filter_map(|block| block.split_once('\n'))
+        .collect()
+}
+
+#[test]
+fn the_rules_on_the_page_do_what_it_shows() {
+    let page = std::fs::read_to_string(root().join("docs/reference/payload-rules.md")).unwrap();
+    let blocks = blocks(&page);
+    let examples: Vec<_> = blocks.chunks(3).collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        let [("yaml", rules), ("json", before), ("json", after)] = example else {
+            panic!("an example is rules, a body before and a body after: {example:?}");
+        };
+        let source = Source::File("config.yaml".into());
+        let environment = Anything((*rules).to_owned());
+        let config = load(&source, &environment, &Overrides::default()).unwrap();
+        let (rules, chat) = (config.payload.unwrap(), crate::wire::Format::OpenAiChat);
+        let plan = rules.plan("gpt-5", chat, chat).unwrap();
+        let headers = http::HeaderMap::new();
+        let edited = rules.apply(&plan, before.as_bytes(), &headers).unwrap();
+        assert_eq!(std::str::from_utf8(&edited).unwrap(), *after);
+    }
+}
+
 #[test]
 fn blocks_that_are_no_whole_config_are_left_alone() {
     let page = "```yaml\n# config.yaml\na: 1\n```\n```yaml\nb: 2\n```\n```sh\n# config.yaml\n```";

@@ -16,6 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
+use crate::rewrite::Rules;
 use crate::secret::KeyHash;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -92,6 +93,8 @@ pub struct Config {
     pub rewrite_model: bool,
     /// Translation between formats.
     pub translation: Translation,
+    /// What is changed in requests' bodies; `None`: nothing.
+    pub payload: Option<Arc<Rules>>,
     /// What is logged.
     pub log: Log,
     /// The files that it was made from.

@@ -52,7 +52,7 @@ fn render(schema: &Value) -> String {
     let mut table = Table {
         root: schema,
         page: &mut page,
-        entries_at: None,
+        listed: Vec::new(),
     };
     table.map(schema, "");
     page
@@ -61,8 +61,8 @@ fn render(schema: &Value) -> String {
 struct Table<'a> {
     root: &'a Value,
     page: &'a mut String,
-    /// Where the keys of a provider entry have been listed.
-    entries_at: Option<String>,
+    /// The types whose keys have been listed, and where.
+    listed: Vec<(String, String)>,
 }
 
 impl Table<'_> {
@@ -103,12 +103,12 @@ impl Table<'_> {
     fn below(&mut self, path: &str, schema: &Value) {
         if let Some(items) = schema.get("items") {
             let path = format!("{path}[]");
-            if items["$ref"] == "#/$defs/Entry" {
-                if let Some(known) = &self.entries_at {
+            if let Some(kind) = items["$ref"].as_str() {
+                if let Some((_, known)) = self.listed.iter().find(|(known, _)| known == kind) {
                     writeln!(self.page, "| `{path}.*` | | | As `{known}.*`. |").unwrap();
                     return;
                 }
-                self.entries_at = Some(path.clone());
+                self.listed.push((kind.to_owned(), path.clone()));
             }
             self.below(&path, items);
             return;

@@ -232,7 +232,7 @@ fn every_error_is_reported_with_its_path() {
                 "claude-api-key[2].api-key: is empty",
                 "claude-api-key[3].api-key: must have only visible ASCII characters, no spaces",
                 "gemini-api-key[0].wire-api: is only for providers that speak an OpenAI format",
-                "gemini-api-key[0].excluded-models[0]: a model pattern must not be empty",
+                "gemini-api-key[0].excluded-models[0]: a pattern must not be empty",
             ],
         ),
         (
@@ -263,7 +263,7 @@ fn every_error_is_reported_with_its_path() {
             &[
                 "routes[0].providers[4]: no provider or entry has this name; did you mean `local`?",
                 "routes[0].providers[5]: no provider or entry has this name",
-                "routes[1].model: a model pattern must not be empty",
+                "routes[1].model: a pattern must not be empty",
                 "routes[1].models[0]: is empty",
             ],
         ),
@@ -328,19 +328,73 @@ fn every_error_is_reported_with_its_path() {
                 "cors.origins[0]: is what every page without an origin says: it would let all of these in",
             ],
         ),
+        (
+            "payload: {default: [{params: 1}], filter: [{params: {a: 1}}]}",
+            &[
+                "payload.default[0].params: must be a map of paths and values, not a number",
+                "payload.filter[0].params: must be a list, not a map",
+            ],
+        ),
+        // Shaping.
+        (
+            "claude-api-key: [{api-key: a, cloak: {mode: auto, strict-mode: true, cache-user-id: true, sensitive-words: [ok, ' ', 'a\"b', 'c\\d'], \
+             skip-user-agents: ['', 'x*']}}]\n\
+             openai-api-key: [{api-key: a, cloak: {mode: sometimes, user-id: name, system: x, hash-key: '${NOT_SET}'}}, \
+             {api-key: b, cloak: {mode: always, skip-user-agents: [a]}}]",
+            &[
+                "openai-api-key[0].cloak.system: unknown key",
+                "openai-api-key[0].cloak.mode: must be one of never, always, auto",
+                "openai-api-key[0].cloak.user-id: must be one of off, random, hash",
+                "claude-api-key[0].cloak.strict-mode: needs a system-prompt",
+                "claude-api-key[0].cloak.cache-user-id: is only for `user-id: random`",
+                "claude-api-key[0].cloak.skip-user-agents[0]: a pattern must not be empty",
+                "claude-api-key[0].cloak.sensitive-words[1]: must not be empty",
+                "claude-api-key[0].cloak.sensitive-words[2]: must not have quotes, backslashes or control characters",
+                "claude-api-key[0].cloak.sensitive-words[3]: must not have quotes, backslashes or control characters",
+                "openai-api-key[0].cloak.hash-key: environment variable NOT_SET is not set",
+                "openai-api-key[1].cloak.skip-user-agents: is only for `mode: auto`",
+            ],
+        ),
+        // Payload rules.
+        (
+            "payload:\n  default:\n  - {params: {a..b: 1, model: x, 'a.-1': 1}}\n  - {}\n  - {models: [{name: 'a[', protocol: gemni, \
+             from-protocol: x, headers: {'a b': x, x-y: ''}, match: {'a.': 1}, not-match: [{'#': 1}], exist: [''], not-exist: ['-1']}], params: {ok: null, also: [{a: null}]}}\n  \
+             default-raw: [{params: {a: '{', b: 1}}]\n  filter: [{params: [stream, 'x\\']}, {}]\n  override: [{param: {a: 1}}]",
+            &[
+                "payload.override[0].param: unknown key; did you mean `params`?",
+                "payload.default[0].params.a..b: path 'a..b' has an empty part",
+                "payload.default[0].params.model: must not be changed: the gateway sets the model and the stream flag itself",
+                "payload.default[0].params.a.-1: appends with -1, which only an override can",
+                "payload.default[1].params: must name a path and its value",
+                "payload.default[2].models[0].match.a.: path 'a.' has an empty part",
+                "payload.default[2].models[0].not-match.#: path '#' has a '#', which has no meaning here; write '\\#' for the character",
+                "payload.default[2].models[0].exist[0]: a path must not be empty",
+                "payload.default[2].models[0].not-exist[0]: appends with -1, which only an override can",
+                "payload.default[2].models[0].name: 'a[' has a '[' that is not closed or has nothing in it",
+                "payload.default[2].models[0].protocol: must be openai, responses, claude or gemini; did you mean `gemini`?",
+                "payload.default[2].models[0].from-protocol: must be openai, responses, claude or gemini",
+                "payload.default[2].models[0].headers.a b: is not a header name",
+                "payload.default[2].models[0].headers.x-y: a pattern must not be empty",
+                "payload.default-raw[0].params.a: is not JSON",
+                "payload.default-raw[0].params.b: must be text that is JSON; put it in quotes",
+                "payload.override[0].params: must name a path and its value",
+                "payload.filter[0].params[0]: must not be changed: the gateway sets the model and the stream flag itself",
+                "payload.filter[0].params[1]: path 'x\\' ends in a backslash",
+                "payload.filter[1].params: must name a path",
+            ],
+        ),
         // What is not built yet.
         (
             "proxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
-             translation: {n-fanout: true}\npayload: {override: [{}]}\nprices: [a]\n\
+             translation: {n-fanout: true}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
              metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\n\
-             claude-api-key: [{api-key: a, allow-client-keys: true, cloak: {mode: auto}}]",
+             claude-api-key: [{api-key: a, allow-client-keys: true}]",
             &[
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
                 "translation.n-fanout: not available in this version",
-                "payload.override: not available in this version",
                 "prices: not available in this version",
                 "database-url: not available in this version",
                 "redis-url: not available in this version",
@@ -349,7 +403,6 @@ fn every_error_is_reported_with_its_path() {
                 "metrics-public: not available in this version",
                 "otel.endpoint: not available in this version",
                 "claude-api-key[0].allow-client-keys: not available in this version",
-                "claude-api-key[0].cloak.mode: not available in this version",
             ],
         ),
     ];
@@ -800,8 +853,10 @@ fn compare(
             })
             .flatten()
             .collect();
-        // Three of the four provider lists show nothing that the first does not.
-        if !items.is_empty() && !path.starts_with(".openai") {
+        // Three of the four provider lists show nothing that the first does not; nor do the lists of rules.
+        let again = path.starts_with(".openai")
+            || (path.starts_with(".payload.") && !path.starts_with(".payload.default[]"));
+        if !items.is_empty() && (!again || path.matches('.').count() == 2) {
             compare(root, below, &items, &format!("{path}[]"), missing);
         }
     }

@@ -62,14 +62,17 @@ impl Node {
         }
     }
 
-    /// Takes out keys without a value: `models:` with nothing behind it is as good as left out.
+    /// Takes out keys without a value: `models:` with nothing behind it is as good as left out. What
+    /// stands in a request's body is left as it is: there `null` is a value.
     pub(super) fn drop_nulls(&mut self) {
         match self {
             Self::List(items) => items.iter_mut().for_each(Self::drop_nulls),
             Self::Map(entries) => {
                 entries.retain(|(_, value)| !matches!(value, Self::Null));
-                for (_, value) in entries {
-                    value.drop_nulls();
+                for (key, value) in entries {
+                    if !matches!(key.as_str(), "params" | "match" | "not-match") {
+                        value.drop_nulls();
+                    }
                 }
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
 
 use super::error::{Errors, KeyPath};
-use super::file::{Admin, CloakMode, Entry, File, Usage};
+use super::file::{Admin, Entry, File, Usage};
 
 /// A key, and whether it asks for more than its default.
 type Row<T> = (&'static str, fn(&T) -> bool);
@@ -12,17 +12,6 @@ const KEYS: &[Row<File>] = &[
     ("accounts", |file| !file.accounts.is_empty()),
     ("secret-keys", |file| !file.secret_keys.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
-    ("payload.default", |file| !file.payload.default.is_empty()),
-    ("payload.default-raw", |file| {
-        !file.payload.default_raw.is_empty()
-    }),
-    ("payload.override", |file| {
-        !file.payload.r#override.is_empty()
-    }),
-    ("payload.override-raw", |file| {
-        !file.payload.override_raw.is_empty()
-    }),
-    ("payload.filter", |file| !file.payload.filter.is_empty()),
     ("prices", |file| !file.prices.is_empty()),
     ("database-url", |file| {
         file.database_url != File::DATABASE_URL
@@ -35,10 +24,7 @@ const KEYS: &[Row<File>] = &[
 ];
 
 /// The keys of an entry of the provider lists.
-const ENTRY_KEYS: &[Row<Entry>] = &[
-    ("allow-client-keys", |entry| entry.allow_client_keys),
-    ("cloak.mode", |entry| entry.cloak.mode != CloakMode::Never),
-];
+const ENTRY_KEYS: &[Row<Entry>] = &[("allow-client-keys", |entry| entry.allow_client_keys)];
 
 const MESSAGE: &str = "not available in this version";
 

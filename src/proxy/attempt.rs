@@ -15,6 +15,7 @@ use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
 use super::foreign::{self, Step, Terms};
 use super::headers::Kinship;
 use super::relay::{Relay, Wanted};
+use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
 use super::{Gateway, headers, media, outcome, paths};
@@ -87,6 +88,7 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let live = Arc::clone(&ctx.live);
     let config = &live.config;
     let request_id = Arc::clone(&ctx.request_id);
+    let client = ctx.client.as_ref().map(|client| client.hash);
     let call = ctx.call_mut()?;
     let account = &choice.account;
     let foreign = foreign::format(call, account);
@@ -122,6 +124,20 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         attempt.body = native_body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
+        let reshape = Reshape {
+            live: &live,
+            call,
+            client: client.as_ref(),
+            account: &attempt.account,
+            model: &attempt.model,
+        };
+        let Some(format) = call.format else {
+            attempt.relay.unmask(reshape.remembered());
+            return Ok(Some(attempt));
+        };
+        let reshaped = reshape.of(format, &attempt.body);
+        attempt.body = reshaped.body.map_or(attempt.body, Bytes::from);
+        attempt.relay.unmask(reshaped.masks);
         return Ok(Some(attempt));
     };
     let profile = live.profiles.of(&attempt.account, &attempt.model);
@@ -131,13 +147,27 @@ fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
         request_id: &request_id,
     };
     let (account, model) = (&attempt.account, &attempt.model);
-    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms);
+    let reshape = Reshape {
+        live: &live,
+        call,
+        client: client.as_ref(),
+        account,
+        model,
+    };
+    let mut masks = None;
+    let edit = |to, body: Vec<u8>| {
+        let reshaped = reshape.of(to, &body);
+        masks = reshaped.masks;
+        reshaped.body.unwrap_or(body)
+    };
+    let step = foreign::prepare(call, (format, bytes), account, model, &profile, terms, edit);
     match step {
         Ok(Step::Send(prepared)) => {
             let prepared = *prepared;
             attempt
                 .relay
                 .translate(prepared.back, config.translation.loss_comments);
+            attempt.relay.unmask(masks);
             attempt.target = Some(prepared.target);
             attempt.headers = prepared.headers;
             let to = attempt.relay.format().unwrap_or(format);

@@ -109,7 +109,8 @@ pub(super) fn wanted(
     translate::wanted_media(source, target)
 }
 
-/// Makes `body`, in the format of `call`, ready for `account`.
+/// Makes `body`, in the format of `call`, ready for `account`. `edit` is given the document in the
+/// provider's format, and what it makes of it is sent.
 pub(super) fn prepare(
     call: &Call,
     (format, body): (Format, &[u8]),
@@ -117,6 +118,7 @@ pub(super) fn prepare(
     model: &str,
     profile: &Arc<Profile>,
     terms: Terms<'_>,
+    edit: impl FnOnce(Format, Vec<u8>) -> Vec<u8>,
 ) -> Result<Step, Fault> {
     let to = account.formats.first().copied().unwrap_or(format);
     let streamed = call.shape != Shape::Whole;
@@ -150,9 +152,9 @@ pub(super) fn prepare(
                 headers,
                 losses,
             } => Step::Send(Box::new(Prepared {
-                body: match envelope {
-                    Some(_) => crate::wire::envelope::count_envelope(&body),
-                    None => body,
+                body: match (envelope, edit(to, body)) {
+                    (Some(_), body) => crate::wire::envelope::count_envelope(&body),
+                    (None, body) => body,
                 },
                 target: path,
                 headers,
@@ -178,9 +180,9 @@ pub(super) fn prepare(
         ..translated.reply
     };
     Ok(Step::Send(Box::new(Prepared {
-        body: match envelope {
-            Some(envelope) => envelope.around(&translated.body),
-            None => translated.body,
+        body: match (envelope, edit(to, translated.body)) {
+            (Some(envelope), body) => envelope.around(&body),
+            (None, body) => body,
         },
         target: path,
         headers: translated.headers,

@@ -41,6 +41,7 @@ mod not_found;
 mod outcome;
 mod paths;
 mod relay;
+mod reshape;
 mod respond;
 mod search;
 mod stored;

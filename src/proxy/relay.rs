@@ -21,7 +21,9 @@ use translated::{Counted, Translated};
 use super::foreign::Back;
 use super::{headers, hint};
 use crate::chat::{Fault, FaultKind};
+use crate::rewrite::{Masks, Unmasker};
 use crate::wire::json::{self, JsonError, Splicer};
+use crate::wire::sse::TooLong;
 use crate::wire::{Format, Shape, codec};
 
 /// Longest error answer that is read before it is judged; a longer one is judged by its beginning.
@@ -73,6 +75,10 @@ pub struct Relay {
     /// The way back from another format.
     back: Option<Back>,
     comments: bool,
+    /// What of the request was masked.
+    masks: Option<Arc<Masks>>,
+    /// Puts it back.
+    unmasker: Option<Unmasker>,
     state: State,
 }
 
@@ -126,8 +132,15 @@ impl Relay {
             wanted,
             back: None,
             comments: false,
+            masks: None,
+            unmasker: None,
             state: State::Waiting,
         }
+    }
+
+    /// What `masks` stand for is put back into the answer.
+    pub fn unmask(&mut self, masks: Option<Arc<Masks>>) {
+        self.masks = masks;
     }
 
     /// The provider's header came. Makes it fit for the client.
@@ -152,10 +165,7 @@ impl Relay {
                 )
             }
             (_, Some(format)) if status < 300 && !encoded => {
-                let events = header
-                    .headers
-                    .get(CONTENT_TYPE)
-                    .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+                let events = is_event_stream(header);
                 match (events, self.wanted.shape) {
                     _ if self.back.is_some() => self.translated(format, events),
                     (true, _) => self.events(format, Shape::Sse),
@@ -178,6 +188,12 @@ impl Relay {
             _ => (State::Opaque, Kind::Opaque),
         };
         self.state = state;
+        if let Some(masks) = &self.masks {
+            self.unmasker = self.unmasker(masks, header).filter(|_| !encoded);
+            if self.unmasker.is_some() || kind == Kind::Refusal {
+                header.remove_header(&CONTENT_LENGTH);
+            }
+        }
         if let (true, Some(back)) = (kind != Kind::Refusal, &self.back) {
             headers::rewrite(header, (self.wanted.format, back.from), &self.wanted);
             return kind;
@@ -193,6 +209,23 @@ impl Relay {
         kind
     }
 
+    /// What puts words back into the answer that has begun; `None`: it is none that is read.
+    fn unmasker(&self, masks: &Arc<Masks>, header: &ResponseHeader) -> Option<Unmasker> {
+        let shape = match &self.state {
+            State::Whole { .. } => Shape::Whole,
+            State::Events(events) => events.shape(),
+            State::Translated(_) if is_event_stream(header) => Shape::Sse,
+            State::Translated(_) => Shape::Whole,
+            State::Opaque if is_event_stream(header) => Shape::Sse,
+            State::Opaque => Shape::Whole,
+            _ => return None,
+        };
+        // Of what nobody looks into otherwise, only stored responses have any.
+        let format = self.format().unwrap_or(Format::OpenAiResponses);
+        let masks = Arc::clone(masks);
+        Some(Unmasker::new(masks, format, shape, events::EVENT))
+    }
+
     fn events(&self, format: Format, shape: Shape) -> (State, Kind) {
         let events = Events::new(codec(format), shape, self.splicer(format, shape));
         (State::Events(Box::new(events)), Kind::Events)
@@ -206,6 +239,11 @@ impl Relay {
     /// A piece of the body came; `end` with the last one. Leaves in `data` what may pass now.
     pub fn body(&mut self, data: &mut Option<Bytes>, end: bool) -> Result<(), Ending> {
         let hold_back = self.wanted.hold_back;
+        if let Some(unmasker) = &mut self.unmasker {
+            unmasker
+                .push(data, end)
+                .map_err(|_: TooLong| Ending::CutShort)?;
+        }
         match &mut self.state {
             State::Waiting | State::Opaque => Ok(()),
             State::Refusal {
@@ -221,6 +259,8 @@ impl Relay {
                     return Ok(());
                 }
                 let body = body.split().freeze();
+                let revealed = self.masks.as_ref().and_then(|masks| masks.reveal(&body));
+                let body = revealed.map_or(body, Bytes::from);
                 Err(Ending::Refused {
                     status: *status,
                     fault: Box::new(codec(*format).decode_fault(*status, &body)),
@@ -317,6 +357,11 @@ impl Relay {
             _ => false,
         }
     }
+}
+
+fn is_event_stream(header: &ResponseHeader) -> bool {
+    let kind = header.headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Whether a body ends with its connection, so that HTTP cannot tell a whole one from one that was

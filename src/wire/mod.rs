@@ -33,7 +33,7 @@ pub(crate) mod fixtures;
 pub(crate) mod validate;
 
 pub use claude::Claude;
-pub use gemini::{Gemini, envelope};
+pub use gemini::{Gemini, camel, envelope};
 pub use marks::Marks;
 pub use openai_chat::OpenAiChat;
 pub use openai_responses::OpenAiResponses;

@@ -36,6 +36,8 @@ mod refusals;
 mod reload;
 mod retries;
 mod routing;
+mod rules;
+mod shaping;
 mod shares;
 mod stored;
 mod streams;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::later::Cloak;
+use super::cloak::Cloak;
 use super::scalar::{Brief, Seconds};
 
 /// One credential at one provider.
@@ -55,7 +55,7 @@ pub(in crate::config) struct Entry {
     pub(in crate::config) disabled: bool,
     /// Whether clients may bring their own key for this provider.
     pub(in crate::config) allow_client_keys: bool,
-    /// Reshaping of requests.
+    /// Shaping of requests.
     pub(in crate::config) cloak: Cloak,
 }
 

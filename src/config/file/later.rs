@@ -7,23 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Rules that change request bodies.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Payload {
-    /// Values set where the client sent none.
-    pub(in crate::config) default: Vec<Unread>,
-    /// The same with raw JSON values.
-    pub(in crate::config) default_raw: Vec<Unread>,
-    /// Values set whatever the client sent.
-    pub(in crate::config) r#override: Vec<Unread>,
-    /// The same with raw JSON values.
-    pub(in crate::config) override_raw: Vec<Unread>,
-    /// Fields taken out.
-    pub(in crate::config) filter: Vec<Unread>,
-}
-
 /// Usage records.
 #[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
@@ -69,28 +52,6 @@ impl Default for Admin {
 pub(in crate::config) struct Otel {
     /// OTLP endpoint. Empty: no traces.
     pub(in crate::config) endpoint: String,
-}
-
-/// Reshaping of requests.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Cloak {
-    /// When requests are reshaped.
-    pub(in crate::config) mode: CloakMode,
-}
-
-/// When requests are reshaped.
-#[derive(Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum CloakMode {
-    /// Never.
-    #[default]
-    Never,
-    /// For every client.
-    Always,
-    /// For clients that are not on a list.
-    Auto,
 }
 
 /// Anything: its shape comes with the feature, and nothing of it is kept.

@@ -9,16 +9,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod cloak;
 mod cors;
 mod entry;
 mod later;
+mod payload;
 mod scalar;
 mod tls;
 mod translation;
 
+pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, CloakMode, Otel, Payload, Unread, Usage};
+pub(super) use later::{Admin, Otel, Unread, Usage};
+pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use tls::Tls;
 pub(super) use translation::{

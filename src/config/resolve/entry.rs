@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::cloak::cloak;
 use super::headers::headers;
 use super::{Resolver, globs, proxy};
 use crate::account::{Account, AccountId, ModelEntry};
@@ -125,6 +126,9 @@ pub(super) fn account(
     let headers = headers(&entry.headers, &path.key("headers"), resolver);
     let timeouts = timeouts(&entry.timeouts, defaults.timeouts, path, resolver);
 
+    let provider = preset.map_or("", |preset| preset.name);
+    let cloak = cloak(&entry.cloak, provider, &path.key("cloak"), resolver);
+
     let envelope = preset.is_some_and(|preset| preset.envelope);
     if !entry.project.is_empty() && !envelope {
         resolver.error(path.key("project"), "is only for `preset: antigravity`");
@@ -150,6 +154,7 @@ pub(super) fn account(
         priority: entry.priority,
         timeouts,
         project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
+        cloak,
     })
 }
 

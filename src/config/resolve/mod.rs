@@ -20,9 +20,11 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod clients;
+mod cloak;
 mod entry;
 mod headers;
 mod listen;
+mod payload;
 mod reference;
 mod routes;
 mod tls;
@@ -83,6 +85,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         files: Files::default(),
     };

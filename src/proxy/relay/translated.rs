@@ -28,6 +28,7 @@ impl Relay {
     /// The same request is sent once more.
     pub fn renew(&mut self) {
         self.state = State::Waiting;
+        self.unmasker = None;
     }
 
     /// Writes an error into an answer that was being translated. False: it was not.

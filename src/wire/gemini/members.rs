@@ -18,7 +18,7 @@ pub(super) fn fields(node: Node<'_>) -> Object<'_> {
 }
 
 /// `function_call` as `functionCall`. Leading underscores stay.
-pub(super) fn camel(key: Cow<'_, str>) -> Cow<'_, str> {
+pub fn camel(key: Cow<'_, str>) -> Cow<'_, str> {
     let start = key.len() - key.trim_start_matches('_').len();
     if !key.bytes().skip(start).any(|byte| byte == b'_') {
         return key;

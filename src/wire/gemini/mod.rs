@@ -9,6 +9,8 @@ mod part;
 mod request;
 mod schema;
 
+pub use members::camel;
+
 use std::sync::Arc;
 
 use memchr::memmem;

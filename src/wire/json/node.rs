@@ -297,16 +297,23 @@ impl<'a> Object<'a> {
 #[derive(Debug, Clone)]
 pub struct Members<'a>(Walk<'a>);
 
-impl<'a> Iterator for Members<'a> {
-    type Item = (Cow<'a, str>, Node<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> Members<'a> {
+    /// The next key as it is written, and its value.
+    pub fn pair(&mut self) -> Option<(Node<'a>, Node<'a>)> {
         let key = self.0.value()?;
         self.0.expect(b':')?;
         let value = self.0.value()?;
         self.0.skip_comma();
-        let key = key.str()?;
         Some((key, value))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.pair()?;
+        Some((key.str()?, value))
     }
 }
 

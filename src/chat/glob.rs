@@ -1,4 +1,4 @@
-//! Model name patterns.
+//! Patterns of names: of models, of header values.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGlob {
     /// Nothing in it.
-    #[error("a model pattern must not be empty")]
+    #[error("a pattern must not be empty")]
     Empty,
     /// `[` without `]`, or an empty set.
     #[error("'{0}' has a '[' that is not closed or has nothing in it")]
