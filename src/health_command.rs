@@ -1,7 +1,7 @@
 //! `ai-proxy health`: asks a running gateway whether it is well, for containers that have neither a
 //! shell nor curl.
 //!
-//! One request over a plain connection, with a limit on all of it. It reads no config file: a file that
+//! One request, inside TLS where the URL says so, with a limit on all of it. It reads no config file: a file that
 //! has become wrong does not make the gateway unwell, which goes on with the old one.
 
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 
 use crate::config::{Environment, Overrides};
 
@@ -21,9 +21,12 @@ const PATH: &str = "/health";
 /// Most of an answer that is read in search of its first line.
 const LINE: u64 = 1024;
 
-/// Whom to ask: an `http` URL.
+mod tls;
+
+/// Whom to ask: an `http` or `https` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    tls: bool,
     authority: Authority,
     path: PathAndQuery,
 }
@@ -48,14 +51,19 @@ impl FromStr for Target {
             .map_err(|error| error.to_string())?
             .into_parts();
         match (parts.scheme, parts.authority) {
-            (Some(scheme), Some(authority)) if scheme == http::uri::Scheme::HTTP => Ok(Self {
-                authority,
-                path: parts
-                    .path_and_query
-                    .filter(|path| path != "/")
-                    .unwrap_or_else(|| PathAndQuery::from_static(PATH)),
-            }),
-            _ => Err("it is an http:// URL".to_owned()),
+            (Some(scheme), Some(authority))
+                if scheme == Scheme::HTTP || scheme == Scheme::HTTPS =>
+            {
+                Ok(Self {
+                    tls: scheme == Scheme::HTTPS,
+                    authority,
+                    path: parts
+                        .path_and_query
+                        .filter(|path| path != "/")
+                        .unwrap_or_else(|| PathAndQuery::from_static(PATH)),
+                })
+            }
+            _ => Err("it is an http:// or https:// URL".to_owned()),
         }
     }
 }
@@ -102,6 +110,10 @@ pub fn ask(target: &Target, limit: Duration) -> Result<(), Unwell> {
     Err(Unwell::Answered(name(), line))
 }
 
+trait Connection: Read + Write {}
+
+impl<C: Read + Write> Connection for C {}
+
 /// The first line of the answer, or what came of it.
 fn first_line(target: &Target, limit: Duration) -> io::Result<String> {
     let end = Instant::now() + limit;
@@ -110,23 +122,31 @@ fn first_line(target: &Target, limit: Duration) -> io::Result<String> {
         left => Ok(left),
     };
     let host = target.authority.host().trim_matches(['[', ']']);
-    let port = target.authority.port_u16().unwrap_or(80);
+    let port = target.authority.port_u16();
+    let port = port.unwrap_or(if target.tls { 443 } else { 80 });
     let address = (host, port)
         .to_socket_addrs()?
         .next()
         .ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
-    stream.set_write_timeout(Some(left()?))?;
-    let Target { authority, path } = target;
+    let socket = TcpStream::connect_timeout(&address, left()?)?;
+    socket.set_write_timeout(Some(left()?))?;
+    socket.set_read_timeout(Some(left()?))?;
+    let mut stream: Box<dyn Connection> = match target.tls {
+        true => Box::new(tls::connect(host, socket.try_clone()?)?),
+        false => Box::new(socket.try_clone()?),
+    };
+    let Target {
+        authority, path, ..
+    } = target;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: ai-proxy-health\r\nconnection: close\r\n\r\n"
     )?;
     let mut line = Vec::new();
-    let mut answer = (&stream).take(LINE);
+    let mut answer = stream.take(LINE);
     let mut piece = [0; 128];
     while !line.contains(&b'\n') {
-        stream.set_read_timeout(Some(left()?))?;
+        socket.set_read_timeout(Some(left()?))?;
         match answer.read(&mut piece)? {
             0 => break,
             read => line.extend_from_slice(&piece[..read]),
@@ -179,7 +199,9 @@ mod tests {
             ..Overrides::default()
         };
         match Target::local(&flags, &Variables(variables)) {
-            Ok(Target { authority, path }) => format!("{authority}{path}"),
+            Ok(Target {
+                authority, path, ..
+            }) => format!("{authority}{path}"),
             Err(error) => error,
         }
     }
@@ -226,7 +248,8 @@ mod tests {
         assert_eq!(path("http://a:1"), Ok("/health".to_owned()));
         assert_eq!(path("http://a:1/"), Ok("/health".to_owned()));
         assert_eq!(path("http://[::1]/x?y"), Ok("/x?y".to_owned()));
-        for url in ["https://a", "a:1", "/health", "", "ftp://a", "http://"] {
+        assert_eq!(path("https://a"), Ok("/health".to_owned()));
+        for url in ["a:1", "/health", "", "ftp://a", "http://"] {
             assert!(path(url).is_err(), "{url}");
         }
     }

@@ -32,30 +32,33 @@ mod listening;
 mod reload;
 mod signals;
 mod successor;
+mod tls;
 
+use connections::Spoken;
 use housekeeping::Housekeeping;
 use listening::{Bound, Role, bind};
 use reload::Reloader;
 use signals::Signals;
+use tls::Tls;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
 const SIGNAL_LISTENERS: usize = 2;
 /// Where clients connect.
 const CLIENTS: Role = Role {
-    word: "listening on",
+    word: "listening on http",
     key: "",
     optional: false,
 };
 /// Where operators connect.
 const OPERATORS: Role = Role {
-    word: "admin on",
+    word: "admin on http",
     key: "admin=",
     optional: false,
 };
 /// Where the demo's provider is.
 const DEMO: Role = Role {
-    word: "demo provider on",
+    word: "demo provider on http",
     key: "demo=",
     optional: false,
 };
@@ -211,12 +214,13 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     successor::bootstrap(&mut server, upgrade)?;
 
     let lifecycle = Arc::new(Lifecycle::default());
-    let http2 = config.listen.http2;
+    let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
     let current = Arc::new(Current::new(config.clone(), metrics));
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),
+        tls: spoken.tls.clone(),
         in_force: config.clone(),
         source,
         environment,
@@ -249,7 +253,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .upstream_keepalive_pool_size
         .saturating_mul(conf.threads.max(1));
     let pool = Arc::new(Pool::new(kept));
-    let service = connections::service(conf, gateway, Arc::clone(&pool), http2);
+    let service = connections::service(conf, gateway, Arc::clone(&pool), &spoken);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -263,7 +267,13 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         service,
         address,
         listener,
-        CLIENTS,
+        Role {
+            word: match spoken.tls {
+                Some(_) => "listening on https",
+                None => "listening on http",
+            },
+            ..CLIENTS
+        },
         Arc::clone(&ready),
     ));
     if let Some(operators) = operators {
@@ -307,6 +317,16 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     });
     logging::flush();
     Ok(())
+}
+
+/// What the listener speaks as long as the process runs; its certificate may change.
+fn spoken(config: &Config) -> Spoken {
+    let http2 = config.listen.http2;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| Arc::new(Tls::new(tls, http2)));
+    Spoken { http2, tls }
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ const HIDDEN: &str = "***";
 pub(super) struct Shown<'a> {
     listen: String,
     allow_http2: bool,
+    tls: bool,
+    trusted_proxies: Vec<String>,
+    cors: Option<Vec<String>>,
     allow_anonymous: bool,
     api_keys: Vec<Client<'a>>,
     admin: Admin,
@@ -40,11 +43,13 @@ pub(super) struct Shown<'a> {
     upstream_ca: Option<String>,
     rewrite_model_in_response: bool,
     translation: Translation,
+    payload_rules: usize,
+    /// Whether traces are sent.
+    otel: bool,
     log_level: String,
     log_format: &'static str,
-    /// SHA-256 of the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
+    /// The file it was read from, and those that it takes from.
+    files: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +135,9 @@ struct Entry<'a> {
     tags: &'a BTreeMap<String, String>,
     weight: u32,
     priority: i32,
+    allow_client_keys: bool,
+    /// Whether requests to it are shaped.
+    cloak: bool,
     timeouts: Seconds,
 }
 
@@ -156,6 +164,16 @@ impl<'a> Shown<'a> {
         Self {
             listen: config.listen.address.to_string(),
             allow_http2: config.listen.http2,
+            tls: config.tls.is_some(),
+            trusted_proxies: config
+                .trusted_proxies
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            cors: config
+                .cors
+                .as_ref()
+                .map(|origins| origins.names().collect()),
             allow_anonymous: config.allow_anonymous,
             api_keys: config
                 .clients
@@ -220,12 +238,18 @@ impl<'a> Shown<'a> {
                 .map(|path| path.display().to_string()),
             rewrite_model_in_response: config.rewrite_model,
             translation: translation(config),
+            payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),
             log_format: match config.log.format {
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
             },
-            digest: config.digest.map(|digest| hex(&digest)),
+            files: config
+                .files
+                .paths()
+                .map(|path| path.display().to_string())
+                .collect(),
         }
     }
 }
@@ -263,6 +287,8 @@ impl<'a> Entry<'a> {
             tags: &account.tags,
             weight: account.weight,
             priority: account.priority,
+            allow_client_keys: account.client_keys,
+            cloak: account.cloak.is_some(),
             timeouts: seconds(account.timeouts),
         }
     }
@@ -328,8 +354,4 @@ fn seconds(timeouts: Timeouts) -> Seconds {
         idle: timeouts.idle.as_secs_f64(),
         total: timeouts.total.as_secs_f64(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

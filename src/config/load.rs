@@ -3,12 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::Config;
 use super::environment::{Environment, set};
 use super::error::Errors;
 use super::file::{Entry, File};
+use super::files::{Files, Recorder};
 use super::read::read;
 use super::resolve::{Overrides, resolve};
 use crate::upstream::presets::{PRESETS, Preset};
@@ -45,29 +44,46 @@ pub fn load(
     environment: &dyn Environment,
     overrides: &Overrides,
 ) -> Result<Config, Errors> {
-    match source {
-        Source::Variables => resolve(&from_variables(environment)?, environment, overrides),
-        Source::File(path) => {
-            let bytes = environment.read(path);
-            let bytes = bytes.map_err(|error| unreadable(path, &error))?;
-            from_bytes(&bytes, path, environment, overrides)
+    load_from(source, environment, overrides).0
+}
+
+/// The same, and the files that were read for it.
+pub(super) fn load_from(
+    source: &Source,
+    environment: &dyn Environment,
+    overrides: &Overrides,
+) -> (Result<Config, Errors>, Files) {
+    let recorder = Recorder::new(environment);
+    let loaded = match source {
+        Source::Variables => {
+            from_variables(environment).and_then(|file| resolve(&file, &recorder, overrides))
         }
+        Source::File(path) => match recorder.read(path) {
+            Ok(bytes) => from_bytes(&bytes, path, &recorder, overrides),
+            Err(error) => Err(unreadable(path, &error)),
+        },
         Source::Text(text) => from_bytes(
             text.as_bytes(),
             Path::new("built-in config"),
-            environment,
+            &recorder,
             overrides,
         ),
-    }
+    };
+    let files = recorder.into_files();
+    let with_files = |config| Config {
+        files: files.clone(),
+        ..config
+    };
+    (loaded.map(with_files), files)
 }
 
 /// The error about a config file that cannot be read.
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Errors {
+fn unreadable(path: &Path, error: &io::Error) -> Errors {
     Errors::one(path.display(), format_args!("cannot be read: {error}"))
 }
 
 /// The config in `bytes`, read from `path`.
-pub(super) fn from_bytes(
+fn from_bytes(
     bytes: &[u8],
     path: &Path,
     environment: &dyn Environment,
@@ -77,20 +93,12 @@ pub(super) fn from_bytes(
     let text = std::str::from_utf8(bytes).map_err(|_| Errors::one(&name, "is not UTF-8 text"))?;
     let (file, mut errors) = read(text, &name);
     match resolve(&file, environment, overrides) {
-        Ok(mut config) => {
-            config.digest = Some(digest(bytes));
-            errors.unless_any(config)
-        }
+        Ok(config) => errors.unless_any(config),
         Err(meaning) => {
             errors.extend_where_unheard(meaning);
             Err(errors)
         }
     }
-}
-
-/// What tells two contents of a config file apart.
-pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
 
 /// A file with one entry for each provider whose variable is set.

@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use tokio_rustls::rustls::ServerConfig;
+
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::rewrite::Rules;
@@ -22,7 +25,9 @@ use crate::wire::Setting;
 mod environment;
 mod error;
 mod file;
+mod files;
 mod load;
+mod origins;
 mod read;
 mod resolve;
 mod schema;
@@ -40,7 +45,9 @@ mod tests;
 
 pub use environment::{Environment, ProcessEnvironment};
 pub use error::{ConfigError, Errors};
+pub use files::Files;
 pub use load::{Source, load};
+pub use origins::Origins;
 pub use resolve::Overrides;
 pub use schema::schema;
 pub use watch::watch;
@@ -53,6 +60,12 @@ pub use crate::routing::RouteRule;
 pub struct Config {
     /// Where clients connect.
     pub listen: Listen,
+    /// TLS on that listener, without what is agreed on by ALPN; `None`: it speaks none.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Reverse proxies that are believed about where a client is.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The pages that may call from a browser; `None`: none, and nobody looks.
+    pub cors: Option<Origins>,
     /// Who may connect.
     pub clients: Vec<ClientKey>,
     /// Whether a request without a key is served; always so when there are no client keys.
@@ -90,8 +103,8 @@ pub struct Config {
     pub log: Log,
     /// The collector that traces go to.
     pub otel: Option<Box<str>>,
-    /// SHA-256 of the file that it was read from; none when there was no file.
-    pub digest: Option<[u8; 32]>,
+    /// The files that it was made from.
+    pub files: Files,
 }
 
 /// Where clients connect.
@@ -99,7 +112,7 @@ pub struct Config {
 pub struct Listen {
     /// Address and port; port 0 takes a free one.
     pub address: SocketAddr,
-    /// Whether HTTP/2 without TLS (h2c) is spoken.
+    /// Whether HTTP/2 is spoken.
     pub http2: bool,
     /// Set when the address had to be narrowed to loopback because anyone could have used the
     /// gateway's credentials; says so for the log.

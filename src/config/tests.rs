@@ -338,6 +338,32 @@ fn every_error_is_reported_with_its_path() {
                 "otel.endpoint: this build has no traces: build it with `cargo build --release --features otel`",
             ],
         ),
+        // The edge.
+        (
+            "trusted-proxies: [10.0.0.0/8, '::1', 10.0.0.1, 10.0.0.0/33, proxy.example, '']",
+            &[
+                "trusted-proxies[3]: must be an IP address or a network, as 10.0.0.0/8",
+                "trusted-proxies[4]: must be an IP address or a network, as 10.0.0.0/8",
+                "trusted-proxies[5]: must be an IP address or a network, as 10.0.0.0/8",
+            ],
+        ),
+        (
+            "cors: {origins: ['https://app.example.com', 'app.example.com', 'https://app.example.com/', 'https://*']}",
+            &[
+                "cors.origins[1]: must have a scheme and a host, as https://app.example.com",
+                "cors.origins[2]: must end after its host or port: an origin has no user, path or slash at its end",
+                "cors.origins[3]: may have a star only alone, or for what is before a name, as https://*.example.com",
+            ],
+        ),
+        (
+            "tls: {enable: true, client-ca: /none.pem}\ncors: {origins: ['null']}",
+            &[
+                "tls.cert: cannot be read: entity not found",
+                "tls.key: cannot be read: entity not found",
+                "tls.client-ca: cannot be read: entity not found",
+                "cors.origins[0]: is what every page without an origin says: it would let all of these in",
+            ],
+        ),
         (
             "payload: {default: [{params: 1}], filter: [{params: {a: 1}}]}",
             &[
@@ -414,14 +440,11 @@ fn every_error_is_reported_with_its_path() {
         ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
         // What is not built yet.
         (
-            "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
+            "proxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
-             routing: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']",
+             routing: {session-affinity: true}",
             &[
-                "trusted-proxies: not available in this version",
-                "tls.enable: not available in this version",
-                "cors.origins: not available in this version",
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
@@ -804,7 +827,7 @@ fn without_a_file_every_provider_whose_variable_is_set_is_used() {
         .collect();
     assert_eq!(accounts, [("anthropic-1", "a"), ("gemini-1", "g")]);
     assert!(config.listen.narrowed);
-    assert_eq!(config.digest, None);
+    assert_eq!(config.files, Files::default());
 }
 
 #[test]
@@ -952,4 +975,110 @@ fn a_config_prints_no_secret() {
         shown.contains("sk-…able") && !shown.contains("hunter2"),
         "{shown}"
     );
+}
+
+/// A certificate and its key, as PEM.
+fn identity() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[test]
+fn tls_has_a_certificate_with_its_key() {
+    let ((cert, key), (_, other)) = (identity(), identity());
+    let chain = format!("{cert}{cert}");
+    let both = format!("{key}{cert}");
+    let garbled = cert.replacen("MII", "!!!", 1);
+    let broken = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    let no_key = "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n";
+    let locked = key.replace("PRIVATE", "ENCRYPTED PRIVATE");
+    let cases: &[(&str, &str, Option<&str>, &[&str])] = &[
+        (&cert, &key, None, &[]),
+        (&chain, &key, Some(&cert), &[]),
+        (&both, &both, None, &[]),
+        (
+            &cert,
+            &other,
+            None,
+            &["tls.key: does not belong to the certificate in tls.cert"],
+        ),
+        (
+            "",
+            "",
+            Some(""),
+            &[
+                "tls.cert: holds no PEM certificates",
+                "tls.key: holds no PEM private key that is not encrypted",
+                "tls.client-ca: holds no PEM certificates",
+            ],
+        ),
+        (
+            &garbled,
+            &locked,
+            Some(&key),
+            &[
+                "tls.cert: is not a PEM file",
+                "tls.key: holds no PEM private key that is not encrypted",
+                "tls.client-ca: holds no PEM certificates",
+            ],
+        ),
+        (
+            broken,
+            &key,
+            Some(broken),
+            &[
+                "tls.client-ca: holds a certificate that cannot be a root",
+                "tls.cert: begins with something that is no X.509 certificate",
+            ],
+        ),
+        (
+            &cert,
+            no_key,
+            None,
+            &["tls.key: is not a key that TLS can use"],
+        ),
+    ];
+    for (cert, key, ca, want) in cases {
+        let mut environment = Fake::default()
+            .file("server.pem", cert)
+            .file("server.key", key);
+        let mut text = "tls: {enable: true}".to_owned();
+        if let Some(ca) = ca {
+            environment = environment.file("/ca.pem", ca);
+            text = "tls: {enable: true, client-ca: /ca.pem}".to_owned();
+        }
+        let said = match environment.load(&text) {
+            Ok(config) => {
+                assert!(config.tls.is_some());
+                String::new()
+            }
+            Err(errors) => errors.to_string(),
+        };
+        assert_eq!(said.lines().collect::<Vec<_>>(), *want);
+        assert!(
+            environment
+                .load("tls: {cert: /none}")
+                .unwrap()
+                .tls
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn what_a_config_was_made_from_is_known_also_when_it_fails() {
+    let environment = Fake::default().file("key", "sk-1");
+    let text = "api-keys: ['file:key']\ntls: {enable: true}";
+    let environment = environment.file("config.yaml", text);
+    let source = Source::File("config.yaml".into());
+    let load = |environment: &Fake| load::load_from(&source, environment, &Overrides::default());
+    let (state, files) = load(&environment);
+    assert!(state.is_err());
+    assert_eq!(files.now(&environment), files);
+    for changed in ["config.yaml", "key", "server.pem", "server.key"] {
+        let changed = environment.clone().file(changed, "other");
+        assert_ne!(files.now(&changed), files);
+    }
+    let unrelated = environment.file("other", "other");
+    assert_eq!(files.now(&unrelated), files);
 }

@@ -8,9 +8,6 @@ type Row<T> = (&'static str, fn(&T) -> bool);
 
 /// The keys of a file.
 const KEYS: &[Row<File>] = &[
-    ("trusted-proxies", |file| !file.trusted_proxies.is_empty()),
-    ("tls.enable", |file| file.tls.enable),
-    ("cors.origins", |file| !file.cors.origins.is_empty()),
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("accounts", |file| !file.accounts.is_empty()),
     ("secret-keys", |file| !file.secret_keys.is_empty()),

@@ -4,11 +4,11 @@
 //! replaced one goes deaf. Why is the file read every few seconds as well? Because not every change
 //! raises an event in its directory: the target of a symbolic link may be elsewhere, a container may
 //! have only this file mounted, a network file system may have no events at all. Reading one small
-//! file costs nothing, and the digest tells whether it is news.
+//! file costs nothing, and the digest tells whether it is news. Files that the config takes from
+//! (certificates, keys) are only read, every few seconds.
 
 use std::ffi::OsStr;
 use std::future::Future;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use tokio::time::{Instant, sleep};
 use super::Config;
 use super::environment::Environment;
 use super::error::Errors;
-use super::load::{digest, from_bytes, unreadable};
+use super::files::Files;
+use super::load::{Source, load_from};
 use super::resolve::Overrides;
 
 /// A change is complete when the file has stayed the same for so long…
@@ -32,15 +33,16 @@ const CHECK: Duration = Duration::from_secs(5);
 /// The same when nothing will ever be reported.
 const CHECK_WITHOUT_EVENTS: Duration = Duration::from_secs(1);
 
-/// Calls `on_change` with every new state of the config file at `path` until `shutdown`. `seen` is
-/// the digest of the config in use ([`Config::digest`]), so that a change between loading and
+/// Calls `on_change` with every new state of the config at `path` until `shutdown`. `seen` is what
+/// the config in use was made from ([`Config::files`]), so that a change between loading and
 /// watching is not lost.
 ///
-/// A state is news when the bytes differ from the last ones or when the file disappears or comes
-/// back. Must run after the daemon has forked: the watcher has a thread.
+/// A state is news when the bytes of the file, or of one that it takes something from (a certificate,
+/// a key), differ from the last ones, or when one of them disappears or comes back. Must run after
+/// the daemon has forked: the watcher has a thread.
 pub async fn watch(
     path: &Path,
-    seen: Option<[u8; 32]>,
+    seen: &Files,
     environment: &dyn Environment,
     overrides: &Overrides,
     on_change: impl Fn(Result<Config, Errors>) + Send,
@@ -52,19 +54,14 @@ pub async fn watch(
     } else {
         CHECK_WITHOUT_EVENTS
     };
+    let source = Source::File(path.to_owned());
     let follow = async {
-        let mut seen = seen.map_or(Seen::Nothing, Seen::Bytes);
+        let mut seen = seen.clone();
         loop {
-            if Seen::of(&std::fs::read(path)) != seen {
-                let bytes = settled(path).await;
-                let now = Seen::of(&bytes);
-                if now != seen {
-                    seen = now;
-                    on_change(match bytes {
-                        Ok(bytes) => from_bytes(&bytes, path, environment, overrides),
-                        Err(error) => Err(unreadable(path, &error)),
-                    });
-                }
+            if seen.now(environment) != seen && settled(&seen, environment).await {
+                let (state, files) = load_from(&source, environment, overrides);
+                seen = files;
+                on_change(state);
             }
             // Without a watcher the channel is closed, and only the clock is left.
             tokio::select! {
@@ -79,31 +76,16 @@ pub async fn watch(
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Seen {
-    Nothing,
-    Bytes([u8; 32]),
-}
-
-impl Seen {
-    fn of(bytes: &io::Result<Vec<u8>>) -> Self {
-        match bytes {
-            Ok(bytes) => Self::Bytes(digest(bytes)),
-            Err(_) => Self::Nothing,
-        }
-    }
-}
-
-/// The file once it is the same twice in a row. A half-written file may be a valid config, and an
-/// empty one always is.
-async fn settled(path: &Path) -> io::Result<Vec<u8>> {
+/// Whether the files differ from those `seen` once they are the same twice in a row. A half-written
+/// file may be a valid config, an empty one always is, and a certificate and its key are two files.
+async fn settled(seen: &Files, environment: &dyn Environment) -> bool {
     let end = Instant::now() + PATIENCE;
-    let mut before = std::fs::read(path);
+    let mut before = seen.now(environment);
     loop {
         sleep(SETTLED).await;
-        let now = std::fs::read(path);
-        if Seen::of(&now) == Seen::of(&before) || Instant::now() >= end {
-            return now;
+        let now = seen.now(environment);
+        if now == before || Instant::now() >= end {
+            return now != *seen;
         }
         before = now;
     }
@@ -167,7 +149,7 @@ fn directory(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, io};
 
     use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
     use tokio::time::timeout;
@@ -209,7 +191,7 @@ mod tests {
             tokio::spawn(async move {
                 watch(
                     &path,
-                    Some(digest(b"port: 1")),
+                    &Files::one(&path, b"port: 1"),
                     &Bare,
                     &Overrides::default(),
                     move |state| sender.send(state).unwrap_or_default(),
@@ -290,6 +272,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_it_takes_from_is_followed_also_when_it_was_missing() {
+        let mut watched = Watched::start(plain_file);
+        let key = watched.path("client.key");
+        watched.write(&format!("port: 2\napi-keys: ['file:{}']", key.display()));
+        let missing = watched.state().await;
+        assert!(missing.starts_with("api-keys[0]: "), "{missing}");
+        fs::write(&key, "sk-one").unwrap();
+        watched.reaches("port 2").await;
+        // Somebody writes another key; nothing else tells that the config is another one.
+        fs::write(&key, "sk-two").unwrap();
+        assert_eq!(watched.state().await, "port 2");
+    }
+
+    #[tokio::test]
     async fn a_removed_file_is_an_error_until_it_comes_back() {
         let mut watched = Watched::start(plain_file);
         fs::remove_file(watched.path("config.yaml")).unwrap();
@@ -353,8 +349,8 @@ mod tests {
     async fn it_ends_at_shutdown() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.yaml");
-        let overrides = Overrides::default();
-        let ended = watch(&path, None, &Bare, &overrides, |_| {}, async {});
+        let (overrides, seen) = (Overrides::default(), Files::default());
+        let ended = watch(&path, &seen, &Bare, &overrides, |_| {}, async {});
         timeout(Duration::from_secs(30), ended).await.unwrap();
     }
 

@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::client_address;
 use super::context::Context;
 use crate::config::LogFormat;
 
@@ -27,6 +28,8 @@ struct Line<'a> {
     own_key: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,7 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
     let request = session.req_header();
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());
     let translated = attempt.and_then(|attempt| attempt.translated.as_ref());
+    let (peer, via) = whereabouts(session, ctx);
     let line = Line {
         request_id: &ctx.request_id,
         method: request.method.as_str(),
@@ -67,7 +71,8 @@ pub(super) fn write(session: &Session, ctx: &Context, status: u16, format: LogFo
             .map_or("-", crate::wire::Format::name),
         client: ctx.client.as_deref().map(|client| &*client.name),
         own_key: ctx.own_key.is_some(),
-        peer: session.client_addr().map(address),
+        peer,
+        via,
         model: call.map_or("", |call| &call.model),
         upstream_model: attempt
             .map(|attempt| &*attempt.model)
@@ -112,6 +117,7 @@ fn text(line: &Line<'_>) -> String {
     for (name, value) in [
         (" client=", line.client),
         (" peer=", line.peer.as_deref()),
+        (" via=", line.via.as_deref()),
         (
             " model=",
             Some(line.model).filter(|model| !model.is_empty()),
@@ -141,6 +147,23 @@ fn text(line: &Line<'_>) -> String {
     number(&mut out, " bytes=", line.bytes);
     number(&mut out, " ms=", line.ms);
     out
+}
+
+/// Where the client is, and the trusted proxy that has connected for it, if one has.
+fn whereabouts(session: &Session, ctx: &Context) -> (Option<String>, Option<String>) {
+    let Some(peer) = session.client_addr() else {
+        return (None, None);
+    };
+    let trusted = &ctx.live.config.trusted_proxies;
+    let behind = || {
+        let call = ctx.call.as_deref();
+        let headers = call.map_or(&session.req_header().headers, |call| &call.headers);
+        client_address::behind(*peer.as_inet()?, headers, trusted)
+    };
+    match (!trusted.is_empty()).then(behind).flatten() {
+        Some(client) => (Some(client.to_string()), Some(address(peer))),
+        None => (Some(address(peer)), None),
+    }
 }
 
 /// `host:port`, as `Display` writes it but for the detour over a formatter.

@@ -1,8 +1,8 @@
 //! The provider's answer as it comes: what the relay finds in it becomes an [`Outcome`], or passes.
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     if let Some(losses) = losses {
         header.insert_header("x-aiproxy-loss", losses)?;
     }
-    respond::identify(header, &ctx.request_id, ctx.dialect)
+    respond::identify(header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())
 }
 
 /// The provider has switched protocols.
@@ -93,7 +93,7 @@ fn switched(ctx: &mut Context, header: &mut ResponseHeader) -> Result<()> {
     let longest = attempt.account.timeouts.websocket;
     let end = longest.map(|longest| Instant::now() + longest);
     ctx.call()?.gate.switch(end);
-    respond::identify(header, &ctx.request_id, ctx.dialect)
+    respond::identify(header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())
 }
 
 /// Lets go of how the provider spells its headers' names, which means nothing: what is inserted and
@@ -135,6 +135,21 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
     }
     ctx.attempt_mut()?.outcome = Some(outcome);
     Err(failed())
+}
+
+/// Fields came behind the provider's body: they are its end, and go no further. What of the answer had
+/// waited for that.
+pub(super) fn trailers(ctx: &mut Context, fields: &mut HeaderMap) -> Option<Bytes> {
+    fields.clear();
+    let mut data = None;
+    if body(ctx, &mut data, true).is_ok() {
+        return Some(data.unwrap_or_default());
+    }
+    // Pingora passes over an error here. An answer that ends undecided fails, and for what was noted.
+    if let Some(call) = ctx.call.as_deref() {
+        call.gate.set_undecided(true);
+    }
+    None
 }
 
 /// Whether the client has all of an answer that its provider has not ended.

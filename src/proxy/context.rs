@@ -11,6 +11,7 @@ use http::{HeaderMap, Method};
 use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
+use super::cors::Grant;
 use super::gate::Gate;
 use super::meter::Timing;
 use super::own_key::OwnKey;
@@ -38,6 +39,8 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// The format in which its errors are written.
     pub dialect: Format,
+    /// Which pages may read its answer; `None`: no page may, and no answer says anything about it.
+    pub(super) cors: Option<Grant>,
     /// Whose key it came with.
     pub client: Option<Arc<ClientKey>>,
     /// The client's own key for a provider, if it brought one.
@@ -198,6 +201,7 @@ impl Context {
             live,
             request_id: "".into(),
             dialect: Format::OpenAiChat,
+            cors: None,
             client: None,
             own_key: None,
             running: None,

@@ -12,6 +12,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use tokio::time::Instant;
 
+use super::cors::Grant;
 use super::respond;
 use crate::upstream::Timeouts;
 use crate::wire::Format;
@@ -26,12 +27,15 @@ pub(super) struct KeepAlive {
     pub request_id: Arc<str>,
     /// The client's format.
     pub format: Format,
+    /// Which pages may read it.
+    pub cors: Option<Grant>,
 }
 
 impl KeepAlive {
     /// The header of the stream.
     pub(super) fn header(&self) -> Result<Box<ResponseHeader>> {
-        Ok(Box::new(respond::preamble(&self.request_id, self.format)?))
+        let header = respond::preamble(&self.request_id, self.format, self.cors.as_ref())?;
+        Ok(Box::new(header))
     }
 }
 

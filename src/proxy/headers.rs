@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora_core::{ErrorType, OrErr};
 use pingora_http::ResponseHeader;
 
+use super::cors;
 use super::relay::Wanted;
 use crate::account::{Account, HeaderSource};
 use crate::secret::Secret;
@@ -71,8 +72,9 @@ pub(super) fn to_provider(
     (place, secret): (KeyHeader, &Secret),
     upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
+    let hop = Hop::of(client);
     for (name, value) in client {
-        if is_forwarded(name.as_str(), account.preset.name, kinship) {
+        if is_forwarded(name.as_str(), account.preset.name, kinship) && !hop.names(name) {
             upstream.append(name, value.clone());
         }
     }
@@ -93,13 +95,38 @@ pub(super) fn to_provider(
     for (name, source) in &account.headers {
         let value = match source {
             HeaderSource::Fixed(value) => Some(value),
-            HeaderSource::Client(from) => client.get(from),
+            HeaderSource::Client(from) => client.get(from).filter(|_| !hop.names(from)),
         };
         if let Some(value) = value {
             upstream.insert(name, value.clone());
         }
     }
     key(place, secret, &account.headers, upstream)
+}
+
+/// The headers that belong to a message's connection because its `connection` names them.
+struct Hop<'a>(smallvec::SmallVec<[&'a [u8]; 2]>);
+
+impl<'a> Hop<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let listed = headers.get_all(header::CONNECTION).into_iter();
+        let listed = listed.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        Self(
+            listed
+                .map(<[u8]>::trim_ascii)
+                .filter(|word| {
+                    // These are what nearly every message says, and no headers.
+                    !word.eq_ignore_ascii_case(b"keep-alive")
+                        && !word.eq_ignore_ascii_case(b"close")
+                })
+                .collect(),
+        )
+    }
+
+    fn names(&self, name: &HeaderName) -> bool {
+        let name = name.as_str().as_bytes();
+        self.0.iter().any(|word| word.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A header's value; a client's or an operator's text may be none.
@@ -193,13 +220,14 @@ pub(super) fn hide_limits(answer: &mut ResponseHeader) {
 /// belongs to the other connection. The provider's request id moves to
 /// `x-aiproxy-upstream-request-id`.
 pub(super) fn scrub(answer: &mut ResponseHeader) {
-    let mut drop: smallvec::SmallVec<[HeaderName; 8]> = smallvec::SmallVec::new();
+    let mut gone: smallvec::SmallVec<[HeaderName; 8]> = smallvec::SmallVec::new();
     let mut request_id = None;
+    let hop = Hop::of(&answer.headers);
     for (name, value) in &answer.headers {
         match name.as_str() {
             "x-request-id" | "request-id" => {
                 request_id.get_or_insert_with(|| value.clone());
-                drop.push(name.clone());
+                gone.push(name.clone());
             }
             "set-cookie"
             | "alt-svc"
@@ -210,19 +238,26 @@ pub(super) fn scrub(answer: &mut ResponseHeader) {
             | "connection"
             | "keep-alive"
             | "proxy-authenticate"
+            | "proxy-authentication-info"
             | "proxy-connection"
+            | "te"
             | "trailer"
             | "upgrade"
             | "openai-organization"
             | "openai-project"
             | "anthropic-organization-id"
             | "strict-transport-security"
-            | "x-aiproxy-upstream-request-id" => drop.push(name.clone()),
-            other if other.starts_with("cf-") => drop.push(name.clone()),
+            | "x-aiproxy-upstream-request-id" => gone.push(name.clone()),
+            other if other.starts_with("cf-") || cors::is_about(other) => gone.push(name.clone()),
+            // They frame what comes, whatever else is said about them.
+            "content-length" | "transfer-encoding" => {}
+            _ if hop.names(name) => gone.push(name.clone()),
             _ => {}
         }
     }
-    for name in &drop {
+    // It borrows what is taken out now.
+    drop(hop);
+    for name in &gone {
         answer.remove_header(name);
     }
     if let Some(id) = request_id {
@@ -343,6 +378,10 @@ mod tests {
             ("set-cookie", "a=b"),
             ("cf-ray", "1"),
             ("openai-organization", "org-1"),
+            ("access-control-allow-origin", "*"),
+            ("connection", "close, X-Hop,content-length"),
+            ("x-hop", "1"),
+            ("content-length", "2"),
             ("openai-processing-ms", "5"),
         ] {
             answer.insert_header(name, value).unwrap();
@@ -353,6 +392,7 @@ mod tests {
         assert_eq!(
             names,
             [
+                "content-length",
                 "content-type",
                 "openai-processing-ms",
                 "x-aiproxy-upstream-request-id"

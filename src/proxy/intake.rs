@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::body::{self, Rejection};
 use super::context::{Ask, Call, CallTarget, Context, Payload};
+use super::cors;
 use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
@@ -63,6 +64,10 @@ async fn read(
     let live = Arc::clone(&ctx.live);
     let request = session.req_header();
     admission::weigh(&request.headers, &live.config.limits)?;
+    if ctx.cors.is_some() && cors::is_preflight(request) {
+        respond::preflight(session, ctx).await?;
+        return Ok(None);
+    }
     let (method, uri) = (request.method.clone(), request.uri.clone());
     let endpoint = paths::endpoint(&method, uri.path());
     if let Endpoint::Health(question) = endpoint {
@@ -291,6 +296,7 @@ fn wrap(gateway: &Gateway, session: &mut Session, ctx: &mut Context, mut call: C
             bytes,
             request_id: Arc::clone(&ctx.request_id),
             format,
+            cors: ctx.cors.clone(),
         });
     let upload = match &call.body {
         Payload::Read { bytes, .. } => Upload::Replayed(!bytes.is_empty()),

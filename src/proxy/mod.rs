@@ -26,7 +26,9 @@ mod answer;
 mod asked;
 mod attempt;
 mod body;
+mod client_address;
 mod context;
+mod cors;
 pub mod desk;
 mod downstream;
 pub mod explain;
@@ -60,6 +62,8 @@ pub use paths::Health;
 #[cfg(test)]
 pub(crate) use paths::is_served;
 
+use cors::Grant;
+
 /// Serves clients.
 pub struct Gateway {
     /// The config in force.
@@ -91,6 +95,9 @@ impl ProxyHttp for Gateway {
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
         ctx.request_id = request_id(&request.headers);
+        if let Some(origins) = &ctx.live.config.cors {
+            ctx.cors = Some(Grant::of(origins, request));
+        }
         if self.lifecycle.is_draining() {
             // Also for what is answered here, without a provider.
             session.set_keepalive(None);
@@ -176,6 +183,15 @@ impl ProxyHttp for Gateway {
         let judged = answer::body(ctx, body, end);
         ctx.timing.answered(began);
         judged.map(|()| None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        Ok(answer::trailers(ctx, trailers))
     }
 
     fn error_while_proxy(

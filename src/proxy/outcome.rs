@@ -122,7 +122,8 @@ fn charge(
         level,
         "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,
-        attempt.model,
+        // A client may have chosen it: it must not look like another line.
+        attempt.model.escape_debug(),
         reason(outcome, failure.scope),
     );
 }

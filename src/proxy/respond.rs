@@ -10,6 +10,7 @@ use pingora_proxy::Session;
 
 use super::body;
 use super::context::Context;
+use super::cors::{self, Grant};
 use super::desk::Answer;
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Format, codec};
@@ -45,7 +46,7 @@ pub(super) async fn fault(
     let mut header = ResponseHeader::build(reply.status, Some(8))?;
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
-    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     // A provider's own code may be any text.
     if let Some(code) = &fault.code
         && let Ok(code) = HeaderValue::from_str(code)
@@ -74,7 +75,7 @@ pub(super) async fn estimate(
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header("x-aiproxy-usage", "estimated")?;
-    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(200);
     send(session, header, body.into()).await
 }
@@ -89,7 +90,7 @@ pub(super) async fn json(
     let mut header = ResponseHeader::build(status, Some(6))?;
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(status);
     send(session, header, body.into()).await
 }
@@ -97,7 +98,7 @@ pub(super) async fn json(
 /// Writes what operators are answered.
 pub(super) async fn answer(session: &mut Session, ctx: &mut Context, answer: Answer) -> Result<()> {
     let mut header = answer.header()?;
-    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(answer.status);
     send(session, header, answer.body).await
 }
@@ -143,12 +144,28 @@ async fn read_on(session: &mut Session, patience: Duration) {
     let _ = tokio::time::timeout(patience, drain).await;
 }
 
-/// Puts the request's id where SDKs of `format` look for it.
+/// Answers a browser that asks what a page may do.
+pub(super) async fn preflight(session: &mut Session, ctx: &mut Context) -> Result<()> {
+    if ctx.cors == Some(Grant::Nobody) {
+        return fault(session, ctx, cors::refusal()).await;
+    }
+    let mut header = cors::permission(session.req_header())?;
+    identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
+    ctx.status = Some(204);
+    session.write_response_header(Box::new(header), true).await
+}
+
+/// What every answer has: the request's id where SDKs of `format` look for it, and which pages may
+/// read it.
 pub(super) fn identify(
     header: &mut ResponseHeader,
     request_id: &str,
     format: Format,
+    cors: Option<&Grant>,
 ) -> Result<()> {
+    if let Some(grant) = cors {
+        grant.stamp(header)?;
+    }
     header.insert_header("x-request-id", request_id)?;
     if format == Format::Claude {
         header.insert_header("request-id", request_id)?;
@@ -157,13 +174,17 @@ pub(super) fn identify(
 }
 
 /// The header of an event stream that begins before any provider has answered.
-pub(super) fn preamble(request_id: &str, format: Format) -> Result<ResponseHeader> {
+pub(super) fn preamble(
+    request_id: &str,
+    format: Format,
+    cors: Option<&Grant>,
+) -> Result<ResponseHeader> {
     let mut header = ResponseHeader::build(200, Some(6))?;
     header.insert_header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
     header.insert_header(header::CACHE_CONTROL, "no-cache")?;
     header.insert_header("x-accel-buffering", "no")?;
     header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-    identify(&mut header, request_id, format)?;
+    identify(&mut header, request_id, format, cors)?;
     Ok(header)
 }
 

@@ -5,6 +5,9 @@
 //! the kernel's then, and leave even after the process. An HTTP/2 connection may still hold a part of
 //! them, for a client that reads slowly; it closes when it has written everything.
 //!
+//! With TLS, shaking hands is the beginning of a connection, and what ALPN has agreed on is what is
+//! spoken.
+//!
 //! Pingora hands every connection over as one of a protocol of our own, because only a proxy that was
 //! built for such protocols may have [`Plaintext`] connect to providers. Here it turns out which of
 //! the two that Pingora serves it is.
@@ -17,8 +20,8 @@ use std::time::Duration;
 
 use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::connectors::ConnectorOptions;
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::{HttpProxy, ProxyServiceBuilder};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -26,6 +29,7 @@ use pingora::services::listening::Service as Listening;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::http2::KnownHttp2;
+use super::tls::Tls;
 use crate::lifecycle::FirstRequest;
 use crate::proxy::Gateway;
 use crate::upstream::plaintext::{Plaintext, Pool};
@@ -40,14 +44,24 @@ const KEEP_ALIVE: u64 = 60;
 /// What HTTP/2 begins with, and no request of HTTP/1.
 const HTTP2: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The service that clients connect to. With `http2` they may speak HTTP/2 as well.
+/// What clients may speak.
+#[derive(Clone)]
+pub(super) struct Spoken {
+    /// HTTP/2 as well as HTTP/1.1.
+    pub(super) http2: bool,
+    /// Both inside TLS.
+    pub(super) tls: Option<Arc<Tls>>,
+}
+
+/// The service that clients connect to.
 pub(super) fn service(
     conf: &Arc<ServerConf>,
     gateway: Gateway,
     pool: Arc<Pool>,
-    http2: bool,
+    spoken: &Spoken,
 ) -> Listening<HttpProxy<Gateway, Plaintext>> {
     let lifecycle = Arc::clone(&gateway.lifecycle);
+    let spoken = spoken.clone();
     let plaintext = Plaintext::new(ConnectorOptions::from_server_conf(conf), pool);
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
@@ -58,9 +72,10 @@ pub(super) fn service(
             plaintext,
             Arc::new(move |app, stream, shutdown| {
                 let (lifecycle, shutdown) = (Arc::clone(&lifecycle), shutdown.clone());
+                let spoken = spoken.clone();
                 Box::pin(async move {
                     let _open = lifecycle.connect();
-                    serve(&app, stream, &shutdown, http2).await;
+                    serve(&app, stream, &shutdown, &spoken).await;
                     // Nothing is left of it.
                     None
                 })
@@ -72,28 +87,32 @@ pub(super) fn service(
 /// Serves one connection to its end.
 async fn serve<A>(
     app: &Arc<A>,
-    mut stream: Stream,
+    stream: Stream,
     shutdown: &ShutdownWatch,
-    http2: bool,
+    spoken: &Spoken,
 ) -> Option<()>
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let deadline = Instant::now() + HEADER;
-    let (mut stop, mut first) = (shutdown.clone(), [0; 3]);
+    let mut stop = shutdown.clone();
     let silent = async {
         // An error means that the sender is gone, which is an end too.
         let _ = stop.wait_for(|stop| *stop).await;
         tokio::time::sleep(SILENCE).await;
     };
     // Pingora waits for the first bytes whatever happens.
-    tokio::select! {
+    let (mut stream, first) = tokio::select! {
         biased;
-        peeked = stream.try_peek(&mut first) => peeked.ok()?,
+        begun = begin(stream, spoken) => begun?,
         () = silent => return None,
         () = sleep_until(deadline) => return None,
     };
-    if http2 && HTTP2.starts_with(&first) {
+    let agreed = match spoken.tls {
+        Some(_) => stream.selected_alpn_proto() == Some(ALPN::H2),
+        None => spoken.http2 && HTTP2.starts_with(&first),
+    };
+    if agreed {
         // Its requests come in tasks of their own.
         let mut preface = [0; HTTP2.len()];
         let peeked = timeout_at(deadline, stream.try_peek(&mut preface)).await;
@@ -102,6 +121,9 @@ where
             app.process_new(Box::new(KnownHttp2::new(stream)), shutdown)
                 .await;
             return Some(());
+        }
+        if spoken.tls.is_some() {
+            return None;
         }
     }
     let first = FirstRequest::default();
@@ -116,6 +138,17 @@ where
         served.await;
     }
     Some(())
+}
+
+/// The connection, inside TLS if that is spoken, and the first bytes that came on it.
+async fn begin(stream: Stream, spoken: &Spoken) -> Option<(Stream, [u8; 3])> {
+    let mut stream = match &spoken.tls {
+        Some(tls) => tls.accept(stream).await?,
+        None => stream,
+    };
+    let mut first = [0; 3];
+    stream.try_peek(&mut first).await.ok()?;
+    Some((stream, first))
 }
 
 /// Serves one request after the other, as Pingora does.
@@ -141,10 +174,13 @@ mod tests {
     use async_trait::async_trait;
     use pingora::apps::ReusedHttpStream;
     use pingora::protocols::l4::stream::Stream as Tcp;
+    use rustls_pki_types::PrivateKeyDer;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::watch;
     use tokio::time::timeout;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
 
     use super::*;
     use crate::lifecycle::request_came;
@@ -171,8 +207,30 @@ mod tests {
         }
     }
 
+    fn plain() -> Spoken {
+        Spoken {
+            http2: true,
+            tls: None,
+        }
+    }
+
+    fn inside_tls() -> Spoken {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Spoken {
+            http2: true,
+            tls: Some(Arc::new(Tls::new(&config, true))),
+        }
+    }
+
     /// How long a connection that has sent `bytes` is served.
-    async fn served(bytes: &[u8], requests: bool) -> Duration {
+    async fn served(spoken: &Spoken, bytes: &[u8], requests: bool) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -184,7 +242,7 @@ mod tests {
         let begun = Instant::now();
         let stream = Box::new(Tcp::from(server));
         // HTTP/2 waits for its client's settings as long as they do not come.
-        let _ = timeout(LONG, serve(&app, stream, &shutdown, true)).await;
+        let _ = timeout(LONG, serve(&app, stream, &shutdown, spoken)).await;
         begun.elapsed()
     }
 
@@ -196,7 +254,15 @@ mod tests {
             "PRI * HTTP/2.0",
             "POST /v1/messages HTTP/1.1\r\nho",
         ] {
-            let time = served(bytes.as_bytes(), false).await;
+            let time = served(&plain(), bytes.as_bytes(), false).await;
+            assert!((HEADER..2 * HEADER).contains(&time), "{bytes:?}: {time:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_is_never_finished_is_given_up() {
+        for bytes in ["", "\x16", "\x16\x03\x01\x01\x00\x01"] {
+            let time = served(&inside_tls(), bytes.as_bytes(), false).await;
             assert!((HEADER..2 * HEADER).contains(&time), "{bytes:?}: {time:?}");
         }
     }
@@ -204,7 +270,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_with_a_request_may_last() {
         let request = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
-        assert!(served(request, true).await >= LONG);
-        assert!(served(HTTP2, false).await >= LONG);
+        assert!(served(&plain(), request, true).await >= LONG);
+        assert!(served(&plain(), HTTP2, false).await >= LONG);
     }
 }

@@ -72,7 +72,7 @@ impl Housekeeping {
         let on_change = |changed| drop(reloader.apply(changed));
         config::watch(
             path,
-            reloader.in_force.digest,
+            &reloader.in_force.files,
             &*reloader.environment,
             &reloader.overrides,
             on_change,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     Stream, TimingDigest, UniqueID, UniqueIDType,
@@ -26,6 +27,14 @@ impl KnownHttp2 {
 }
 
 impl Ssl for KnownHttp2 {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.0.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.0.get_ssl_digest()
+    }
+
     fn selected_alpn_proto(&self) -> Option<ALPN> {
         Some(ALPN::H2)
     }

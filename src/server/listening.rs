@@ -58,7 +58,8 @@ impl Role {
 }
 
 impl<A> Bound<A> {
-    /// Adds `address` to `service`; says the word of its `role` and the address once all that wait for `ready` are.
+    /// Adds `address` to `service`; says the word of its `role`, which ends with a scheme, and the address once all that wait
+    /// for `ready` are.
     pub(super) fn new(
         mut service: Listening<A>,
         address: SocketAddr,
@@ -113,7 +114,7 @@ where
             fds.lock().add(key, listener.into_raw_fd());
         }
         self.ready.wait().await;
-        log::info!("{} http://{shown}", self.role.word);
+        log::info!("{}://{shown}", self.role.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
     }
 

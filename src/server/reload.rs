@@ -1,7 +1,9 @@
 //! Taking over another config while the gateway runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::tls::Tls;
 use crate::admin::{Reload, Reloaded};
 use crate::config::{self, Config, ConfigError, Environment, Errors, Overrides, Source};
 use crate::live::Current;
@@ -10,6 +12,8 @@ use crate::logging;
 /// Takes configs over. Whoever asks for it, file, signal or operator, the same is done.
 pub(super) struct Reloader {
     pub(super) current: Arc<Current>,
+    /// The listener's TLS, if it speaks it.
+    pub(super) tls: Option<Arc<Tls>>,
     /// The config that the process has begun with.
     pub(super) in_force: Config,
     pub(super) source: Source,
@@ -49,6 +53,9 @@ impl Reloader {
         for name in &needs_restart {
             log::warn!("config reloaded, but {name} changes only with a restart or an upgrade");
         }
+        if let (Some(tls), Some(new)) = (&self.tls, &config.tls) {
+            tls.replace(new);
+        }
         let accounts = config.accounts.len();
         self.current.replace(config);
         log::info!("config reloaded: {accounts} accounts");
@@ -86,7 +93,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.admin.address != new.admin.address {
         names.push("admin.host or admin.port");
     }
-    if old.upstream_ca != new.upstream_ca {
+    if old.tls.is_some() != new.tls.is_some() {
+        names.push("tls.enable");
+    }
+    let same_roots = |path: &PathBuf| old.files.agree(&new.files, path);
+    if old.upstream_ca != new.upstream_ca || !old.upstream_ca.iter().all(same_roots) {
         names.push("upstream-ca");
     }
     if old.otel != new.otel {

@@ -419,10 +419,13 @@ async fn a_health_check_tells_well_from_unwell() {
     let done = health(&["--url", &silent, "--timeout", "1"]).await;
     assert_eq!(done.code, Some(1), "{done:?}");
 
-    for url in ["https://127.0.0.1:1", "127.0.0.1:1"] {
+    for url in ["ftp://127.0.0.1:1", "127.0.0.1:1"] {
         let done = health(&["--url", url]).await;
         assert_eq!(done.code, Some(1));
-        assert!(done.stderr.contains("it is an http:// URL"), "{done:?}");
+        assert!(
+            done.stderr.contains("it is an http:// or https:// URL"),
+            "{done:?}"
+        );
     }
 }
 

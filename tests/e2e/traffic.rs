@@ -1,10 +1,12 @@
 //! Clients that keep asking until they are told to stop, and count.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::chat::{PATH, question};
+use crate::support::certs::{Alpn, Authority, H2_OR_HTTP1, HTTP1};
 use crate::support::client::{Client, Response};
 use crate::support::keys::CLIENT_KEY;
 use crate::support::{Task, within};
@@ -40,7 +42,7 @@ impl Traffic {
         for _ in 0..count {
             let stop = self.stop.subscribe();
             self.clients
-                .push(Task(tokio::spawn(keep_alive(addr, stop))));
+                .push(Task(tokio::spawn(keep_alive(Dial::Plain, addr, stop))));
         }
         self
     }
@@ -49,7 +51,8 @@ impl Traffic {
     pub(crate) fn newcomers(mut self, count: usize, addr: SocketAddr) -> Self {
         for _ in 0..count {
             let stop = self.stop.subscribe();
-            self.clients.push(Task(tokio::spawn(newcomer(addr, stop))));
+            self.clients
+                .push(Task(tokio::spawn(newcomer(Dial::Plain, addr, stop))));
         }
         self
     }
@@ -58,7 +61,28 @@ impl Traffic {
     pub(crate) fn h2c(mut self, count: usize, addr: SocketAddr) -> Self {
         for _ in 0..count {
             let stop = self.stop.subscribe();
-            self.clients.push(Task(tokio::spawn(h2c(addr, stop))));
+            self.clients
+                .push(Task(tokio::spawn(http2(Dial::H2c, addr, stop))));
+        }
+        self
+    }
+
+    /// Adds clients inside TLS: some that keep their connection, some that do not, some over HTTP/2.
+    pub(crate) fn tls(
+        mut self,
+        count: usize,
+        addr: SocketAddr,
+        authority: &Arc<Authority>,
+    ) -> Self {
+        for _ in 0..count {
+            let inside = |alpn| Dial::Tls(Arc::clone(authority), alpn);
+            let stop = || self.stop.subscribe();
+            let clients = [
+                tokio::spawn(keep_alive(inside(HTTP1), addr, stop())),
+                tokio::spawn(newcomer(inside(HTTP1), addr, stop())),
+                tokio::spawn(http2(inside(H2_OR_HTTP1), addr, stop())),
+            ];
+            self.clients.extend(clients.map(Task));
         }
         self
     }
@@ -74,6 +98,23 @@ impl Traffic {
             sum.failures.extend(tally.failures);
         }
         sum
+    }
+}
+
+/// How a client connects.
+enum Dial {
+    Plain,
+    H2c,
+    Tls(Arc<Authority>, Alpn),
+}
+
+impl Dial {
+    async fn connect(&self, addr: SocketAddr) -> Client {
+        match self {
+            Self::Plain => Client::connect(addr).await,
+            Self::H2c => Client::h2c(addr).await,
+            Self::Tls(authority, alpn) => Client::tls(addr, authority, alpn).await.unwrap(),
+        }
     }
 }
 
@@ -93,10 +134,10 @@ impl Tally {
     }
 }
 
-async fn keep_alive(addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
+async fn keep_alive(dial: Dial, addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
     let mut tally = Tally::default();
     while !*stop.borrow() {
-        let mut client = Client::connect(addr).await;
+        let mut client = dial.connect(addr).await;
         while !*stop.borrow() {
             let answer = ask(&mut client).await;
             let told = |answer: &Response| answer.headers.lists("connection", "close");
@@ -111,19 +152,19 @@ async fn keep_alive(addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
     tally
 }
 
-async fn newcomer(addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
+async fn newcomer(dial: Dial, addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
     let mut tally = Tally::default();
     while !*stop.borrow() {
-        let mut client = Client::connect(addr).await;
+        let mut client = dial.connect(addr).await;
         tally.count(ask(&mut client).await);
     }
     tally
 }
 
-async fn h2c(addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
+async fn http2(dial: Dial, addr: SocketAddr, stop: watch::Receiver<bool>) -> Tally {
     let mut tally = Tally::default();
     while !*stop.borrow() {
-        let mut client = Client::h2c(addr).await;
+        let mut client = dial.connect(addr).await;
         while !*stop.borrow() {
             match ask(&mut client).await {
                 // The connection was going away and took no more: a client asks on another one.

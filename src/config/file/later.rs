@@ -7,41 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// TLS towards clients.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Tls {
-    /// Whether the listener speaks TLS.
-    pub(in crate::config) enable: bool,
-    /// PEM file with the certificate chain.
-    pub(in crate::config) cert: String,
-    /// PEM file with the private key.
-    pub(in crate::config) key: String,
-    /// PEM file with the roots for client certificates.
-    pub(in crate::config) client_ca: Option<String>,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self {
-            enable: false,
-            cert: "server.pem".to_owned(),
-            key: "server.key".to_owned(),
-            client_ca: None,
-        }
-    }
-}
-
-/// Browser clients.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Cors {
-    /// Origins that may call the gateway from a browser.
-    pub(in crate::config) origins: Vec<String>,
-}
-
 /// Usage records.
 #[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]

@@ -11,20 +11,24 @@ use serde::{Deserialize, Serialize};
 
 mod admin;
 mod cloak;
+mod cors;
 mod entry;
 mod later;
 mod otel;
 mod payload;
 mod scalar;
+mod tls;
 mod translation;
 
 pub(super) use admin::Admin;
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
+pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Cors, Tls, Unread, Usage};
+pub(super) use later::{Unread, Usage};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use scalar::{Brief, Seconds, Size};
+pub(super) use tls::Tls;
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,
 };
@@ -44,13 +48,14 @@ pub(super) struct File {
     pub(super) api_keys: Vec<Brief<ClientKeyItem>>,
     /// Whether requests without a key are served, from any address.
     pub(super) allow_anonymous: bool,
-    /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
+    /// Networks (`10.0.0.0/8`) or addresses of reverse proxies. What `X-Forwarded-For`, or else
+    /// `Forwarded`, says about the client is believed when one of them says it.
     pub(super) trusted_proxies: Vec<String>,
     /// Longest request body, after decompression.
     pub(super) max_body_size: Size,
     /// What else a request may be.
     pub(super) limits: RequestLimits,
-    /// Whether HTTP/2 is spoken to clients.
+    /// Whether HTTP/2 is spoken to clients: agreed on by ALPN with TLS, at once (h2c) without.
     pub(super) allow_http2: bool,
     /// PEM file with roots that are trusted for providers besides the system's.
     pub(super) upstream_ca: Option<String>,

@@ -23,13 +23,16 @@ const NOT_SETTABLE: [&str; 11] = [
     "upgrade",
 ];
 
-/// Headers in which clients show the gateway who they are; no provider may learn that.
-const NOT_COPYABLE: [&str; 5] = [
+/// Headers in which clients show the gateway who and where they are; no provider may learn that.
+const NOT_COPYABLE: [&str; 8] = [
     "authorization",
     "cookie",
+    "forwarded",
     "x-aiproxy-key",
     "x-api-key",
+    "x-forwarded-for",
     "x-goog-api-key",
+    "x-real-ip",
 ];
 
 /// The headers of `entries`; what is wrong goes to the resolver.

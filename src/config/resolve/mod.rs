@@ -2,17 +2,19 @@
 //! collected. Nothing here touches the process or the disk; [`Environment`] does.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::environment::Environment;
 use super::error::{Errors, KeyPath};
 use super::file::{self, File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
-use super::{Config, Limits, Retry, Strategy, Streaming, unavailable};
+use super::{Config, Files, Limits, Origins, Retry, Strategy, Streaming, unavailable};
 use crate::account::Glob;
 use crate::upstream::{OutboundProxy, Timeouts};
 
@@ -27,6 +29,7 @@ mod otel;
 mod payload;
 mod reference;
 mod routes;
+mod tls;
 mod translation;
 
 /// What flags say; it goes before everything else.
@@ -60,6 +63,9 @@ pub(super) fn resolve(
     let open = clients.is_empty() && !file.allow_anonymous;
     let config = Config {
         listen: listen::listen(file, overrides, open, &mut resolver),
+        tls: tls::tls(&file.tls, &mut resolver),
+        trusted_proxies: trusted_proxies(&file.trusted_proxies, &mut resolver),
+        cors: origins(&file.cors.origins, &mut resolver),
         allow_anonymous: file.allow_anonymous || clients.is_empty(),
         admin: admin::admin(&file.admin, &clients, &mut resolver),
         metrics_public: file.metrics_public,
@@ -86,7 +92,7 @@ pub(super) fn resolve(
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),
-        digest: None,
+        files: Files::default(),
     };
     resolver.errors.unless_any(config)
 }
@@ -223,6 +229,35 @@ fn upstream_ca(path: Option<&str>, resolver: &mut Resolver<'_>) -> Option<PathBu
         }
     }
     Some(path)
+}
+
+/// Networks, and addresses as networks of one.
+fn trusted_proxies(list: &[String], resolver: &mut Resolver<'_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for (n, text) in list.iter().enumerate() {
+        let text = text.trim();
+        let network = text
+            .parse()
+            .or_else(|_| text.parse().map(|address: IpAddr| address.into()));
+        match network {
+            Ok(network) => networks.push(network),
+            Err(_) => resolver.error(
+                KeyPath::from("trusted-proxies").item(n),
+                "must be an IP address or a network, as 10.0.0.0/8",
+            ),
+        }
+    }
+    networks
+}
+
+fn origins(list: &[String], resolver: &mut Resolver<'_>) -> Option<Origins> {
+    let mut origins = Origins::default();
+    for (n, text) in list.iter().enumerate() {
+        if let Err(error) = origins.add(text) {
+            resolver.error(KeyPath::from("cors.origins").item(n), error);
+        }
+    }
+    (!list.is_empty()).then_some(origins)
 }
 
 fn glob(pattern: &str, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<Glob> {

@@ -8,6 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// The protocols offered in a handshake.
@@ -82,6 +83,34 @@ impl Authority {
             .with_no_client_auth();
         config.alpn_protocols = protocols(alpn);
         Arc::new(config)
+    }
+
+    /// The same with a certificate that `own` has signed, for servers that ask for one; with TLS 1.2
+    /// only if `old` says so.
+    pub fn client_of(&self, own: &Self, old: bool) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let (leaf, key) = own.leaf(&["client.example"]);
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let versions: &[_] = if old { &[&TLS12] } else { &[&TLS13] };
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+
+    /// The root certificate's text.
+    pub fn ca_text(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for `localhost` and its key, as text.
+    pub fn localhost(&self) -> (String, String) {
+        let (leaf, key) = self.leaf(&["localhost"]);
+        (leaf.pem(), key.serialize_pem())
     }
 
     /// Where the files are.

@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::certs::{Alpn, Authority};
 use super::keys::assert_no_secret;
@@ -57,7 +59,12 @@ impl Client {
 
     /// TLS to a server that `authority` has certified as `localhost`; HTTP/2 when it is agreed on.
     pub async fn tls(addr: SocketAddr, authority: &Authority, alpn: Alpn) -> std::io::Result<Self> {
-        let connector = TlsConnector::from(authority.client(alpn));
+        Self::tls_as(addr, authority.client(alpn)).await
+    }
+
+    /// The same with these settings.
+    pub async fn tls_as(addr: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+        let connector = TlsConnector::from(config);
         let name = ServerName::try_from("localhost").unwrap();
         let tls = connector.connect(name, dial(addr).await).await?;
         let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -69,6 +76,11 @@ impl Client {
             },
             host: format!("localhost:{}", addr.port()),
         })
+    }
+
+    /// Whether it speaks HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        matches!(self.connection, Connection::Http2(_))
     }
 
     /// Starts a request; `host` is there unless the test sets it.

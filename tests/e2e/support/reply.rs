@@ -88,6 +88,7 @@ pub struct Reply {
     pub(super) cut: Option<(usize, Cut)>,
     pub(super) early: bool,
     pub(super) close: bool,
+    pub(super) trailers: Vec<(&'static str, &'static str)>,
 }
 
 impl Reply {
@@ -101,7 +102,14 @@ impl Reply {
             cut: None,
             early: false,
             close: false,
+            trailers: Vec::new(),
         }
+    }
+
+    /// Fields after the body; on HTTP/2 only.
+    pub fn trailers(mut self, fields: &[(&'static str, &'static str)]) -> Self {
+        self.trailers = fields.to_vec();
+        self
     }
 
     /// No body.

@@ -79,6 +79,8 @@ pub(super) async fn piece(body: &mut Incoming) -> std::io::Result<Option<Bytes>>
             None => return Ok(None),
             Some(Err(error)) => return Err(std::io::Error::other(error)),
             Some(Ok(frame)) => {
+                let none = |fields: &http::HeaderMap| fields.is_empty();
+                assert!(frame.trailers_ref().is_none_or(none), "{frame:?} came");
                 if let Ok(bytes) = frame.into_data() {
                     return Ok(Some(bytes));
                 }

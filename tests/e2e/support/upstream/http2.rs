@@ -155,6 +155,16 @@ async fn play(reply: &Reply, mut respond: SendResponse<Bytes>) -> Result<(), End
             _ => {}
         }
     }
+    if !reply.trailers.is_empty() {
+        let fields = reply.trailers.iter();
+        let fields = fields.map(|(name, value)| {
+            let name = http::HeaderName::from_static(name);
+            (name, http::HeaderValue::from_static(value))
+        });
+        return stream
+            .send_trailers(fields.collect())
+            .map_err(|_| End::PeerGone);
+    }
     stream
         .send_data(Bytes::new(), true)
         .map_err(|_| End::PeerGone)
