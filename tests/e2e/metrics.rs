@@ -13,6 +13,7 @@ use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A};
 use crate::support::reply::Reply;
 use crate::support::upstream::Upstream;
+use crate::support::within;
 
 /// The series of one scrape, by name and labels.
 struct Scraped(BTreeMap<String, Value>);
@@ -22,6 +23,19 @@ impl Scraped {
         let response = get(gateway.admin().await, "/metrics", Key::None).await;
         assert_eq!(response.status, 200);
         Self::parse(response.text())
+    }
+
+    /// The first scrape in which `series` has come to `want`: a request is counted after its answer has left.
+    async fn when(gateway: &Gateway, series: &str, want: f64) -> Self {
+        let counted = async {
+            loop {
+                let scraped = Self::of(gateway).await;
+                if scraped.number(series) >= want {
+                    return scraped;
+                }
+            }
+        };
+        within(series, counted).await
     }
 
     /// Checks what every exposition has to keep to.
@@ -100,12 +114,8 @@ async fn a_served_request_is_counted_everywhere() {
     assert!(scraped.number("aiproxy_connections_open ") >= 1.0);
     gate.open();
     assert!(stream.rest().await.complete);
-    // The line is written before the request is counted; a health question comes after both.
-    gateway
-        .wait_lines(2, |line| line.contains("/v1/chat/completions"))
-        .await;
-    get(gateway.addr(), "/health", Key::None).await;
-    let scraped = Scraped::of(&gateway).await;
+    let served = "aiproxy_requests_total format=openai-chat provider=openai status=2xx";
+    let scraped = Scraped::when(&gateway, served, 2.0).await;
     for (series, want) in [
         (
             "aiproxy_requests_total format=openai-chat provider=openai status=2xx",
@@ -153,8 +163,8 @@ async fn failures_retries_and_rests_have_their_cause() {
     assert_eq!(text(&answered(&gateway).await), "x");
     let keyless = post_json(gateway.addr(), crate::chat::PATH, Key::None, &question()).await;
     assert_eq!(keyless.status, 401);
-    get(gateway.addr(), "/health", Key::None).await;
-    let scraped = Scraped::of(&gateway).await;
+    let refused = "aiproxy_requests_total format=other provider=none status=4xx";
+    let scraped = Scraped::when(&gateway, refused, 1.0).await;
     for (series, want) in [
         ("aiproxy_retries_total cause=rate_limit", 1.0),
         ("aiproxy_retries_total cause=auth", 1.0),
@@ -209,7 +219,8 @@ async fn made_up_models_make_no_series() {
     };
     assert_eq!(ask("claude-x").await, 200);
     assert_eq!(ask("nobody").await, 404);
-    let before = Scraped::of(&gateway).await;
+    let refused = "aiproxy_requests_total format=other provider=none status=4xx";
+    let before = Scraped::when(&gateway, refused, 1.0).await;
     for n in 0..300 {
         assert_eq!(ask(&format!("claude-{n}")).await, 200);
         assert_eq!(ask(&format!("nobody-{n}")).await, 404);
