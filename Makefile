@@ -50,6 +50,9 @@ test-agents: setup-test ## Run Claude Code, Codex, Gemini CLI and OpenCode again
 bench: setup-bench ## Compare the gateway's cost with bare Pingora's, on this machine
 	benches/gateway/bench.py $(ARGS)
 
+release: setup-bench ## Build the fastest binary, with a profile of itself at work: target/pgo/ai-proxy
+	benches/gateway/pgo.py $(ARGS)
+
 bench-growth: setup-bench ## Show how cost grows with connections, accounts and names
 	benches/gateway/bench.py --growth $(ARGS)
 

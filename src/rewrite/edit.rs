@@ -132,49 +132,50 @@ impl<'a> Document<'a> {
 
     /// The document without what is at `path`, every time that it is there.
     pub(super) fn remove(self, path: &Path) -> Option<String> {
-        let mut text = self.without_last(path)?;
-        while let Some(again) = Document::new(&text, self.either_case).repeated(path) {
-            text = again;
-        }
-        Some(text)
-    }
-
-    /// [`Self::without_last`], where the path ends in a key, which may be repeated.
-    fn repeated(self, path: &Path) -> Option<String> {
-        let (_, parent) = path.steps().split_last()?;
-        match self.walk(parent) {
-            Found::Value(parent) if parent.kind() == Kind::Object => self.without_last(path),
-            _ => None,
-        }
-    }
-
-    fn without_last(self, path: &Path) -> Option<String> {
         let (last, parent) = path.steps().split_last()?;
         let Found::Value(parent) = self.walk(parent) else {
             return None;
         };
-        let pieces = self.pieces(parent);
-        let at = match (parent.kind(), last) {
+        let goes: Vec<bool> = match (parent.kind(), last) {
             (Kind::Object, _) => {
                 let names = parent.members().map(|(name, _)| name);
-                let is_it = names.map(|name| self.is_same(&name, last.key()));
-                is_it
-                    .collect::<Vec<bool>>()
-                    .iter()
-                    .rposition(|is_it| *is_it)?
+                names.map(|name| self.is_same(&name, last.key())).collect()
             }
-            (Kind::Array, Step::Index(index, _)) => *index,
+            (Kind::Array, Step::Index(index, _)) => {
+                let items = parent.items().enumerate();
+                items.map(|(at, _)| at == *index).collect()
+            }
             _ => return None,
         };
-        let piece = pieces.get(at)?.clone();
-        let before = at.checked_sub(1).and_then(|at| pieces.get(at));
-        // With the comma on one side of it.
-        let range = match (before, pieces.get(at + 1)) {
-            (_, Some(next)) => piece.start..next.start,
-            (Some(before), None) => before.end..piece.end,
-            (None, None) => piece,
-        };
-        Some(self.with(range, ""))
+        goes.contains(&true)
+            .then(|| self.without(&self.pieces(parent), &goes))
+    }
+
+    /// The document without those of `pieces` that go, each with the comma on one side of it.
+    fn without(self, pieces: &[Range<usize>], goes: &[bool]) -> String {
+        let mut out = String::with_capacity(self.text.len());
+        let mut at = 0;
+        // Behind the last one that stays there is no comma.
+        let tail = goes.iter().rposition(|goes| !goes).map_or(0, |at| at + 1);
+        for (pair, _) in pieces
+            .windows(2)
+            .zip(goes)
+            .take(tail)
+            .filter(|(_, goes)| **goes)
+        {
+            out.push_str(&self.text[at..pair[0].start]);
+            at = pair[1].start;
+        }
+        if let (Some(first), Some(last)) = (pieces.get(tail), pieces.last()) {
+            let start = tail
+                .checked_sub(1)
+                .and_then(|at| pieces.get(at))
+                .map_or(first.start, |stays| stays.end);
+            out.push_str(&self.text[at..start]);
+            at = last.end;
+        }
+        out.push_str(&self.text[at..]);
+        out
     }
 
     /// Where the members or elements of a container stand.

@@ -126,6 +126,14 @@ fn a_filter_takes_a_value_and_one_comma() {
         plain(twice).remove(&path("k")).as_deref(),
         Some(r#"{"j":2}"#)
     );
+    let often = format!(
+        "{{{}\"j\":2,\"k\":1 , \"k\":2}}",
+        "\"k\":0,".repeat(100_000)
+    );
+    assert_eq!(
+        plain(&often).remove(&path("k")).as_deref(),
+        Some(r#"{"j":2}"#)
+    );
     assert_eq!(
         plain("[1,2,3]").remove(&path("1")).as_deref(),
         Some("[1,3]")

@@ -75,12 +75,12 @@ class Running:
         """Empties its log, which access lines would make large."""
         os.truncate(self.log, 0)
 
-    def stop(self) -> None:
-        """Ends it and what it started."""
+    def stop(self, patience: float = 1) -> None:
+        """Ends it and what it started, by force after so many seconds."""
         pids = self.pids if self.process.poll() is None else []
         self.process.terminate()
         try:
-            self.process.wait(1)
+            self.process.wait(patience)
         except subprocess.TimeoutExpired:
             pass
         for pid in pids:

@@ -56,10 +56,10 @@ class Target:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Ends it."""
+    def stop(self, patience: float = 1) -> None:
+        """Ends it, by force after so many seconds."""
         if self.running:
-            self.running.stop()
+            self.running.stop(patience)
             self.running = None
 
     def url(self, case: Case, streamed: bool) -> str:
