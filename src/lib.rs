@@ -47,17 +47,18 @@
 //! | Layer | Modules | What they do |
 //! |---|---|---|
 //! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command` | put the parts together |
-//! | L5 | `proxy`, *`admin`* | talk to clients and providers |
-//! | L4 | `live`, `lifecycle`, *`usage`*, *`metrics`* | hold what requests share |
+//! | L5 | `proxy`, `admin` | talk to clients and providers |
+//! | L4 | `live`, `lifecycle`, *`usage`*, `metrics` | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
 //! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
 //! | L1 | `wire`, *`state`* | know what bytes mean |
 //! | L0 | `chat`, `secret` | name things |
 //!
-//! Only `server`, `demo`, `proxy` and `upstream` know Pingora; `chat` and `wire` do no I/O; below `config`
+//! Only `server`, `demo`, `admin`, `proxy` and `upstream` know Pingora; `chat` and `wire` do no I/O; below `config`
 //! nobody knows YAML.
 
 pub mod account;
+pub mod admin;
 pub mod chat;
 pub mod cli;
 pub mod config;
@@ -66,6 +67,7 @@ pub mod health_command;
 pub mod lifecycle;
 pub mod live;
 pub mod logging;
+pub mod metrics;
 pub mod proxy;
 pub mod rewrite;
 pub mod routing;

@@ -36,6 +36,11 @@ impl Lifecycle {
         self.running.load(Ordering::Acquire)
     }
 
+    /// How many connections of clients are open.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
     /// Whether the process is on its way out.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)

@@ -16,8 +16,11 @@ pub use made::{Made, Maker};
 pub use plans::Plans;
 pub use profiles::Profiles;
 
+use crate::account::Account;
 use crate::account::book::Book;
+use crate::account::health::Report;
 use crate::config::{ClientKey, Config};
+use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::wire::Format;
@@ -35,14 +38,17 @@ pub struct Live {
     pub payload: Option<Plans>,
     /// Who made which stored response.
     pub made: Arc<Made>,
+    /// What its requests count with.
+    pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
     /// The formats that some account does not speak.
     foreign: Vec<Format>,
 }
 
 impl Live {
-    fn new(config: Config, book: &Book, made: &Arc<Made>) -> Self {
+    fn new(config: Config, book: &Book, made: &Arc<Made>, metrics: &Arc<Metrics>) -> Self {
         Self {
+            meters: Meters::new(&config, metrics),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -93,17 +99,19 @@ pub struct Current {
     live: ArcSwap<Live>,
     book: Book,
     made: Arc<Made>,
+    metrics: Arc<Metrics>,
 }
 
 impl Current {
-    /// Puts `config` in force.
-    pub fn new(config: Config) -> Self {
+    /// Puts `config` in force, whose requests are counted in `metrics`.
+    pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
         let book = Book::default();
         let made = Arc::default();
         Self {
-            live: ArcSwap::from_pointee(Live::new(config, &book, &made)),
+            live: ArcSwap::from_pointee(Live::new(config, &book, &made, &metrics)),
             book,
             made,
+            metrics,
         }
     }
 
@@ -114,9 +122,35 @@ impl Current {
 
     /// Puts `config` in force for requests that begin from now on.
     pub fn replace(&self, config: Config) {
-        self.live
-            .store(Arc::new(Live::new(config, &self.book, &self.made)));
+        let live = Live::new(config, &self.book, &self.made, &self.metrics);
+        self.live.store(Arc::new(live));
         self.book.sweep();
+    }
+
+    /// What is counted, whatever config is in force.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The state of an account.
+    pub fn report(&self, account: &Account) -> Report {
+        self.book.health(account.id).report()
+    }
+
+    /// How the accounts of `config` are now.
+    pub fn accounts_now(&self, config: &Config) -> Vec<AccountNow> {
+        let now = tokio::time::Instant::now();
+        let accounts = config.accounts.iter().enumerate();
+        accounts
+            .map(|(place, account)| {
+                let report = self.report(account);
+                AccountNow {
+                    place,
+                    usable: !report.key.is_some_and(|key| key.rests(now)),
+                    resting_models: report.resting_models(now),
+                }
+            })
+            .collect()
     }
 
     /// Whether any account could serve a request now.

@@ -227,6 +227,11 @@ pub fn write_lines() {
     }
 }
 
+/// How many bytes wait to be written.
+pub fn waiting() -> usize {
+    LINES.waiting.lock().bytes.len()
+}
+
 /// Waits, briefly, until every line has been written. For just before the process ends.
 pub fn flush() {
     let deadline = Instant::now() + LAST_LINES;

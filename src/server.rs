@@ -10,11 +10,13 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service as Listening;
 use tokio::sync::Barrier;
 
+use crate::admin::{Admin, Listener, Logins};
 use crate::config::{Config, Environment, Overrides, Source};
 use crate::demo::provider::DemoProvider;
 use crate::lifecycle::Lifecycle;
 use crate::live::Current;
 use crate::logging;
+use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
@@ -26,16 +28,36 @@ mod connections;
 mod housekeeping;
 mod http2;
 mod listening;
+mod reload;
 mod signals;
 mod successor;
 
 use housekeeping::Housekeeping;
-use listening::{Bound, bind};
+use listening::{Bound, Role, bind};
+use reload::Reloader;
 use signals::Signals;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
 const SIGNAL_LISTENERS: usize = 2;
+/// Where clients connect.
+const CLIENTS: Role = Role {
+    word: "listening on",
+    key: "",
+    optional: false,
+};
+/// Where operators connect.
+const OPERATORS: Role = Role {
+    word: "admin on",
+    key: "admin=",
+    optional: false,
+};
+/// Where the demo's provider is.
+const DEMO: Role = Role {
+    word: "demo provider on",
+    key: "demo=",
+    optional: false,
+};
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
 
@@ -82,9 +104,43 @@ pub enum StartError {
     /// The roots cannot be loaded.
     #[error(transparent)]
     Roots(#[from] RootsError),
+    /// Two metrics have one name.
+    #[error("cannot count: {0}")]
+    Metrics(#[from] MetricsError),
     /// Pingora refuses.
     #[error("cannot start: {0}")]
     Pingora(#[from] Box<pingora::Error>),
+}
+
+/// The operators' socket.
+struct Operators {
+    /// None yet: a predecessor may have one for us.
+    listener: Option<TcpListener>,
+    role: Role,
+}
+
+impl Operators {
+    /// Takes their address; nothing when another process has it and nobody has asked for it.
+    fn bind(config: &Config, upgrade: bool) -> Result<Option<Self>, StartError> {
+        let role = Role {
+            optional: !config.admin.given,
+            ..OPERATORS
+        };
+        let listener = match upgrade {
+            true => None,
+            false => match bind(config.admin.address) {
+                Ok(listener) => Some(listener),
+                Err(error) if role.optional => {
+                    log::warn!(
+                        "{error}: no /metrics and no /admin (admin.port says where they may be)"
+                    );
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Some(Self { listener, role }))
+    }
 }
 
 /// Reads Pingora's config, or takes what suits most machines.
@@ -152,9 +208,25 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
 
     let lifecycle = Arc::new(Lifecycle::default());
     let http2 = config.listen.http2;
-    let current = Arc::new(Current::new(config.clone()));
+    let metrics = Arc::new(Metrics::try_new()?);
+    let current = Arc::new(Current::new(config.clone(), metrics));
     let resolver = Arc::new(Resolver::system());
+    let reloader = Arc::new(Reloader {
+        current: Arc::clone(&current),
+        in_force: config.clone(),
+        source,
+        environment,
+        overrides,
+    });
+    let admin = Arc::new(Admin {
+        current: Arc::clone(&current),
+        lifecycle: Arc::clone(&lifecycle),
+        log_queue: logging::waiting,
+        reload: Arc::clone(&reloader) as _,
+        logins: Logins::default(),
+    });
     let gateway = Gateway {
+        desk: Arc::clone(&admin) as _,
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         peers: Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client)),
@@ -172,15 +244,26 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .as_ref()
         .and_then(|listener| listener.local_addr().ok())
         .unwrap_or(address);
-    let services = 1 + usize::from(demo.is_some());
+    let operators = Operators::bind(&config, upgrade)?;
+    let services = 1 + usize::from(operators.is_some()) + usize::from(demo.is_some());
     let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
     server.add_service(Bound::new(
         service,
         address,
         listener,
-        "listening on",
+        CLIENTS,
         Arc::clone(&ready),
     ));
+    if let Some(operators) = operators {
+        let service = Listening::new("admin".to_owned(), Listener(admin));
+        server.add_service(Bound::new(
+            service,
+            config.admin.address,
+            operators.listener,
+            operators.role,
+            Arc::clone(&ready),
+        ));
+    }
     let mut after = None;
     if let Some(Demo { provider, once }) = demo {
         let place = provider
@@ -191,7 +274,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             service,
             place,
             Some(provider),
-            "demo provider on",
+            DEMO,
             Arc::clone(&ready),
         ));
         after = Some((bound, once));
@@ -199,13 +282,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     server.add_service(background_service(
         "housekeeping",
         Housekeeping {
-            current,
+            reloader,
             lifecycle: Arc::clone(&lifecycle),
             pool,
-            in_force: config,
-            source,
-            environment,
-            overrides,
             demo: after,
             ready: Arc::clone(&ready),
         },

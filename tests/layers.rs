@@ -45,6 +45,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("routing", "account"),
     ("account", "upstream"),
     ("account", "rewrite"),
+    ("admin", "proxy"),
+    ("live", "metrics"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),
@@ -58,7 +60,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 ];
 
 /// Who may know Pingora.
-const PINGORA: &[&str] = &["server", "demo", "proxy", "upstream"];
+const PINGORA: &[&str] = &["server", "demo", "admin", "proxy", "upstream"];
 
 /// Files that hand work to another task or thread, and who ends it.
 const SPAWN: &[(&str, &str)] = &[

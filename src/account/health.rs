@@ -4,6 +4,8 @@
 //! rest is over, one request is let through as a probe; its outcome decides for the others. An
 //! account that never failed costs one atomic load.
 
+mod report;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+
+pub use report::{Mark, Report};
 
 /// Models per account that may have a state of their own; one more evicts the one whose rest ends
 /// first. A client that invents model names cannot make this grow.

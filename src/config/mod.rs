@@ -57,6 +57,10 @@ pub struct Config {
     pub clients: Vec<ClientKey>,
     /// Whether a request without a key is served; always so when there are no client keys.
     pub allow_anonymous: bool,
+    /// Where operators connect.
+    pub admin: Admin,
+    /// Whether `/metrics` is served to clients too.
+    pub metrics_public: bool,
     /// What a request may be.
     pub limits: Limits,
     /// How long requests may take where no account says otherwise.
@@ -98,6 +102,20 @@ pub struct Listen {
     /// Set when the address had to be narrowed to loopback because anyone could have used the
     /// gateway's credentials; says so for the log.
     pub narrowed: bool,
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// SHA-256 of the key that `/admin` asks for; `None`: there is no `/admin`.
+    pub key: Option<KeyHash>,
+    /// Whether `/admin` is served on the clients' port too.
+    pub mount: bool,
+    /// Whether the file says anything about it. What nobody asked for may be missing when another
+    /// process has its port.
+    pub given: bool,
 }
 
 /// One client key.

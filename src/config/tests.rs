@@ -72,6 +72,17 @@ fn errors(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_admin_listener_is_on_this_machine_and_without_a_key_unless_told_otherwise() {
+    let admin = config("").admin;
+    assert_eq!(admin.address.to_string(), "127.0.0.1:8318");
+    assert!(admin.key.is_none() && !admin.mount && !admin.given);
+    let admin = config("admin: {host: '::', port: 0, key: k, mount: true}").admin;
+    assert_eq!(admin.address.to_string(), "[::]:0");
+    assert_eq!(admin.key, Some(KeyHash::of(b"k")));
+    assert!(admin.mount && admin.given);
+}
+
+#[test]
 fn an_empty_file_has_every_default() {
     for text in ["", "# nothing\n", "{}", "api-keys:\nlimits:\n"] {
         let config = config(text);
@@ -357,12 +368,31 @@ fn every_error_is_reported_with_its_path() {
                 "payload.filter[1].params: must name a path",
             ],
         ),
+        (
+            "api-keys: [k]\nadmin: {host: nowhere, key: k}",
+            &[
+                "admin.host: must be an IP address or localhost",
+                "admin.key: must not be one of api-keys",
+            ],
+        ),
+        (
+            "admin: {key: '${NOT_SET}', mount: true, port: 70000}",
+            &[
+                "admin.port: must be a whole number from 0 to 65535",
+                "admin.key: environment variable NOT_SET is not set",
+            ],
+        ),
+        (
+            "admin: {key: 'sha256:ab', mount: true}",
+            &["admin.key: must have 64 hexadecimal digits after sha256:"],
+        ),
+        ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
         // What is not built yet.
         (
             "tls: {enable: true}\ncors: {origins: ['*']}\nproxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
              translation: {n-fanout: true}\nprices: [a]\n\
-             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\nadmin: {key: a}\n\
-             metrics-public: true\notel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
+             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
+             otel: {endpoint: x}\nrouting: {session-affinity: true}\ntrusted-proxies: ['10.0.0.0/8']\n\
              claude-api-key: [{api-key: a, allow-client-keys: true}]",
             &[
                 "trusted-proxies: not available in this version",
@@ -376,8 +406,6 @@ fn every_error_is_reported_with_its_path() {
                 "database-url: not available in this version",
                 "redis-url: not available in this version",
                 "usage: not available in this version",
-                "admin: not available in this version",
-                "metrics-public: not available in this version",
                 "otel.endpoint: not available in this version",
                 "claude-api-key[0].allow-client-keys: not available in this version",
             ],
@@ -883,4 +911,23 @@ fn the_schema_is_json_that_knows_every_list() {
     }
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["properties"]["port"]["default"], 8317);
+}
+
+/// A panic may print anything that has a `Debug`.
+#[test]
+fn a_config_prints_no_secret() {
+    let fake = Fake::default().set("KEY", "sk-hunter2-of-a-variable");
+    let config = fake
+        .load(
+            "api-keys: [hunter2-client, {key: hunter2-other, name: n}]\nadmin: {key: hunter2-admin}\n\
+             proxy-url: 'http://u:hunter2@proxy'\n\
+             claude-api-key: [{api-key: '${KEY}', headers: {x: hunter2, authorization: 'Bearer hunter2'}}]\n\
+             openai-api-key: [{api-key: sk-hunter2-in-clear, proxy-url: 'socks5://hunter2:hunter2@proxy'}]\n",
+        )
+        .unwrap();
+    let shown = format!("{config:?} {config:#?} {:?}", config.accounts[0].clone());
+    assert!(
+        shown.contains("sk-…able") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
 
 use super::error::{Errors, KeyPath};
-use super::file::{Admin, Entry, File, Usage};
+use super::file::{Entry, File, Usage};
 
 /// A key, and whether it asks for more than its default.
 type Row<T> = (&'static str, fn(&T) -> bool);
@@ -21,8 +21,6 @@ const KEYS: &[Row<File>] = &[
     }),
     ("redis-url", |file| !file.redis_url.is_empty()),
     ("usage", |file| file.usage != Usage::default()),
-    ("admin", |file| file.admin != Admin::default()),
-    ("metrics-public", |file| file.metrics_public),
     ("otel.endpoint", |file| !file.otel.endpoint.is_empty()),
 ];
 

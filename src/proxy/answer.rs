@@ -9,7 +9,7 @@ use pingora_http::ResponseHeader;
 use super::context::{Ask, Context};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, outcome, respond, stored};
+use super::{foreign, hint, meter, outcome, respond, stored};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
@@ -39,6 +39,10 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
     if !is_stream {
         gate.mute();
     }
+    if kind == Kind::Events {
+        meter::streams(ctx);
+    }
+    let gate = &ctx.call()?.gate;
     if gate.is_committed() && matches!(kind, Kind::Whole | Kind::Opaque) {
         // Keep-alives have opened an event stream, and this is none.
         ctx.attempt_mut()?.outcome = Some(Outcome::BrokeOff(Fault::new(
@@ -144,6 +148,7 @@ fn passed(ctx: &mut Context, data: Option<&Bytes>) -> Result<()> {
             stored::remember(ctx, data);
         }
         ctx.attempt_mut()?.prove();
+        meter::passes(ctx);
         ctx.call()?.gate.set_undecided(false);
     }
     // The client gets the error as it is; the account takes it before the client can ask again.

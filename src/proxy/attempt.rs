@@ -46,8 +46,16 @@ pub(super) async fn peer(
             // What one provider has refused another may take.
             call.without_state = false;
             let choice = choose(session, ctx).await?;
+            let call = ctx.call()?;
+            let waited = call.rounds > 0 || !call.waited.is_zero();
+            ctx.timing.chosen(waited);
             let attempt = match media::fetch(gateway, session, ctx, &choice).await? {
-                true => prepare(ctx, choice)?,
+                true => {
+                    let began = Instant::now();
+                    let prepared = prepare(ctx, choice)?;
+                    ctx.timing.prepared(began);
+                    prepared
+                }
                 false => None,
             };
             let Some(attempt) = attempt else {
@@ -57,6 +65,7 @@ pub(super) async fn peer(
             ctx.attempt = Some(Box::new(attempt));
         }
         let account = Arc::clone(&ctx.attempt()?.account);
+        ctx.live.meters.tried(account.id);
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
@@ -84,7 +93,7 @@ pub(super) async fn peer(
 }
 
 /// Makes the request ready for the account that was chosen. `None`: it cannot be carried to it.
-fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
+pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attempt>> {
     let live = Arc::clone(&ctx.live);
     let config = &live.config;
     let request_id = Arc::clone(&ctx.request_id);
@@ -269,6 +278,7 @@ pub(super) fn connected(ctx: &mut Context, digest: Option<&Digest>) -> Result<()
         let attempt = ctx.attempt_mut()?;
         attempt.reused = plaintext::announce(digest, is_read && !attempt.body.is_empty());
     }
+    ctx.timing.connected();
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use pingora_core::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::gate::Gate;
+use super::meter::Timing;
 use super::relay::Relay;
 use super::verdict::Outcome;
 use crate::account::Account;
@@ -49,6 +50,8 @@ pub struct Context {
     pub local: Option<Vec<u8>>,
     /// The status that the client got.
     pub status: Option<u16>,
+    /// What is counted of it.
+    pub timing: Timing,
 }
 
 /// What a client wants from a provider.
@@ -180,6 +183,24 @@ pub struct Attempt {
 }
 
 impl Context {
+    /// A request that has just come, under what is in force.
+    pub fn new(live: Arc<Live>) -> Self {
+        Self {
+            started: Instant::now(),
+            live,
+            request_id: "".into(),
+            dialect: Format::OpenAiChat,
+            client: None,
+            running: None,
+            call: None,
+            attempt: None,
+            fault: None,
+            local: None,
+            status: None,
+            timing: Timing::default(),
+        }
+    }
+
     /// What the client wants.
     pub fn call(&self) -> Result<&Call> {
         self.call.as_deref().ok_or_else(|| too_early("call"))

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
@@ -16,7 +17,7 @@ use super::downstream::{Downstream, Upload};
 use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
-use super::{Gateway, admission, affinity, asked, local, respond, stored};
+use super::{Gateway, admission, affinity, asked, desk, local, respond, stored};
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, FaultKind, OnLoss};
 use crate::routing::Router;
@@ -58,7 +59,12 @@ async fn read(
     let (method, uri) = (request.method.clone(), request.uri.clone());
     let endpoint = paths::endpoint(&method, uri.path());
     if let Endpoint::Health(question) = endpoint {
+        ctx.timing.leave_out();
         local::health(gateway, session, ctx, question).await?;
+        return Ok(None);
+    }
+    if endpoint == Endpoint::Operators && gateway.desk.is_mounted(uri.path()) {
+        desk::serve(&*gateway.desk, session, ctx).await?;
         return Ok(None);
     }
     ctx.running = gateway.lifecycle.enter(live.config.limits.concurrent);
@@ -80,7 +86,7 @@ async fn read(
         )
         .with_param(methods)
         .into()),
-        Endpoint::Unknown => Err(unknown_path(uri.path()).into()),
+        Endpoint::Unknown | Endpoint::Operators => Err(unknown_path(uri.path()).into()),
         Endpoint::PassThrough => pass_through(session, ctx, provider, &uri).await.map(Some),
         Endpoint::Model(format, named) => model_call(session, ctx, provider, format, &named, &uri)
             .await
@@ -100,7 +106,10 @@ fn too_many() -> Fault {
 }
 
 /// The provider that the client chose, if it chose one.
-fn chosen_provider(headers: &HeaderMap, router: &Router) -> Result<Option<String>, Fault> {
+pub(super) fn chosen_provider(
+    headers: &HeaderMap,
+    router: &Router,
+) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("x-provider") else {
         return Ok(None);
     };
@@ -113,15 +122,29 @@ fn chosen_provider(headers: &HeaderMap, router: &Router) -> Result<Option<String
 
 async fn model_call(
     session: &mut Session,
-    ctx: &Context,
+    ctx: &mut Context,
     provider: Option<&str>,
     format: Format,
     named: &ModelCall<'_>,
     uri: &http::Uri,
 ) -> Result<Call, Rejection> {
-    let config = &ctx.live.config;
-    let bytes = body::read(session, &config.limits).await?;
+    let live = Arc::clone(&ctx.live);
+    let bytes = body::read(session, &live.config.limits).await?;
+    ctx.timing.read();
     let headers = &session.req_header().headers;
+    Ok(call(ctx, provider, (format, named), uri, headers, bytes)?)
+}
+
+/// What a request with this header and body wants from a provider.
+pub(super) fn call(
+    ctx: &Context,
+    provider: Option<&str>,
+    (format, named): (Format, &ModelCall<'_>),
+    uri: &http::Uri,
+    headers: &HeaderMap,
+    bytes: Bytes,
+) -> Result<Call, Fault> {
+    let config = &ctx.live.config;
     let depth = config.limits.json_depth;
     let noted = ctx.live.may_translate(format);
     let asked = match named {
@@ -134,7 +157,7 @@ async fn model_call(
     }?;
     admission::may_use(ctx.client.as_deref(), &asked.model)?;
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
-        return Err(model_not_found(&asked.model).into());
+        return Err(model_not_found(&asked.model));
     };
     let route = match format {
         Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,

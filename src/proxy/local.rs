@@ -8,6 +8,8 @@ use super::context::Context;
 use super::not_found::model_not_found;
 use super::paths::{Health, ModelList};
 use super::{Gateway, respond};
+use crate::lifecycle::Lifecycle;
+use crate::live::Current;
 use crate::routing::Listed;
 use crate::wire::Format;
 
@@ -18,17 +20,23 @@ pub(super) async fn health(
     ctx: &mut Context,
     question: Health,
 ) -> Result<()> {
+    let (status, body) = status(&gateway.lifecycle, &gateway.current, question);
+    respond::json(session, ctx, status, body).await
+}
+
+/// The status and the body that answer a question for health.
+pub fn status(lifecycle: &Lifecycle, current: &Current, question: Health) -> (u16, String) {
     let (status, word) = match question {
         Health::Live => (200, "ok"),
-        Health::Ready if gateway.lifecycle.is_draining() => (503, "draining"),
-        Health::Ready if !gateway.current.has_usable_account() => (503, "no usable account"),
+        Health::Ready if lifecycle.is_draining() => (503, "draining"),
+        Health::Ready if !current.has_usable_account() => (503, "no usable account"),
         Health::Ready => (200, "ok"),
     };
     let body = format!(
         "{{\"status\":\"{word}\",\"version\":\"{}\"}}",
         env!("CARGO_PKG_VERSION")
     );
-    respond::json(session, ctx, status, body).await
+    (status, body)
 }
 
 /// The models that are listed by name and that the client may use, or one of them.

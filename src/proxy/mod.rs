@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
@@ -16,7 +17,6 @@ use crate::lifecycle::{Lifecycle, request_came};
 use crate::live::Current;
 use crate::upstream::media::Fetcher;
 use crate::upstream::peer::Peers;
-use crate::wire::Format;
 
 mod access;
 mod admission;
@@ -26,7 +26,9 @@ mod asked;
 mod attempt;
 mod body;
 mod context;
+pub mod desk;
 mod downstream;
+pub mod explain;
 mod foreign;
 mod gate;
 mod headers;
@@ -34,6 +36,7 @@ mod hint;
 mod intake;
 mod local;
 mod media;
+mod meter;
 mod not_found;
 mod outcome;
 mod paths;
@@ -47,6 +50,10 @@ mod verdict;
 
 pub use access::TARGET as ACCESS_TARGET;
 pub use context::Context;
+pub use local::status as health;
+pub use paths::Health;
+#[cfg(test)]
+pub(crate) use paths::is_served;
 
 /// Serves clients.
 pub struct Gateway {
@@ -56,6 +63,8 @@ pub struct Gateway {
     pub lifecycle: Arc<Lifecycle>,
     /// Finds the way to providers.
     pub peers: Peers,
+    /// Answers operators where clients ask.
+    pub desk: Arc<dyn desk::Desk>,
     /// Fetches media for providers that do not do so themselves.
     pub media: Fetcher,
 }
@@ -65,19 +74,7 @@ impl ProxyHttp for Gateway {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context {
-            started: Instant::now(),
-            live: self.current.load(),
-            request_id: "".into(),
-            dialect: Format::OpenAiChat,
-            client: None,
-            running: None,
-            call: None,
-            attempt: None,
-            fault: None,
-            local: None,
-            status: None,
-        }
+        Context::new(self.current.load())
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
@@ -86,7 +83,7 @@ impl ProxyHttp for Gateway {
         session.downstream_session.set_pipelining_enabled(true);
         let request = session.req_header();
         ctx.dialect = paths::dialect(request.uri.path(), &request.headers);
-        ctx.request_id = request_id(request);
+        ctx.request_id = request_id(&request.headers);
         if self.lifecycle.is_draining() {
             // Also for what is answered here, without a provider.
             session.set_keepalive(None);
@@ -124,7 +121,9 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        attempt::request(ctx, upstream)
+        attempt::request(ctx, upstream)?;
+        meter::leaves(ctx);
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -153,7 +152,10 @@ impl ProxyHttp for Gateway {
         header: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        answer::header(ctx, header)
+        let began = Instant::now();
+        let judged = answer::header(ctx, header);
+        ctx.timing.answered(began);
+        judged
     }
 
     fn response_body_filter(
@@ -163,7 +165,10 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Context,
     ) -> Result<Option<std::time::Duration>> {
-        answer::body(ctx, body, end).map(|()| None)
+        let began = Instant::now();
+        let judged = answer::body(ctx, body, end);
+        ctx.timing.answered(began);
+        judged.map(|()| None)
     }
 
     fn error_while_proxy(
@@ -224,6 +229,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         outcome::conclude(ctx);
     }
     access::write(session, ctx, status, ctx.live.config.log.format);
+    meter::ended(ctx, status);
     if let Some(call) = ctx.call.as_deref() {
         downstream::unwrap(&mut session.downstream_session, &call.gate);
     }
@@ -231,17 +237,14 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
 }
 
 /// The client's `x-request-id` when it is one that can be logged and sent on, else a new one.
-fn request_id(request: &RequestHeader) -> Arc<str> {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     let valid = |id: &&str| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':')
             })
     };
-    let theirs = request
-        .headers
-        .get("x-request-id")
-        .and_then(|id| id.to_str().ok());
+    let theirs = headers.get("x-request-id").and_then(|id| id.to_str().ok());
     match theirs.filter(valid) {
         Some(id) => id.into(),
         None => fresh_id(),

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, verdict};
-use super::{Gateway, answer};
+use super::{Gateway, answer, meter};
 use crate::account::health::{Bounds, Failure, Scope};
-use crate::config::Retry;
+use crate::live::Live;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
 /// accepts is down.
@@ -36,13 +36,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
     };
     let verdict = verdict(&outcome, means);
     if let Some(failure) = verdict.failure {
-        charge(
-            attempt,
-            failure,
-            &outcome,
-            &ctx.live.config.retry,
-            &ctx.request_id,
-        );
+        charge(attempt, failure, &outcome, &ctx.live, &ctx.request_id);
     }
     let retry = match verdict.next {
         // It could not be relayed as it came: the header has left, or there was no body to judge by.
@@ -78,20 +72,18 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             false
         }
     };
+    let account = attempt.account.id;
     call.last = Some(outcome);
+    if let Some(outcome) = ctx.call.as_deref().and_then(|call| call.last.as_ref()) {
+        meter::tried(ctx, account, outcome, retry);
+    }
     retry
 }
 
 /// The account takes what an attempt came to that goes on: an error inside the answer.
 pub(super) fn note(ctx: &mut Context, outcome: &Outcome) {
     if let (Some(attempt), Some(failure)) = (ctx.attempt.as_deref_mut(), failure(outcome)) {
-        charge(
-            attempt,
-            failure,
-            outcome,
-            &ctx.live.config.retry,
-            &ctx.request_id,
-        );
+        charge(attempt, failure, outcome, &ctx.live, &ctx.request_id);
     }
 }
 
@@ -99,17 +91,21 @@ fn charge(
     attempt: &mut Attempt,
     failure: Failure,
     outcome: &Outcome,
-    retry: &Retry,
+    live: &Live,
     request_id: &str,
 ) {
     let Some(lease) = attempt.lease.take() else {
         return;
     };
+    let retry = &live.config.retry;
     let bounds = Bounds {
         min: retry.cooldown_min,
         max: retry.cooldown_max,
     };
     let rest = lease.failed(failure, bounds, Instant::now());
+    let (account, why) = (attempt.account.id, meter::cause(outcome));
+    live.meters.rested(account, failure.scope, why);
+    live.meters.outcome(account, Some(why));
     log::info!(
         "account {} model {} rests {rest:?}: {} (request {request_id})",
         attempt.account.name,

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::context::Ask;
+use super::desk;
 use crate::wire::{Format, Shape};
 
 /// What a request asks for.
@@ -13,6 +14,8 @@ use crate::wire::{Format, Shape};
 pub(super) enum Endpoint<'a> {
     /// `/health`, `/health/live`, `/health/ready`.
     Health(Health),
+    /// What operators ask for, if it is served here.
+    Operators,
     /// All models, or one.
     Models(ModelList, Option<Cow<'a, str>>),
     /// A request that names a model, in a format.
@@ -27,7 +30,7 @@ pub(super) enum Endpoint<'a> {
 
 /// A health question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Health {
+pub enum Health {
     /// Is the process there?
     Live,
     /// Can it serve?
@@ -104,6 +107,7 @@ pub(super) fn endpoint<'a>(method: &Method, path: &'a str) -> Endpoint<'a> {
         "/v1/messages" | "/v1/messages/count_tokens" => post(Format::Claude),
         "/v1/models" => get(Endpoint::Models(ModelList::V1, None)),
         "/v1beta/models" | "/v1alpha/models" => get(Endpoint::Models(ModelList::Gemini, None)),
+        _ if desk::concerns(path) => Endpoint::Operators,
         _ => versioned(method, path).unwrap_or(Endpoint::Unknown),
     }
 }
@@ -237,6 +241,15 @@ pub(super) fn key_in_query(query: &str) -> Option<Cow<'_, str>> {
 
 fn is_key(pair: &str) -> bool {
     pair.split_once('=').is_some_and(|(name, _)| name == "key")
+}
+
+/// Whether `method` on `path` is for clients to ask.
+#[cfg(test)]
+pub(crate) fn is_served(method: &Method, path: &str) -> bool {
+    !matches!(
+        endpoint(method, path),
+        Endpoint::Unknown | Endpoint::WrongMethod(_) | Endpoint::Operators
+    )
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use pingora_proxy::Session;
 
 use super::body;
 use super::context::Context;
+use super::desk::Answer;
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Format, codec};
 
@@ -91,6 +92,14 @@ pub(super) async fn json(
     identify(&mut header, &ctx.request_id, ctx.dialect)?;
     ctx.status = Some(status);
     send(session, header, body.into()).await
+}
+
+/// Writes what operators are answered.
+pub(super) async fn answer(session: &mut Session, ctx: &mut Context, answer: Answer) -> Result<()> {
+    let mut header = answer.header()?;
+    identify(&mut header, &ctx.request_id, ctx.dialect)?;
+    ctx.status = Some(answer.status);
+    send(session, header, answer.body).await
 }
 
 async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {

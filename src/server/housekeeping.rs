@@ -12,9 +12,10 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
-use crate::config::{self, Config, Environment, Errors, Overrides, Source};
+use super::reload::Reloader;
+use crate::admin::Reload;
+use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
-use crate::live::Current;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
 
@@ -28,13 +29,9 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
-    pub(super) current: Arc<Current>,
+    pub(super) reloader: Arc<Reloader>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
-    pub(super) in_force: Config,
-    pub(super) source: Source,
-    pub(super) environment: Arc<dyn Environment>,
-    pub(super) overrides: Overrides,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -64,16 +61,17 @@ impl BackgroundService for Housekeeping {
 
 impl Housekeeping {
     async fn follow(&self, stopped: impl Future<Output = ()> + Send) {
-        let Source::File(path) = &self.source else {
+        let reloader = &*self.reloader;
+        let Source::File(path) = &reloader.source else {
             return;
         };
-        let digest = self.in_force.digest;
-        let on_change = |changed| self.apply(changed);
+        // What is wrong stands in the log.
+        let on_change = |changed| drop(reloader.apply(changed));
         config::watch(
             path,
-            digest,
-            &*self.environment,
-            &self.overrides,
+            reloader.in_force.digest,
+            &*reloader.environment,
+            &reloader.overrides,
             on_change,
             stopped,
         )
@@ -88,37 +86,8 @@ impl Housekeeping {
             return;
         };
         while hangups.recv().await.is_some() {
-            self.apply(config::load(
-                &self.source,
-                &*self.environment,
-                &self.overrides,
-            ));
-        }
-    }
-
-    fn apply(&self, changed: Result<Config, Errors>) {
-        match changed {
-            Ok(config) if would_open(&self.in_force, &config) => log::error!(
-                "config not reloaded, the old one stays: api-keys: removing all of them takes a restart, because \
-                 this process listens on {} (or set allow-anonymous: true)",
-                self.in_force.listen.address.ip()
-            ),
-            Ok(config) => {
-                logging::configure(config.log.level, config.log.format);
-                for name in needs_restart(&self.in_force, &config) {
-                    log::warn!(
-                        "config reloaded, but {name} changes only with a restart or an upgrade"
-                    );
-                }
-                let accounts = config.accounts.len();
-                self.current.replace(config);
-                log::info!("config reloaded: {accounts} accounts");
-            }
-            Err(errors) => {
-                for error in &errors.0 {
-                    log::error!("config not reloaded, the old one stays: {error}");
-                }
-            }
+            // What is wrong stands in the log.
+            let _ = self.reloader.reload();
         }
     }
 
@@ -156,24 +125,4 @@ impl Housekeeping {
         logging::flush();
         std::process::exit(0);
     }
-}
-
-/// Whether `new` relies on listening on loopback only, which this process does not: it has no client
-/// keys, and its operator did not say that anyone may come.
-fn would_open(running: &Config, new: &Config) -> bool {
-    new.clients.is_empty()
-        && new.listen.address.ip().is_loopback()
-        && !running.listen.address.ip().is_loopback()
-}
-
-/// Settings that a running process cannot change.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    if old.listen != new.listen {
-        names.push("host, port or allow-http2");
-    }
-    if old.upstream_ca != new.upstream_ca {
-        names.push("upstream-ca");
-    }
-    names
 }

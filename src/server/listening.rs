@@ -35,26 +35,44 @@ pub(super) struct Bound<A> {
     service: Listening<A>,
     address: SocketAddr,
     listener: Option<TcpListener>,
-    word: &'static str,
+    role: Role,
     ready: Arc<Barrier>,
 }
 
+/// What a service is there for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Role {
+    /// What the log says before its address.
+    pub(super) word: &'static str,
+    /// What its socket is called, before the address, when it is handed over. Two services may ask for the
+    /// same address: a free port of the same host. Pingora parts the names by spaces.
+    pub(super) key: &'static str,
+    /// Whether the process goes on without it.
+    pub(super) optional: bool,
+}
+
+impl Role {
+    fn key(self, address: SocketAddr) -> String {
+        format!("{}{address}", self.key)
+    }
+}
+
 impl<A> Bound<A> {
-    /// Adds `address` to `service`; says `word` and the address once all that wait for `ready` are.
+    /// Adds `address` to `service`; says the word of its `role` and the address once all that wait for `ready` are.
     pub(super) fn new(
         mut service: Listening<A>,
         address: SocketAddr,
         listener: Option<TcpListener>,
-        word: &'static str,
+        role: Role,
         ready: Arc<Barrier>,
     ) -> Self {
-        let config = ListenerConfig::tcp(address.to_string());
+        let config = ListenerConfig::tcp(role.key(address));
         service.add_listener(config.l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)));
         Self {
             service,
             address,
             listener,
-            word,
+            role,
             ready,
         }
     }
@@ -72,7 +90,7 @@ where
         shutdown: ShutdownWatch,
         listeners_per_fd: usize,
     ) {
-        let key = self.address.to_string();
+        let key = self.role.key(self.address);
         let mut shown = self.address;
         if let Some(fds) = &fds
             && fds.lock().get(&key).is_none()
@@ -80,6 +98,11 @@ where
             // A predecessor that listened elsewhere has no socket for us.
             let listener = match self.listener.take().map_or_else(|| bind(self.address), Ok) {
                 Ok(listener) => listener,
+                Err(error) if self.role.optional => {
+                    self.ready.wait().await;
+                    log::warn!("{error}: this process goes on without it");
+                    return;
+                }
                 Err(error) => {
                     log::error!("{error}");
                     logging::flush();
@@ -90,7 +113,7 @@ where
             fds.lock().add(key, listener.into_raw_fd());
         }
         self.ready.wait().await;
-        log::info!("{} http://{shown}", self.word);
+        log::info!("{} http://{shown}", self.role.word);
         Service::start_service(&mut self.service, fds, shutdown, listeners_per_fd).await;
     }
 

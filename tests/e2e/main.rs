@@ -10,11 +10,13 @@
 )]
 
 mod access_log;
+mod admin;
 mod aliases;
 mod ask;
 mod bad_body;
 mod bad_input;
 mod body;
+mod canary;
 mod chat;
 mod cli;
 mod client_side;
@@ -22,9 +24,11 @@ mod departures;
 mod dialect;
 mod drain;
 mod endpoints;
+mod explain;
 mod faults;
 mod keepalive;
 mod media;
+mod metrics;
 mod odd_requests;
 mod packaging;
 mod pass_through;

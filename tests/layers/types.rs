@@ -39,6 +39,7 @@ const PAGES: &[Page] = &[
         &[
             ("Config", "src/config/mod.rs"),
             ("Listen", "src/config/mod.rs"),
+            ("Admin", "src/config/mod.rs"),
             ("ClientKey", "src/config/mod.rs"),
             ("Limits", "src/config/mod.rs"),
             ("Retry", "src/config/mod.rs"),

@@ -57,29 +57,6 @@ impl Default for Usage {
     }
 }
 
-/// The admin listener.
-#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Admin {
-    /// Address to listen on.
-    pub(in crate::config) host: String,
-    /// Port to listen on.
-    pub(in crate::config) port: u16,
-    /// Key that `/admin` asks for. Empty: `/admin` is off.
-    pub(in crate::config) key: String,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: 8318,
-            key: String::new(),
-        }
-    }
-}
-
 /// Traces.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]

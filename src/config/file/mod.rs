@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod admin;
 mod cloak;
 mod entry;
 mod later;
@@ -16,9 +17,10 @@ mod payload;
 mod scalar;
 mod translation;
 
+pub(super) use admin::Admin;
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
-pub(super) use later::{Admin, Cors, Otel, Tls, Unread, Usage};
+pub(super) use later::{Cors, Otel, Tls, Unread, Usage};
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use translation::{

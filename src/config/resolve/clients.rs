@@ -39,7 +39,8 @@ pub(super) fn clients(
     clients
 }
 
-fn hash(key: &str, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<KeyHash> {
+/// The hash of a key that is given in clear, by reference or as `sha256:HEX`.
+pub(super) fn hash(key: &str, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<KeyHash> {
     let key = resolver.dereference(key, path)?;
     let Some(hex) = key.strip_prefix("sha256:") else {
         if key.is_empty() {

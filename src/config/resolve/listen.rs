@@ -44,7 +44,7 @@ fn host(file: &File, overrides: &Overrides, resolver: &mut Resolver<'_>) -> IpAd
         .unwrap_or(from_file)
 }
 
-fn checked_host(path: &str, host: &str, resolver: &mut Resolver<'_>) -> IpAddr {
+pub(super) fn checked_host(path: &str, host: &str, resolver: &mut Resolver<'_>) -> IpAddr {
     ip(host).unwrap_or_else(|| {
         resolver.error(path, "must be an IP address or localhost");
         Ipv4Addr::LOCALHOST.into()

@@ -11,12 +11,13 @@ use rustls_pki_types::pem::PemObject;
 
 use super::environment::Environment;
 use super::error::{Errors, KeyPath};
-use super::file::{File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
+use super::file::{self, File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
 use super::{Config, Limits, Retry, Strategy, Streaming, unavailable};
 use crate::account::Glob;
 use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
+mod admin;
 mod clients;
 mod cloak;
 mod entry;
@@ -59,6 +60,8 @@ pub(super) fn resolve(
     let config = Config {
         listen: listen::listen(file, overrides, open, &mut resolver),
         allow_anonymous: file.allow_anonymous || clients.is_empty(),
+        admin: admin::admin(&file.admin, &clients, &mut resolver),
+        metrics_public: file.metrics_public,
         clients,
         limits: limits(file.max_body_size, &file.limits, &mut resolver),
         retry: retry(file, &mut resolver),

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::foreign::{Back, BackKind};
 use super::events::EVENT;
 use super::{Ending, Kind, Relay, State};
-use crate::chat::{Fault, FaultKind, Losses};
+use crate::chat::{Fault, FaultKind, Losses, Usage};
 use crate::wire::sse::{Blocks, Elements};
 use crate::wire::translate::{Answer, Route, Seen};
 use crate::wire::{Format, Shape, count};
@@ -47,6 +47,14 @@ impl Relay {
     pub fn enough(&self) -> Option<u64> {
         match &self.state {
             State::Translated(translated) => translated.enough(),
+            _ => None,
+        }
+    }
+
+    /// What a translated answer has cost so far, where the provider says so.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.state {
+            State::Translated(translated) => translated.answer.usage(),
             _ => None,
         }
     }

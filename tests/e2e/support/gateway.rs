@@ -86,6 +86,12 @@ impl Gateway {
         &self.url
     }
 
+    /// Where it listens for operators.
+    pub async fn admin(&self) -> SocketAddr {
+        let line = self.wait_log(|line| admin_on(line).is_some()).await;
+        admin_on(&line).expect("the line was found by it")
+    }
+
     /// Its process.
     pub fn pid(&self) -> Pid {
         self.process.pid()
@@ -214,7 +220,7 @@ fn write_pingora(invocation: &Invocation, more: &str) {
     fs::write(invocation.path(PINGORA), yaml).unwrap();
 }
 
-/// Tests run beside each other, so none may take the default port.
+/// Tests run beside each other, so none may take the default ports.
 fn with_listener(yaml: &str) -> String {
     let given = |key: &str| yaml.lines().any(|line| line.starts_with(key));
     let mut lines = String::new();
@@ -224,7 +230,16 @@ fn with_listener(yaml: &str) -> String {
     if !given("port:") {
         lines += "port: 0\n";
     }
+    if !given("admin:") {
+        lines += "admin: {port: 0}\n";
+    }
     lines + yaml
+}
+
+/// The address in a line with `admin on http://127.0.0.1:8318`.
+fn admin_on(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("admin on http://")?;
+    address.trim_end_matches(['"', '}']).parse().ok()
 }
 
 /// The URL and the address in a line with `listening on http://127.0.0.1:8317`.
@@ -264,7 +279,7 @@ fn the_readiness_line_is_understood() {
 fn a_listener_is_added_unless_given() {
     assert_eq!(
         with_listener("api-keys: []\n"),
-        "host: 127.0.0.1\nport: 0\napi-keys: []\n"
+        "host: 127.0.0.1\nport: 0\nadmin: {port: 0}\napi-keys: []\n"
     );
     assert_eq!(
         with_listener("port: 9\nadmin:\n  host: x\n"),

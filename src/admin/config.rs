@@ -1,0 +1,335 @@
+//! The config in force, for people: every key, password and header value is left out or shown as
+//! `sk-…ab12`.
+//!
+//! What is shown is written down here field by field. A setting that is new is not shown before
+//! somebody has thought about whether it is a secret.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::account::{Account, HeaderSource};
+use crate::chat::OnLoss;
+use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
+use crate::secret::Secret;
+use crate::upstream::media::MediaFetch;
+use crate::upstream::{OutboundProxy, ProxyScheme, Timeouts};
+
+/// What takes the place of a value that nothing may be shown of.
+const HIDDEN: &str = "***";
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Shown<'a> {
+    listen: String,
+    allow_http2: bool,
+    allow_anonymous: bool,
+    api_keys: Vec<Client<'a>>,
+    admin: Admin,
+    metrics_public: bool,
+    limits: Limits,
+    timeouts: Seconds,
+    request_retry: u32,
+    max_retry_interval: f64,
+    cooldown: Cooldown,
+    streaming: Streaming,
+    routing: Routing,
+    routes: Vec<Route<'a>>,
+    accounts: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_ca: Option<String>,
+    rewrite_model_in_response: bool,
+    translation: Translation,
+    log_level: String,
+    log_format: &'static str,
+    /// SHA-256 of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Client<'a> {
+    name: &'a str,
+    key: &'static str,
+    models: Vec<&'a str>,
+    tags: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Admin {
+    listen: String,
+    key: Option<&'static str>,
+    mount: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Limits {
+    max_body_size: usize,
+    header_size: usize,
+    headers: usize,
+    json_depth: usize,
+    body_timeout: f64,
+    concurrent: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Seconds {
+    connect: f64,
+    first_byte: f64,
+    idle: f64,
+    total: f64,
+}
+
+#[derive(Serialize)]
+struct Cooldown {
+    min: f64,
+    max: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Streaming {
+    keepalive_seconds: f64,
+    bootstrap_retries: u32,
+    hold_back: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Routing {
+    strategy: &'static str,
+    session_affinity: bool,
+}
+
+#[derive(Serialize)]
+struct Route<'a> {
+    model: &'a str,
+    providers: &'a [String],
+    models: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry<'a> {
+    name: &'a str,
+    preset: &'a str,
+    providers: &'a [Box<str>],
+    formats: Vec<&'static str>,
+    api_key: String,
+    base_url: String,
+    proxy_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    models: Vec<Model<'a>>,
+    excluded_models: Vec<&'a str>,
+    headers: BTreeMap<&'a str, String>,
+    tags: &'a BTreeMap<String, String>,
+    weight: u32,
+    priority: i32,
+    timeouts: Seconds,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    id: &'a str,
+    alias: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Translation {
+    on_loss: &'static str,
+    loss_comments: bool,
+    repair_retry: bool,
+    media_fetch: &'static str,
+    rate_limit_headers: &'static str,
+    profiles: usize,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(config: &'a Config) -> Self {
+        let retry = &config.retry;
+        Self {
+            listen: config.listen.address.to_string(),
+            allow_http2: config.listen.http2,
+            allow_anonymous: config.allow_anonymous,
+            api_keys: config
+                .clients
+                .iter()
+                .map(|client| Client {
+                    name: &client.name,
+                    key: HIDDEN,
+                    models: client.models.iter().map(|glob| glob.as_str()).collect(),
+                    tags: &client.tags,
+                })
+                .collect(),
+            admin: Admin {
+                listen: config.admin.address.to_string(),
+                key: config.admin.key.as_ref().map(|_| HIDDEN),
+                mount: config.admin.mount,
+            },
+            metrics_public: config.metrics_public,
+            limits: Limits {
+                max_body_size: config.limits.body,
+                header_size: config.limits.header_size,
+                headers: config.limits.headers,
+                json_depth: config.limits.json_depth,
+                body_timeout: config.limits.body_timeout.as_secs_f64(),
+                concurrent: config.limits.concurrent,
+            },
+            timeouts: seconds(config.timeouts),
+            request_retry: retry.rounds,
+            max_retry_interval: retry.max_interval.as_secs_f64(),
+            cooldown: Cooldown {
+                min: retry.cooldown_min.as_secs_f64(),
+                max: retry.cooldown_max.as_secs_f64(),
+            },
+            streaming: Streaming {
+                keepalive_seconds: config
+                    .streaming
+                    .keep_alive
+                    .unwrap_or_default()
+                    .as_secs_f64(),
+                bootstrap_retries: retry.bootstrap,
+                hold_back: config.streaming.hold_back,
+            },
+            routing: Routing {
+                strategy: match config.strategy {
+                    Strategy::RoundRobin => "round-robin",
+                    Strategy::FillFirst => "fill-first",
+                },
+                session_affinity: config.session_affinity,
+            },
+            routes: config
+                .routes
+                .iter()
+                .map(|rule| Route {
+                    model: rule.model.as_str(),
+                    providers: &rule.providers,
+                    models: &rule.models,
+                })
+                .collect(),
+            accounts: config.accounts.iter().map(|one| Entry::of(one)).collect(),
+            upstream_ca: config
+                .upstream_ca
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            rewrite_model_in_response: config.rewrite_model,
+            translation: translation(config),
+            log_level: config.log.level.to_string().to_lowercase(),
+            log_format: match config.log.format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            },
+            digest: config.digest.map(|digest| hex(&digest)),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn of(account: &'a Account) -> Self {
+        let glob = |glob: &'a crate::account::Glob| glob.as_str();
+        Self {
+            name: &account.name,
+            preset: account.preset.name,
+            providers: &account.providers,
+            formats: account.formats.iter().map(|format| format.name()).collect(),
+            api_key: match account.key.is_empty() {
+                true => String::new(),
+                false => account.key.to_string(),
+            },
+            base_url: account.base.to_url(),
+            proxy_url: account.proxy.as_deref().map(proxy),
+            prefix: account.prefix.as_deref(),
+            project: account.project.as_deref(),
+            models: account
+                .models
+                .iter()
+                .map(|model| Model {
+                    id: &model.id,
+                    alias: &model.alias,
+                })
+                .collect(),
+            excluded_models: account.excluded.iter().map(glob).collect(),
+            headers: account
+                .headers
+                .iter()
+                .map(|(name, source)| (name.as_str(), header(source)))
+                .collect(),
+            tags: &account.tags,
+            weight: account.weight,
+            priority: account.priority,
+            timeouts: seconds(account.timeouts),
+        }
+    }
+}
+
+/// A configured header's value may be a credential.
+fn header(source: &HeaderSource) -> String {
+    match source {
+        HeaderSource::Client(name) => format!("${name}"),
+        HeaderSource::Fixed(value) => match value.to_str() {
+            Ok(text) => Secret::new(text).to_string(),
+            Err(_) => HIDDEN.to_owned(),
+        },
+    }
+}
+
+/// Without user and password.
+fn proxy(proxy: &OutboundProxy) -> String {
+    let scheme = match proxy.scheme {
+        ProxyScheme::Http => "http",
+        ProxyScheme::Https => "https",
+        ProxyScheme::Socks5 => "socks5",
+        ProxyScheme::Socks5h => "socks5h",
+    };
+    let user = match proxy.credentials {
+        Some(_) => "***@",
+        None => "",
+    };
+    match proxy.host.contains(':') {
+        true => format!("{scheme}://{user}[{}]:{}", proxy.host, proxy.port),
+        false => format!("{scheme}://{user}{}:{}", proxy.host, proxy.port),
+    }
+}
+
+fn translation(config: &Config) -> Translation {
+    let translation = &config.translation;
+    Translation {
+        on_loss: match translation.on_loss {
+            OnLoss::Warn => "warn",
+            OnLoss::Reject => "reject",
+            OnLoss::Quiet => "quiet",
+        },
+        loss_comments: translation.loss_comments,
+        repair_retry: translation.repair_retry,
+        media_fetch: match translation.media_fetch {
+            MediaFetch::Off => "off",
+            MediaFetch::On => "on",
+            MediaFetch::Allowlist(_) => "allowlist",
+        },
+        rate_limit_headers: match translation.rate_limit_headers {
+            RateLimitHeaders::Auto => "auto",
+            RateLimitHeaders::On => "on",
+            RateLimitHeaders::Off => "off",
+        },
+        profiles: translation.profiles.len(),
+    }
+}
+
+fn seconds(timeouts: Timeouts) -> Seconds {
+    Seconds {
+        connect: timeouts.connect.as_secs_f64(),
+        first_byte: timeouts.first_byte.as_secs_f64(),
+        idle: timeouts.idle.as_secs_f64(),
+        total: timeouts.total.as_secs_f64(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,113 @@
+//! The operators' own listener.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{Method, header};
+use pingora_core::Result;
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+
+use super::{Admin, refusal};
+use crate::proxy::desk::{Answer, Asked, Desk};
+
+/// How long an idle connection stays open, in seconds.
+const KEEP_ALIVE: u64 = 60;
+/// How much of a body is read whose request was refused, and for how long.
+const SHORT: usize = 64 * 1024;
+const SHORT_WAIT: Duration = Duration::from_millis(250);
+/// How long a whole exchange may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves [`Admin`] on connections of its own.
+pub struct Listener(pub Arc<Admin>);
+
+impl Listener {
+    async fn serve(&self, session: &mut ServerSession) -> Result<()> {
+        let request = session.req_header();
+        let (method, uri, headers) = (
+            request.method.clone(),
+            request.uri.clone(),
+            request.headers.clone(),
+        );
+        let asked = Asked {
+            method: &method,
+            path: uri.path(),
+            query: uri.query().unwrap_or_default(),
+            headers: &headers,
+            peer: session
+                .client_addr()
+                .and_then(|address| address.as_inet())
+                .map(|address| address.ip()),
+        };
+        let answer = match self.0.admit(&asked) {
+            Ok(place) => {
+                if headers.contains_key(header::EXPECT) {
+                    session.write_continue_response().await?;
+                }
+                let limit = self.0.current.load().config.limits.body;
+                match read(session, limit).await? {
+                    Some(body) => self.0.answer(place, &asked, body),
+                    None => refusal(413, "request_too_large", "the body is too long"),
+                }
+            }
+            Err(answer) => {
+                // Closing a socket with unread bytes resets it, and a reset can overtake the answer.
+                let rest = read(session, SHORT);
+                let _ = tokio::time::timeout(SHORT_WAIT, rest).await;
+                answer
+            }
+        };
+        send(session, &method, answer).await
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Listener {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        // Errors here are a peer that has gone away; there is nobody left to tell.
+        if !session.read_request().await.ok()? {
+            return None;
+        }
+        let stopping = *shutdown.borrow() || self.0.lifecycle.is_draining();
+        session.set_keepalive((!stopping).then_some(KEEP_ALIVE));
+        let served = self.serve(&mut session);
+        tokio::time::timeout(PATIENCE, served).await.ok()?.ok()?;
+        let settings = HttpPersistentSettings::for_session(&session);
+        let stream = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+    }
+}
+
+/// The whole body; `None`: it is too long.
+async fn read(session: &mut ServerSession, limit: usize) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = session.read_request_body().await? {
+        if body.len() + piece.len() > limit {
+            session.set_keepalive(None);
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body.freeze()))
+}
+
+async fn send(session: &mut ServerSession, method: &Method, answer: Answer) -> Result<()> {
+    if !session.is_body_done() {
+        // What was not asked for is not read.
+        session.set_keepalive(None);
+    }
+    let header = answer.header()?;
+    session.write_response_header(Box::new(header)).await?;
+    if *method != Method::HEAD {
+        session.write_response_body(answer.body, true).await?;
+    }
+    Ok(())
+}

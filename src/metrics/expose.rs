@@ -1,0 +1,259 @@
+//! The numbers as they are read: Prometheus' text, or JSON.
+
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::{Counter, GaugeVec, IntGaugeVec, Opts, Registry, Result, TextEncoder};
+use serde::Serialize;
+use serde::ser::SerializeMap;
+
+use super::process::Process;
+use super::{Metrics, family, gauge, whole_gauge};
+use crate::config::Config;
+
+/// What is known at any time, as it is when somebody looks.
+#[derive(Debug, Default)]
+pub struct Moment {
+    /// Requests that run.
+    pub running: usize,
+    /// Open connections of clients.
+    pub connections: usize,
+    /// Whether the process is on its way out.
+    pub draining: bool,
+    /// Bytes of log lines that wait.
+    pub log_queue: usize,
+    /// How each account is.
+    pub accounts: Vec<AccountNow>,
+}
+
+/// How an account is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AccountNow {
+    /// Its place in [`Config::accounts`].
+    pub place: usize,
+    /// Whether its key may be used.
+    pub usable: bool,
+    /// How many models rest on it.
+    pub resting_models: usize,
+}
+
+/// The gauges of a [`Moment`] and of the process.
+pub(super) struct Gauges {
+    running: IntGaugeVec,
+    connections: IntGaugeVec,
+    draining: IntGaugeVec,
+    log_queue: IntGaugeVec,
+    usable: IntGaugeVec,
+    resting_models: IntGaugeVec,
+    reload_ok: IntGaugeVec,
+    cpu: Counter,
+    process: [GaugeVec; 6],
+    /// One reader at a time: each writes its own moment.
+    turn: parking_lot::Mutex<()>,
+}
+
+impl Gauges {
+    pub(super) fn try_new(registry: &Registry) -> Result<Self> {
+        let build = whole_gauge(registry, &family::BUILD)?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let cpu = Counter::with_opts(Opts::new(family::CPU.name, family::CPU.help))?;
+        registry.register(Box::new(cpu.clone()))?;
+        Ok(Self {
+            running: whole_gauge(registry, &family::RUNNING)?,
+            connections: whole_gauge(registry, &family::CONNECTIONS)?,
+            draining: whole_gauge(registry, &family::DRAINING)?,
+            log_queue: whole_gauge(registry, &family::LOG_QUEUE)?,
+            usable: whole_gauge(registry, &family::USABLE)?,
+            resting_models: whole_gauge(registry, &family::RESTING_MODELS)?,
+            reload_ok: whole_gauge(registry, &family::RELOAD_OK)?,
+            cpu,
+            process: [
+                gauge(registry, &family::RESIDENT)?,
+                gauge(registry, &family::VIRTUAL)?,
+                gauge(registry, &family::THREADS)?,
+                gauge(registry, &family::OPEN_FDS)?,
+                gauge(registry, &family::MAX_FDS)?,
+                gauge(registry, &family::STARTED)?,
+            ],
+            turn: parking_lot::Mutex::default(),
+        })
+    }
+
+    fn show(&self, config: &Config, moment: &Moment, last_reload: u8) {
+        let set = |gauge: &IntGaugeVec, value: usize| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            gauge.with_label_values::<&str>(&[]).set(value);
+        };
+        set(&self.running, moment.running);
+        set(&self.connections, moment.connections);
+        set(&self.draining, usize::from(moment.draining));
+        set(&self.log_queue, moment.log_queue);
+        set(&self.reload_ok, usize::from(last_reload != 0));
+        // Accounts that a reload has taken away have no state.
+        self.usable.reset();
+        self.resting_models.reset();
+        for now in &moment.accounts {
+            let Some(account) = config.accounts.get(now.place) else {
+                continue;
+            };
+            let labels = [&*account.name, super::meters::provider(account)];
+            self.usable
+                .with_label_values(&labels)
+                .set(i64::from(now.usable));
+            self.resting_models
+                .with_label_values(&labels)
+                .set(i64::try_from(now.resting_models).unwrap_or(i64::MAX));
+        }
+        let process = Process::read();
+        if let Some(cpu) = process.cpu {
+            self.cpu.inc_by((cpu - self.cpu.get()).max(0.0));
+        }
+        let values = [
+            process.resident,
+            process.virtual_size,
+            process.threads,
+            process.open_fds,
+            process.max_fds,
+            process.started,
+        ];
+        for (gauge, value) in self.process.iter().zip(values) {
+            if let Some(value) = value {
+                gauge.with_label_values::<&str>(&[]).set(value);
+            }
+        }
+    }
+}
+
+impl Metrics {
+    /// All numbers in Prometheus' text format.
+    pub fn text(&self, config: &Config, moment: &Moment) -> String {
+        let families = self.families(config, moment);
+        // It can only refuse names that it would have refused before.
+        TextEncoder::new()
+            .encode_to_string(&families)
+            .unwrap_or_default()
+    }
+
+    /// All numbers as JSON.
+    pub fn json(&self, config: &Config, moment: &Moment) -> String {
+        let families = self.families(config, moment);
+        let families: Vec<_> = families.iter().map(JsonFamily::of).collect();
+        serde_json::to_string(&JsonFamilies { families }).unwrap_or_default()
+    }
+
+    fn families(&self, config: &Config, moment: &Moment) -> Vec<MetricFamily> {
+        let _turn = self.now.turn.lock();
+        let last = self.last_reload.load(std::sync::atomic::Ordering::Relaxed);
+        self.now.show(config, moment, last);
+        self.registry.gather()
+    }
+}
+
+#[derive(Serialize)]
+struct JsonFamilies<'a> {
+    families: Vec<JsonFamily<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonFamily<'a> {
+    name: &'a str,
+    help: &'a str,
+    r#type: &'static str,
+    series: Vec<JsonSeries>,
+}
+
+impl<'a> JsonFamily<'a> {
+    fn of(family: &'a MetricFamily) -> Self {
+        let kind = family.get_field_type();
+        Self {
+            name: family.name(),
+            help: family.help(),
+            r#type: match kind {
+                MetricType::COUNTER => "counter",
+                MetricType::HISTOGRAM => "histogram",
+                _ => "gauge",
+            },
+            series: family
+                .get_metric()
+                .iter()
+                .map(|metric| JsonSeries::of(metric, kind))
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonSeries {
+    #[serde(serialize_with = "as_map", skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<(String, String)>,
+    #[serde(flatten)]
+    value: JsonValue,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonValue {
+    One {
+        value: f64,
+    },
+    Many {
+        count: u64,
+        sum: f64,
+        buckets: Vec<JsonBucket>,
+    },
+}
+
+/// How many were at most so large.
+#[derive(Serialize)]
+struct JsonBucket {
+    le: f64,
+    count: u64,
+}
+
+impl JsonSeries {
+    fn of(metric: &Metric, kind: MetricType) -> Self {
+        Self {
+            labels: labels(metric),
+            value: match kind {
+                MetricType::COUNTER => JsonValue::One {
+                    value: metric.get_counter().get_value(),
+                },
+                MetricType::HISTOGRAM => {
+                    let histogram = metric.get_histogram();
+                    let buckets = histogram.get_bucket().iter();
+                    JsonValue::Many {
+                        count: histogram.get_sample_count(),
+                        sum: histogram.get_sample_sum(),
+                        buckets: buckets
+                            .map(|bucket| JsonBucket {
+                                le: bucket.upper_bound(),
+                                count: bucket.cumulative_count(),
+                            })
+                            .collect(),
+                    }
+                }
+                _ => JsonValue::One {
+                    value: metric.get_gauge().get_value(),
+                },
+            },
+        }
+    }
+}
+
+/// The labels of a series.
+pub(super) fn labels(metric: &Metric) -> Vec<(String, String)> {
+    metric
+        .get_label()
+        .iter()
+        .map(|label| (label.name().to_owned(), label.value().to_owned()))
+        .collect()
+}
+
+fn as_map<S: serde::Serializer>(
+    labels: &[(String, String)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(labels.len()))?;
+    for (name, value) in labels {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}

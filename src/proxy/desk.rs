@@ -1,0 +1,112 @@
+//! What operators ask for on the clients' port, when the config allows it: metrics, and the admin
+//! interface. What is answered is decided behind [`Desk`], which also serves a listener of its own.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, header};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::body::{self, Rejection};
+use super::context::Context;
+use super::respond;
+
+/// A question, without its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path.
+    pub path: &'a str,
+    /// Its query; may be empty.
+    pub query: &'a str,
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Who asks.
+    pub peer: Option<IpAddr>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its `content-type`.
+    pub kind: &'static str,
+    /// More header fields.
+    pub headers: Vec<(HeaderName, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// The place of a question in the table of whoever answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub usize);
+
+/// Answers operators.
+pub trait Desk: Send + Sync {
+    /// Whether the question is for the clients' port.
+    fn is_mounted(&self, path: &str) -> bool;
+
+    /// Who may ask this, and what it is; an answer that ends it here otherwise. The body is not read before.
+    fn admit(&self, asked: &Asked<'_>) -> std::result::Result<Place, Answer>;
+
+    /// Answers a question that was let in.
+    fn answer(&self, place: Place, asked: &Asked<'_>, body: Bytes) -> Answer;
+}
+
+/// Whether a path may be for operators.
+pub(super) fn concerns(path: &str) -> bool {
+    path == "/metrics" || path == "/admin" || path.starts_with("/admin/")
+}
+
+/// Answers `session` at the `desk`.
+pub(super) async fn serve(
+    desk: &dyn Desk,
+    session: &mut Session,
+    ctx: &mut Context,
+) -> std::result::Result<(), Rejection> {
+    ctx.timing.leave_out();
+    let peer = session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map(|address| address.ip());
+    let request = session.req_header();
+    let (method, uri, headers) = (
+        request.method.clone(),
+        request.uri.clone(),
+        request.headers.clone(),
+    );
+    let asked = Asked {
+        method: &method,
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        headers: &headers,
+        peer,
+    };
+    let answer = match desk.admit(&asked) {
+        Ok(place) => {
+            let limits = ctx.live.config.limits.clone();
+            let body = body::read(session, &limits).await?;
+            desk.answer(place, &asked, body)
+        }
+        Err(answer) => answer,
+    };
+    respond::answer(session, ctx, answer).await?;
+    Ok(())
+}
+
+impl Answer {
+    /// Its header.
+    pub fn header(&self) -> Result<ResponseHeader> {
+        let mut header = ResponseHeader::build(self.status, Some(8))?;
+        header.insert_header(header::CONTENT_TYPE, self.kind)?;
+        header.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+        for (name, value) in &self.headers {
+            header.insert_header(name, value)?;
+        }
+        Ok(header)
+    }
+}

@@ -1,0 +1,93 @@
+//! Taking over another config while the gateway runs.
+
+use std::sync::Arc;
+
+use crate::admin::{Reload, Reloaded};
+use crate::config::{self, Config, ConfigError, Environment, Errors, Overrides, Source};
+use crate::live::Current;
+use crate::logging;
+
+/// Takes configs over. Whoever asks for it, file, signal or operator, the same is done.
+pub(super) struct Reloader {
+    pub(super) current: Arc<Current>,
+    /// The config that the process has begun with.
+    pub(super) in_force: Config,
+    pub(super) source: Source,
+    pub(super) environment: Arc<dyn Environment>,
+    pub(super) overrides: Overrides,
+}
+
+impl Reload for Reloader {
+    fn reload(&self) -> Result<Reloaded, Vec<ConfigError>> {
+        let loaded = config::load(&self.source, &*self.environment, &self.overrides);
+        self.apply(loaded)
+    }
+}
+
+impl Reloader {
+    /// Puts what was read in force, or says why not; both in the log too.
+    pub(super) fn apply(
+        &self,
+        changed: Result<Config, Errors>,
+    ) -> Result<Reloaded, Vec<ConfigError>> {
+        let applied = changed.map_err(|errors| errors.0).and_then(|config| {
+            match would_open(&self.in_force, &config) {
+                true => Err(vec![would_let_anyone_in(&self.in_force)]),
+                false => Ok(self.replace(config)),
+            }
+        });
+        self.current.metrics().reloaded(applied.is_ok());
+        for error in applied.as_ref().err().into_iter().flatten() {
+            log::error!("config not reloaded, the old one stays: {error}");
+        }
+        applied
+    }
+
+    fn replace(&self, config: Config) -> Reloaded {
+        logging::configure(config.log.level, config.log.format);
+        let needs_restart = needs_restart(&self.in_force, &config);
+        for name in &needs_restart {
+            log::warn!("config reloaded, but {name} changes only with a restart or an upgrade");
+        }
+        let accounts = config.accounts.len();
+        self.current.replace(config);
+        log::info!("config reloaded: {accounts} accounts");
+        Reloaded {
+            accounts,
+            needs_restart,
+        }
+    }
+}
+
+/// Whether `new` relies on listening on loopback only, which this process does not: it has no client
+/// keys, and its operator did not say that anyone may come.
+fn would_open(running: &Config, new: &Config) -> bool {
+    new.clients.is_empty()
+        && new.listen.address.ip().is_loopback()
+        && !running.listen.address.ip().is_loopback()
+}
+
+fn would_let_anyone_in(running: &Config) -> ConfigError {
+    ConfigError {
+        path: "api-keys".to_owned(),
+        message: format!(
+            "removing all of them takes a restart, because this process listens on {} (or set allow-anonymous: true)",
+            running.listen.address.ip()
+        ),
+    }
+}
+
+/// Settings that a running process cannot change.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if old.listen != new.listen {
+        names.push("host, port or allow-http2");
+    }
+    if old.admin.address != new.admin.address {
+        names.push("admin.host or admin.port");
+    }
+    if old.upstream_ca != new.upstream_ca {
+        names.push("upstream-ca");
+    }
+    names
+}
