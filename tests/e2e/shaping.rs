@@ -344,6 +344,80 @@ async fn the_system_prompt_and_the_user_are_the_entrys() {
     }
 }
 
+/// A conversation in which client and developer say what the system says.
+fn instructed(dialect: Dialect) -> Value {
+    let mut body = body(dialect, "hi", Mode::Whole);
+    match dialect {
+        Dialect::Claude => body["system"] = json!([{"type": "text", "text": "Be long."}]),
+        Dialect::Gemini => body["systemInstruction"] = json!({"parts": [{"text": "Be long."}]}),
+        Dialect::Responses => {
+            body["instructions"] = json!("Be long.");
+            body["input"] = json!([{"role": "developer", "content": "Be long."}, {"role": "user", "content": "hi"}]);
+        }
+        Dialect::Chat => {
+            body["messages"] = json!([{"role": "system", "content": "Be long."}, {"role": "user", "content": "hi"}]);
+        }
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_strict_prompt_stands_alone_whoever_asks() {
+    let cells = Dialect::ALL
+        .into_iter()
+        .flat_map(|from| Dialect::ALL.into_iter().map(move |to| (from, to)));
+    join_all(cells.map(|(from, to)| async move {
+        for (strict, is_left) in [(false, true), (true, false)] {
+            let upstream = Upstream::always(to.answer(Mode::Whole)).await;
+            let cloak = format!("mode: always, system-prompt: Be brief., strict-mode: {strict}");
+            let gateway = start(to, &upstream.url(), &cloak).await;
+            let mut client = Client::connect(gateway.addr()).await;
+            let request = client.request("POST", &from.path(MODEL, Mode::Whole));
+            let response = request.key(from.key()).json(&instructed(from)).send().await;
+            let sent = upstream.request(0).await.json().to_string();
+            let what = format!("{from:?} at {to:?}: {sent}");
+            assert_eq!(response.status, 200, "{what}");
+            assert_eq!(sent.matches("Be brief.").count(), 1, "{what}");
+            assert_eq!(sent.contains("Be long."), is_left, "{what}");
+            assert!(sent.contains("\"hi\""), "{what}");
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_random_user_is_kept_for_each_client_where_that_is_wished() {
+    for (cached, is_kept) in [(true, true), (false, false)] {
+        let upstream = Upstream::always(Dialect::Claude.answer(Mode::Whole)).await;
+        let cloak = format!("mode: always, user-id: random, cache-user-id: {cached}");
+        let gateway = Gateway::start(&format!(
+            "api-keys: [{CLIENT_KEY}, another-client-key]\nclaude-api-key: [{}]\n",
+            entry(Dialect::Claude, UPSTREAM_KEY_A, &upstream.url(), &cloak)
+        ))
+        .await;
+        for key in [CLIENT_KEY, CLIENT_KEY, "another-client-key"] {
+            let mut client = Client::connect(gateway.addr()).await;
+            let request = client
+                .request("POST", "/v1/messages")
+                .header("x-api-key", key);
+            let response = request
+                .json(&Dialect::Claude.body(MODEL, Mode::Whole))
+                .send()
+                .await;
+            assert_eq!(response.status, 200, "{response:?}");
+        }
+        let requests = upstream.requests();
+        let user = |n: usize| {
+            requests[n].json()["metadata"]["user_id"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(user(0) == user(1), is_kept, "{cached}");
+        assert_ne!(user(1), user(2));
+    }
+}
+
 #[tokio::test]
 async fn a_request_goes_to_another_account_as_that_one_wants_it() {
     let (claude, chat) = (Dialect::Claude, Dialect::Chat);
