@@ -14,10 +14,33 @@ MODELS = {"chat": "mock-model", "messages": "mock-messages", "responses": "mock-
 ALIAS = "mock-alias"
 CLIENT_KEY = "sk-client"
 
+
+def idle_rules(count: int) -> dict[str, Any]:
+    """So many payload rules, of which none is for the models that are asked for."""
+    rules = [{"models": [{"name": f"other-{n}*"}], "params": {"temperature": 0}} for n in range(count)]
+    return {"override": rules}
+
+
 # What is merged over the gateway's basic config (see `targets.gateway_config`), by name. Each name that
-# cases use is a gateway process of its own. Later: payload rules, a ledger on SQLite, Redis.
+# cases use is a gateway process of its own. Metrics are always on. Later: a ledger on SQLite, Redis.
 CONFIGS: dict[str, dict[str, Any]] = {
     "standard": {},
+    "JSON log": {"log-format": "json"},
+    "no log": {"log-level": "error"},
+    "rules": {"payload": {
+        "default": [{"params": {"temperature": 0.5}}],
+        "override": [{"models": [{"name": "mock-*", "protocol": "openai"}], "params": {"metadata.team": "core"}}],
+        "filter": [{"params": ["user"]}],
+    }},
+    "idle rules": {"payload": idle_rules(1_000)},
+}
+
+
+# What every entry of the gateway's config has more, by the name of the config.
+ENTRIES: dict[str, dict[str, Any]] = {
+    "shaping": {"cloak": {
+        "mode": "always", "system-prompt": "Be brief.", "user-id": "hash", "sensitive-words": ["Falcon", "North"],
+    }},
 }
 
 
@@ -26,7 +49,7 @@ class Case:
     """A client format, the format of the provider, and what of it is measured."""
 
     name: str
-    kind: str  # "same", "aliased" or "translated": budgets are given for kinds
+    kind: str  # "same", "aliased", "translated" or "more": budgets are given for kinds
     client: str
     upstream: str
     measures: tuple[str, ...]
@@ -51,6 +74,12 @@ CASES = (
     Case("chat->gemini", "translated", "chat", "gemini", _COST),
     Case("responses->chat", "translated", "responses", "chat", _COST),
     Case("messages->gemini", "translated", "messages", "gemini", _COST),
+    # What operators turn on; there is no budget for it.
+    Case("chat with JSON log", "more", "chat", "chat", ("small",), config="JSON log"),
+    Case("chat without log", "more", "chat", "chat", ("small",), config="no log"),
+    Case("chat with rules", "more", "chat", "chat", ("small", "body_200k"), config="rules"),
+    Case("chat with idle rules", "more", "chat", "chat", ("small",), config="idle rules"),
+    Case("chat with shaping", "more", "chat", "chat", _COST, config="shaping"),
 )
 
 

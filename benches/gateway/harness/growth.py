@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import targets
-from .cases import MODELS, Case, Measure, MEASURES
+from .cases import MODELS, Case, Measure, MEASURES, idle_rules
 from .figures import compared, growth, median
 from .load import Bench
 from .probe import probe
@@ -74,7 +74,7 @@ SERIES = (
     Series("connections", "client connections", (1, 10, 100, 1_000, 5_000), connections=lambda size: size),
     Series("accounts", "accounts that can serve the model", (1, 10, 100, 1_000, 10_000), _accounts),
     Series("aliases", "names of models", (1, 10, 100, 1_000, 10_000), _aliases, case=_last_alias),
-    # Payload rules, once there are any: Series("rules", "payload rules", (1, 10, 100, 1_000), _rules).
+    Series("rules", "payload rules of which none applies", (1, 10, 100, 1_000), lambda size: {"payload": idle_rules(size)}),
 )
 
 

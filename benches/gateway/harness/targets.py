@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from . import formats
-from .cases import ALIAS, CLIENT_KEY, CONFIGS, MODELS, Case
+from .cases import ALIAS, CLIENT_KEY, CONFIGS, ENTRIES, MODELS, Case
 from .processes import Cores, Running, free_port, start, wait_for_port
 
 HERE = Path(__file__).resolve().parent.parent
@@ -92,12 +92,13 @@ def floor(binary: Path) -> Target:
 
 def gateway(binary: Path, config: str = "standard", settings: Mapping[str, Any] | None = None) -> Target:
     """The gateway, with one of `CONFIGS` or with settings of its own."""
-    fragment = CONFIGS[config] if settings is None else settings
+    fragment = CONFIGS.get(config, {}) if settings is None else settings
+    more = ENTRIES.get(config, {})
     name = GATEWAY if config == "standard" else f"{GATEWAY} {config}"
     return Target(
         name,
         [str(binary), "--config", "{folder}/config.yaml", "--conf", "{folder}/pingora.yaml"],
-        {"config.yaml": _yaml({**gateway_config(), **fragment}), "pingora.yaml": _PINGORA},
+        {"config.yaml": _yaml({**gateway_config(more), **fragment}), "pingora.yaml": _PINGORA},
     )
 
 
@@ -113,9 +114,10 @@ _PINGORA = json.dumps({
 })
 
 
-def gateway_config() -> dict[str, Any]:
-    """The gateway's config without a case's settings: a provider of each format, all the mock."""
-    entry = {"api-key": "sk-upstream", "base-url": "http://{upstream}"}
+def gateway_config(more: Mapping[str, Any]) -> dict[str, Any]:
+    """The gateway's config without a case's settings: a provider of each format, all the mock. Each entry
+    has `more`."""
+    entry = {"api-key": "sk-upstream", "base-url": "http://{upstream}", **more}
     chat = [{"id": MODELS["chat"]}, {"id": MODELS["chat"], "alias": ALIAS}]
     return {
         "host": "127.0.0.1",
