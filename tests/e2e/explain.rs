@@ -76,14 +76,19 @@ async fn every_recorded_request_is_sent_as_it_is_explained() {
     let no = json!({"error": {"message": "no", "type": "invalid_request_error"}});
     let upstream = Upstream::always(Reply::json(400, no)).await;
     let url = upstream.url();
+    // What operators have changed on the way is explained as it is sent.
+    let cloak = "{mode: always, system-prompt: 'Be kind.', user-id: hash, hash-key: k, sensitive-words: [the, what]}";
     let gateway = Gateway::start(&with_key(&format!(
         "api-keys: [{CLIENT_KEY}]\n\
          translation: {{repair-retry: false}}\n\
-         claude-api-key: [{{api-key: {UPSTREAM_KEY_A}, base-url: '{url}', headers: {{x-tenant: t}}}}]\n\
+         payload:\n  default: [{{params: {{metadata.team: core}}}}]\n  \
+         override: [{{models: [{{protocol: openai}}, {{protocol: claude}}], params: {{temperature: 0.5}}}}]\n  \
+         filter: [{{models: [{{from-protocol: gemini}}], params: [top_p, generationConfig.topK]}}]\n\
+         claude-api-key: [{{api-key: {UPSTREAM_KEY_A}, base-url: '{url}', headers: {{x-tenant: t}}, cloak: {cloak}}}]\n\
          gemini-api-key: [{{api-key: {UPSTREAM_KEY_A}, base-url: '{url}'}}]\n\
          openai-compatibility:\n\
-         - {{name: chat, api-key: {UPSTREAM_KEY_A}, base-url: '{url}/v1', wire-api: chat}}\n\
-         - {{name: resp, api-key: {UPSTREAM_KEY_A}, base-url: '{url}/v1', wire-api: responses}}\n\
+         - {{name: chat, api-key: {UPSTREAM_KEY_A}, base-url: '{url}/v1', wire-api: chat, cloak: {cloak}}}\n\
+         - {{name: resp, api-key: {UPSTREAM_KEY_A}, base-url: '{url}/v1', wire-api: responses, cloak: {cloak}}}\n\
          - {{name: fixed, api-key: {UPSTREAM_KEY_A}, base-url: '{url}/v1', models: [{{id: real, alias: gpt-4o}}]}}\n"
     )))
     .await;
@@ -172,6 +177,17 @@ async fn every_recorded_request_is_sent_as_it_is_explained() {
         }
     }
     println!("{compared} requests compared, {refused} refused alike");
+    let bodies = upstream.requests();
+    let bodies = bodies.iter().map(|one| String::from_utf8_lossy(&one.body));
+    let changed = |word: &str| bodies.clone().filter(|body| body.contains(word)).count();
+    for word in [
+        "Be kind.",
+        "MASK_",
+        "\"team\":\"core\"",
+        "\"temperature\":0.5",
+    ] {
+        assert!(changed(word) > 20, "{word}");
+    }
     assert!(compared > 100 && refused > 5, "{compared}, {refused}");
 }
 
