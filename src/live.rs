@@ -164,10 +164,16 @@ impl Current {
     /// Whether any account could serve a request now.
     pub fn has_usable_account(&self) -> bool {
         let now = tokio::time::Instant::now();
-        self.load()
-            .config
-            .accounts
-            .iter()
-            .any(|account| !self.book.health(account.id).is_key_resting(now))
+        let live = self.load();
+        let accounts = live.config.accounts.iter();
+        // Clients' own keys have healths of their own.
+        let (closed, open): (Vec<_>, Vec<_>) =
+            accounts.partition(|account| account.is_for_client_keys_only());
+        match open.is_empty() {
+            true => !closed.is_empty(),
+            false => open
+                .iter()
+                .any(|account| !self.book.health(account.id).is_key_resting(now)),
+        }
     }
 }

@@ -305,7 +305,10 @@ impl Route {
     /// Whether one account alone may serve the request.
     pub fn is_single(&self) -> bool {
         let tiers = self.targets.iter().flat_map(|target| target.tiers.iter());
-        tiers.flat_map(|tier| tier.candidates()).nth(1).is_none()
+        let open = tiers
+            .flat_map(|tier| tier.candidates())
+            .filter(|one| !one.closed);
+        open.take(2).count() < 2
     }
 
     /// Whether a provider other than that of `account` is left that may know the model.
@@ -323,7 +326,8 @@ impl Route {
                 .any(|candidate| {
                     let other = &candidate.account;
                     let model = candidate.model.as_ref().unwrap_or(&target.model);
-                    format.is_none_or(|format| other.formats.contains(&format))
+                    !candidate.closed
+                        && format.is_none_or(|format| other.formats.contains(&format))
                         && !other.is_at_provider_of(account)
                         && !tried.is_out(other, model)
                         && !candidate.excludes(model)

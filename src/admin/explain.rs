@@ -46,7 +46,9 @@ fn in_document(body: &Bytes) -> Result<explain::Asked, String> {
         // The value may be a key.
         let value = HeaderValue::from_str(value)
             .map_err(|_| format!("headers.{known}: is no header's value"))?;
-        headers.append(known, value);
+        headers
+            .try_append(known, value)
+            .map_err(|_| "headers: too many of them".to_owned())?;
     }
     let inner = document.body.map_or("", |body| body.get());
     Ok(explain::Asked {

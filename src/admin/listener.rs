@@ -44,6 +44,11 @@ impl Listener {
                 .map(|address| address.ip()),
         };
         let answer = match self.0.admit(&asked) {
+            // Only who has shown the key may send a body.
+            Ok(place) if method != Method::POST => {
+                let _ = tokio::time::timeout(SHORT_WAIT, read(session, SHORT)).await;
+                self.0.answer(place, &asked, Bytes::new())
+            }
             Ok(place) => {
                 if headers.contains_key(header::EXPECT) {
                     session.write_continue_response().await?;
@@ -73,7 +78,8 @@ impl HttpServerApp for Listener {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         // Errors here are a peer that has gone away; there is nobody left to tell.
-        if !session.read_request().await.ok()? {
+        let came = tokio::time::timeout(PATIENCE, session.read_request()).await;
+        if !came.ok()?.ok()? {
             return None;
         }
         let stopping = *shutdown.borrow() || self.0.lifecycle.is_draining();

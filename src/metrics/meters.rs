@@ -158,9 +158,12 @@ impl Meters {
                     .with_label_values(&[format, name, CLASSES[class]])
             })
             .inc();
-        provider.durations[who]
-            .get_or_init(|| metrics.durations.with_label_values(&labels()))
-            .observe(ended.took.as_secs_f64());
+        // A WebSocket lasts as long as its client wants.
+        if ended.status != 101 {
+            provider.durations[who]
+                .get_or_init(|| metrics.durations.with_label_values(&labels()))
+                .observe(ended.took.as_secs_f64());
+        }
         if let Some(first) = ended.first_token {
             provider.first_tokens[who]
                 .get_or_init(|| metrics.first_tokens.with_label_values(&labels()))

@@ -28,8 +28,9 @@ pub(super) const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "client_left"
 /// Where the class of `status` stands; 499 and none: the client has left.
 pub(super) fn class(status: u16) -> usize {
     match status {
+        // A WebSocket has been served to its end.
+        101 | 200..300 => 0,
         499 | 0..200 => 4,
-        200..300 => 0,
         300..400 => 1,
         400..500 => 2,
         _ => 3,
@@ -180,6 +181,8 @@ mod tests {
         assert_eq!(speaker_word(speaker(None)), "other");
         for (status, word) in [
             (200, "2xx"),
+            (101, "2xx"),
+            (100, "client_left"),
             (304, "3xx"),
             (404, "4xx"),
             (499, "client_left"),

@@ -12,6 +12,22 @@ use crate::chat::{Fault, FaultKind};
 use crate::config::{ClientKey, Limits};
 use crate::wire::Format;
 
+/// Longest name of a model, in bytes. It is logged, and remembered where it fails.
+const NAME: usize = 512;
+
+/// Whether `model` may be a name: none that anybody has given is longer.
+pub(super) fn is_name(model: &str) -> Result<(), Fault> {
+    match model.len() <= NAME {
+        true => Ok(()),
+        false => Err(Fault::new(
+            FaultKind::InvalidRequest,
+            "model_name_too_long",
+            format!("the model's name is longer than {NAME} bytes"),
+        )
+        .with_param("model")),
+    }
+}
+
 /// Whether the header is within its limits.
 pub(super) fn weigh(headers: &HeaderMap, limits: &Limits) -> Result<(), Fault> {
     let size: usize = headers

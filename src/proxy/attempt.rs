@@ -348,6 +348,9 @@ pub(super) fn request(
     };
     let id = &ctx.request_id;
     headers::to_provider(&call.headers, account, id, kinship, key, header)?;
+    if attempt.relay.unmasks() {
+        headers::as_text(header);
+    }
     match &call.body {
         Payload::Read { bytes, .. } if bytes.is_empty() && !expects_body(&call.method) => {}
         Payload::Read { .. } => {

@@ -1,8 +1,8 @@
 //! Answers that a browser shows to pages of other origins.
 //!
 //! A browser asks first (a preflight, without a key), and then gives an answer to the page only when
-//! the answer names the page's origin. Nothing here stops a request: pages of other origins are
-//! stopped by their browsers, and everybody else needs a key.
+//! the answer names the page's origin. Nothing here stops a request but a WebSocket: pages of other origins
+//! are stopped by their browsers, which do not ask for those, and everybody else needs a key.
 
 use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
@@ -79,7 +79,22 @@ pub(super) fn is_preflight(request: &RequestHeader) -> bool {
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Why a preflight is refused.
+/// Whether a page of another origin asks for a WebSocket, which its browser lets it read.
+pub(super) fn is_strange_page(request: &RequestHeader, grant: Option<&Grant>) -> bool {
+    let Some(origin) = request.headers.get(header::ORIGIN) else {
+        return false;
+    };
+    let host = request.headers.get(header::HOST);
+    let own = host.and_then(|host| host.to_str().ok());
+    // Clients that are no browsers name the host that they connect to.
+    let is_own = origin.to_str().is_ok_and(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some() && authority == own
+    });
+    !is_own && !matches!(grant, Some(Grant::All | Grant::Origin(_)))
+}
+
+/// Why a preflight, or a WebSocket, is refused.
 pub(super) fn refusal() -> Fault {
     Fault::new(
         FaultKind::Permission,

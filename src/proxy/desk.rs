@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 
 use super::body::{self, Rejection};
 use super::context::Context;
-use super::respond;
+use super::{client_address, respond};
 
 /// A question, without its body.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +69,15 @@ pub(super) async fn serve(
     ctx: &mut Context,
 ) -> std::result::Result<(), Rejection> {
     ctx.timing.leave_out();
-    let peer = session
+    let socket = session
         .client_addr()
         .and_then(|address| address.as_inet())
-        .map(|address| address.ip());
+        .copied();
     let request = session.req_header();
+    let trusted = &ctx.live.config.trusted_proxies;
+    let peer = socket.map(|socket| {
+        client_address::behind(socket, &request.headers, trusted).unwrap_or_else(|| socket.ip())
+    });
     let (method, uri, headers) = (
         request.method.clone(),
         request.uri.clone(),
@@ -88,8 +92,11 @@ pub(super) async fn serve(
     };
     let answer = match desk.admit(&asked) {
         Ok(place) => {
-            let limits = ctx.live.config.limits.clone();
-            let body = body::read(session, &limits).await?;
+            // Only who has shown the key may send a body.
+            let body = match method {
+                Method::POST => body::read(session, &ctx.live.config.limits.clone()).await?,
+                _ => Bytes::new(),
+            };
             desk.answer(place, &asked, body)
         }
         Err(answer) => answer,

@@ -266,6 +266,13 @@ pub(super) fn scrub(answer: &mut ResponseHeader) {
     }
 }
 
+/// Has a provider answer with all of a text: only into that can be put back what was masked.
+pub(super) fn as_text(header: &mut HeaderMap) {
+    let identity = HeaderValue::from_static("identity");
+    header.insert(header::ACCEPT_ENCODING, identity);
+    header.remove(header::RANGE);
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

@@ -90,9 +90,16 @@ async fn read(
         return Err(too_many().into());
     }
     admission::authenticate(&request.headers, uri.query(), ctx)?;
+    let asks_for_websocket = websocket::is_asked_for(request);
+    if asks_for_websocket
+        && ctx.client.is_none()
+        && ctx.own_key.is_none()
+        && cors::is_strange_page(request, ctx.cors.as_ref())
+    {
+        return Err(cors::refusal().into());
+    }
     let provider = chosen_provider(&request.headers, &live.router)?;
     let provider = provider.as_deref();
-    let asks_for_websocket = websocket::is_asked_for(request);
     match endpoint {
         Endpoint::Models(list, one) => {
             local::models(session, ctx, list, one.as_deref()).await?;
@@ -182,6 +189,7 @@ pub(super) fn call(
             action,
         } => asked::in_path(bytes, depth, noted, uri, (version, model, action)),
     }?;
+    admission::is_name(&asked.model)?;
     admission::may_use(ctx.client.as_deref(), &asked.model)?;
     let Some(route) = ctx.live.router.route(&asked.model, provider) else {
         return Err(model_not_found(&asked.model));

@@ -96,10 +96,19 @@ pub(super) fn passes(ctx: &mut Context) {
 pub(super) fn tried(ctx: &Context, account: AccountId, outcome: &Outcome, again: bool) {
     let meters = &ctx.live.meters;
     let cause = cause(outcome);
-    meters.outcome(account, Some(cause));
+    if says_something(ctx) {
+        meters.outcome(account, Some(cause));
+    }
     if again {
         meters.metrics().retried(cause);
     }
+}
+
+/// Whether the end of a try says something about its account: not with a client's own key, and not when
+/// a WebSocket has ended.
+fn says_something(ctx: &Context) -> bool {
+    let status = ctx.attempt.as_deref().and_then(|attempt| attempt.status);
+    ctx.own_key.is_none() && status != Some(101)
 }
 
 /// Why a try has failed.
@@ -150,7 +159,7 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
     if attempt.status.is_some() {
         meters.spent(Part::Answer, ctx.timing.answer);
     }
-    if cause.is_none() {
+    if cause.is_none() && ctx.own_key.is_none() {
         meters.outcome(attempt.account.id, None);
     }
     if let (Some(format), Some((upstream, losses))) = (format, &attempt.translated) {

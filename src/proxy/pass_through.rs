@@ -40,8 +40,15 @@ pub(super) async fn call(
         body::invite(session).await?;
         Payload::Streamed
     };
+    // Google's clients may show the gateway's key there, whatever the path looks like.
+    let shows_ours = |query: &str| {
+        let key = paths::key_in_query(query);
+        key.is_some_and(|key| ctx.live.client(key.as_bytes()).is_some())
+    };
     let query = match (uri.query(), ctx.dialect) {
-        (Some(query), Format::Gemini) => paths::query_without_key(query),
+        (Some(query), dialect) if dialect == Format::Gemini || shows_ours(query) => {
+            paths::query_without_key(query)
+        }
         (query, _) => query.unwrap_or_default().to_owned(),
     };
     let separator = if query.is_empty() { "" } else { "?" };
@@ -75,6 +82,7 @@ fn route(
         _ => None,
     };
     let model = model.ok_or_else(|| unknown_path(uri.path()))?;
+    admission::is_name(&model)?;
     admission::may_use(ctx.client.as_deref(), &model)?;
     let route = router.route(&model, None);
     let route = route.ok_or_else(|| model_not_found(&model))?;

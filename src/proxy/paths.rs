@@ -246,11 +246,16 @@ pub(super) fn query_without_key(query: &str) -> String {
     kept.join("&")
 }
 
-/// The model that a query names.
+/// The model that a query names. None when it does so twice: the provider might believe the other one.
 pub(super) fn model_in_query(query: &str) -> Option<Cow<'_, str>> {
-    let value = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("model="))?;
+    let mut named = query.split('&').filter(|pair| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        percent_decode_str(name).eq(b"model".iter().copied())
+    });
+    let value = named.next()?.strip_prefix("model=")?;
+    if named.next().is_some() {
+        return None;
+    }
     percent_decode_str(value).decode_utf8().ok()
 }
 
@@ -447,6 +452,15 @@ mod tests {
         let query = "intent=x&model=a%2Fb&monkey=model";
         assert_eq!(model_in_query(query).as_deref(), Some("a/b"));
         assert_eq!(model_in_query("mymodel=x"), None);
+        for twice in [
+            "model=a&model=b",
+            "mod%65l=b&model=a",
+            "model=a&mod%65l=b",
+            "mod%65l=a",
+            "model&model=a",
+        ] {
+            assert_eq!(model_in_query(twice), None, "{twice}");
+        }
         assert_eq!(
             with_model_in_query(&format!("/v1/realtime?{query}"), "c&d e/f"),
             "/v1/realtime?intent=x&model=c%26d%20e/f&monkey=model"

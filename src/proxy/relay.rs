@@ -138,6 +138,11 @@ impl Relay {
         }
     }
 
+    /// Whether something has to be put back into the answer.
+    pub fn unmasks(&self) -> bool {
+        self.masks.is_some()
+    }
+
     /// What `masks` stand for is put back into the answer.
     pub fn unmask(&mut self, masks: Option<Arc<Masks>>) {
         self.masks = masks;

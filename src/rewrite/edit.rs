@@ -152,7 +152,7 @@ impl<'a> Document<'a> {
     }
 
     /// The document without those of `pieces` that go, each with the comma on one side of it.
-    fn without(self, pieces: &[Range<usize>], goes: &[bool]) -> String {
+    pub(super) fn without(self, pieces: &[Range<usize>], goes: &[bool]) -> String {
         let mut out = String::with_capacity(self.text.len());
         let mut at = 0;
         // Behind the last one that stays there is no comma.
@@ -179,7 +179,7 @@ impl<'a> Document<'a> {
     }
 
     /// Where the members or elements of a container stand.
-    fn pieces(self, container: Node<'a>) -> Vec<Range<usize>> {
+    pub(super) fn pieces(self, container: Node<'a>) -> Vec<Range<usize>> {
         if container.kind() == Kind::Array {
             return container.items().map(|item| self.place(item)).collect();
         }

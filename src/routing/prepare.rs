@@ -174,7 +174,9 @@ pub(super) fn listed_models(accounts: &[Arc<Account>]) -> Vec<Listed> {
 /// The accounts that alone speak a format.
 pub(super) fn only_speakers(accounts: &[Arc<Account>]) -> Vec<(Format, AccountId)> {
     let speaker = |format: Format| {
-        let mut speakers = accounts.iter().filter(|one| one.formats.contains(&format));
+        // Who serves clients' own keys only has made none of ours.
+        let open = accounts.iter().filter(|one| !one.is_for_client_keys_only());
+        let mut speakers = open.filter(|one| one.formats.contains(&format));
         match (speakers.next(), speakers.next()) {
             (Some(one), None) => Some((format, one.id)),
             _ => None,

@@ -143,7 +143,8 @@ where
 /// The connection, inside TLS if that is spoken, and the first bytes that came on it.
 async fn begin(stream: Stream, spoken: &Spoken) -> Option<(Stream, [u8; 3])> {
     let mut stream = match &spoken.tls {
-        Some(tls) => tls.accept(stream).await?,
+        // Of its own: the many connections that shake no hands, or have done so, have no room for it.
+        Some(tls) => Box::pin(tls.accept(stream)).await?,
         None => stream,
     };
     let mut first = [0; 3];
@@ -227,6 +228,22 @@ mod tests {
             http2: true,
             tls: Some(Arc::new(Tls::new(&config, true))),
         }
+    }
+
+    /// Thousands of connections are open at once, and each holds all of this as long as it is.
+    #[tokio::test]
+    async fn a_connection_takes_little_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let stream: Stream = Box::new(Tcp::from(stream.unwrap()));
+        let (_stop, shutdown) = watch::channel(false);
+        let app = Arc::new(Slow { requests: false });
+        let spoken = Spoken {
+            http2: true,
+            tls: None,
+        };
+        let room = size_of_val(&serve(&app, stream, &shutdown, &spoken));
+        assert!(room <= 2300, "{room} bytes");
     }
 
     /// How long a connection that has sent `bytes` is served.

@@ -229,6 +229,18 @@ async fn too_many_requests_at_once_are_told_to_come_back() {
     Ask::Chat.is_served(&mut first).await;
 }
 
+/// It would be logged, and remembered where it fails.
+#[tokio::test]
+async fn a_models_name_has_a_longest_length() {
+    let bench = Bench::new("").await;
+    for ask in Ask::ALL {
+        let mut client = bench.client().await;
+        let response = ask.send(&mut client, &"m".repeat(513)).await;
+        ask.assert_error(&response, 400, "model_name_too_long");
+    }
+    assert!(bench.upstream.requests().is_empty());
+}
+
 #[tokio::test]
 async fn a_gemini_model_cannot_lead_to_another_path() {
     let bench = Bench::new("").await;

@@ -491,7 +491,13 @@ async fn a_stored_response_gets_its_words_back() {
     let stored = client
         .request("GET", &format!("/v1/responses/{id}"))
         .key(dialect.key());
+    let stored = stored
+        .header("accept-encoding", "gzip")
+        .header("range", "bytes=0-9");
     let response = stored.header("x-said", &masked).send().await;
+    let sent = upstream.request(1).await;
+    assert_eq!(sent.header("accept-encoding"), Some("identity"));
+    assert_eq!(sent.header("range"), None);
     assert_eq!(
         said(dialect, Mode::Whole, &response),
         "a falcon",

@@ -356,3 +356,51 @@ async fn draining_waits_for_it_until_the_grace_period_is_over() {
         }
     }
 }
+
+/// Browsers do not ask before they open one, and let the page read all of it.
+#[tokio::test]
+async fn a_page_of_another_origin_gets_no_websocket_without_a_key() {
+    let server = Server::start(&[Scene::Echo]).await;
+    let url = server.url();
+    let accounts = format!("openai-api-key: [{{api-key: {UPSTREAM_KEY_A}, base-url: '{url}'}}]\n");
+    let open = Gateway::start(&accounts).await;
+    let friends = Gateway::start(&format!(
+        "cors: {{origins: ['https://app.example']}}\n{accounts}"
+    ))
+    .await;
+    let keyed = Gateway::start(&format!("api-keys: [{CLIENT_KEY}]\n{accounts}")).await;
+    let strange = ("origin", "https://evil.example");
+    for gateway in [&open, &friends] {
+        let refused = refusal(dial(gateway.addr(), PATH, &[strange]).await);
+        assert_eq!(refused, (403, "origin_not_allowed".to_owned()));
+    }
+    assert!(server.asked().is_empty());
+    let own = format!("http://{}", open.addr());
+    let key = bearer(CLIENT_KEY);
+    for (gateway, headers) in [
+        (&open, &[][..]),
+        (&open, &[("origin", &*own)]),
+        (&friends, &[("origin", "https://app.example")]),
+        (&keyed, &[strange, ("authorization", &*key)]),
+    ] {
+        let (mut client, _) = dial(gateway.addr(), PATH, headers).await.unwrap();
+        let hello = Message::text("hello");
+        assert_eq!(echo(&mut client, hello.clone()).await, Some(hello));
+    }
+}
+
+/// Whose word counts, the provider decides.
+#[tokio::test]
+async fn a_query_names_one_model_only() {
+    let (server, gateway) = start("", &[Scene::Echo]).await;
+    for query in [
+        "model=gpt-realtime&model=other-1",
+        "mod%65l=other-1&model=gpt-realtime",
+    ] {
+        let path = format!("/v1/realtime?{query}");
+        let headers = [("authorization", &*bearer(CLIENT_KEY))];
+        let refused = refusal(dial(gateway.addr(), &path, &headers).await);
+        assert_eq!(refused.0, 404, "{query}");
+    }
+    assert!(server.asked().is_empty());
+}

@@ -101,7 +101,7 @@ impl Candidate {
         let account = &self.account;
         if format.is_some_and(|format| !account.formats.contains(&format)) {
             Standing::OtherFormat
-        } else if self.excludes(model) {
+        } else if self.closed || self.excludes(model) {
             Standing::Excluded
         } else if tried.is_out(account, model) {
             Standing::Out

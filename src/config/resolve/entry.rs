@@ -208,7 +208,8 @@ fn client_keys(entry: &Entry, path: &KeyPath, resolver: &mut Resolver<'_>) {
     let path = path.key("allow-client-keys");
     let is_credential = |name: &&String| {
         let name = name.to_ascii_lowercase();
-        ["authorization", "cookie", "x-api-key", "x-goog-api-key"].contains(&name.as_str())
+        let words = ["authorization", "cookie", "key", "token", "secret"];
+        words.iter().any(|word| name.contains(word))
     };
     if let Some(name) = entry.headers.keys().find(is_credential) {
         let message = "cannot go with the header";

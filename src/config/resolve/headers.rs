@@ -24,10 +24,11 @@ const NOT_SETTABLE: [&str; 11] = [
 ];
 
 /// Headers in which clients show the gateway who and where they are; no provider may learn that.
-const NOT_COPYABLE: [&str; 8] = [
+const NOT_COPYABLE: [&str; 9] = [
     "authorization",
     "cookie",
     "forwarded",
+    "sec-websocket-protocol",
     "x-aiproxy-key",
     "x-api-key",
     "x-forwarded-for",

@@ -22,8 +22,8 @@ type Find<'f> = &'f mut dyn FnMut(&str) -> Edits;
 const fn roots(format: Format) -> &'static [&'static str] {
     match format {
         Format::Claude => &["system", "messages"],
-        Format::OpenAiChat => &["messages"],
-        Format::OpenAiResponses => &["instructions", "input"],
+        Format::OpenAiChat => &["messages", "prediction"],
+        Format::OpenAiResponses => &["instructions", "input", "prompt"],
         Format::Gemini => &["systemInstruction", "contents"],
     }
 }
@@ -59,7 +59,7 @@ const MUTE: &[&str] = &[
 ];
 
 /// Members that hold what a tool is given or gives back: whatever it calls them, it is said.
-const FREE: &[&str] = &["input", "arguments", "args", "response"];
+const FREE: &[&str] = &["input", "arguments", "args", "response", "variables"];
 
 /// Collects what `find` wants replaced in what is said in a request, as places of its text.
 pub(super) fn each(document: Document<'_>, format: Format, find: Find<'_>, edits: &mut Edits) {
@@ -113,7 +113,10 @@ impl<'d> Walk<'d, '_> {
                     }
                     let name = key.str().unwrap_or_default();
                     let name = self.spelled(&name);
-                    if !MUTE.contains(&&*name) {
+                    // A document of plain text has its text where others have bytes.
+                    let is_text =
+                        *name == *"data" && node.get_str("type").as_deref() == Some("text");
+                    if is_text || !MUTE.contains(&&*name) {
                         self.value(value, FREE.contains(&&*name));
                     }
                 }
@@ -143,7 +146,8 @@ impl<'d> Walk<'d, '_> {
 
     /// What is to be replaced in a text, in order. One that is JSON may spell letters as escapes of its own.
     fn said(&mut self, said: &str) -> Edits {
-        let is_json = said.starts_with(['{', '[']) && said.contains("\\u");
+        let is_json = said.trim_ascii_start().starts_with(['{', '['])
+            && (said.contains("\\u") || said.contains("\\/"));
         if !is_json || Node::parse_any(said, DEPTH).is_none() {
             return (self.find)(said);
         }

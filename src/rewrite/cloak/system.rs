@@ -1,8 +1,9 @@
 //! The operator's system prompt, before the client's or in its place.
 
+use std::borrow::Cow;
+
 use crate::chat::Format;
 use crate::rewrite::edit::Document;
-use crate::rewrite::path::Path;
 use crate::wire::json::{Kind, Node, escape_into, quote};
 
 /// What the system says.
@@ -22,15 +23,17 @@ impl System {
     pub(super) fn put(&self, text: &str, format: Format, counts: bool) -> Option<String> {
         let document = Document::new(text, format == Format::Gemini);
         match format {
-            Format::Claude => Some(self.member(document, "system")),
+            Format::Claude => {
+                let cleared = self.cleared(text, "messages");
+                Some(self.member(Document::new(&cleared, false), "system"))
+            }
             Format::OpenAiResponses => {
-                let cleared = self.replaces.then(|| without_system(text, "input"));
-                let text = cleared.as_deref().unwrap_or(text);
-                Some(self.member(Document::new(text, false), "instructions"))
+                let cleared = self.cleared(text, "input");
+                Some(self.member(Document::new(&cleared, false), "instructions"))
             }
             Format::OpenAiChat => {
-                let cleared = self.replaces.then(|| without_system(text, "messages"));
-                self.message(Document::new(cleared.as_deref().unwrap_or(text), false))
+                let cleared = self.cleared(text, "messages");
+                self.message(Document::new(&cleared, false))
             }
             Format::Gemini => {
                 let inner = document.member(document.root(), "generateContentRequest");
@@ -42,6 +45,12 @@ impl System {
                 }
             }
         }
+    }
+
+    /// The request without what the client has the system say in the list `key`, if that is replaced.
+    fn cleared<'t>(&self, text: &'t str, key: &str) -> Cow<'t, str> {
+        let cleared = self.replaces.then(|| without_system(text, key)).flatten();
+        cleared.map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// As a member that is a string, or a list of blocks.
@@ -131,17 +140,11 @@ fn is_system(message: Node<'_>) -> bool {
         .is_some_and(|role| matches!(&*role, "system" | "developer"))
 }
 
-/// The request without what system and developer say in the list `key`.
-fn without_system(text: &str, key: &str) -> String {
-    let mut text = text.to_owned();
-    loop {
-        let document = Document::new(&text, false);
-        let list = document.member(document.root(), key);
-        let at = list.and_then(|list| list.items().position(is_system));
-        let path = at.and_then(|at| Path::try_new(&format!("{key}.{at}")).ok());
-        match path.and_then(|path| document.remove(&path)) {
-            Some(less) => text = less,
-            None => return text,
-        }
-    }
+/// The request without what system and developer say in the list `key`; `None`: they say nothing.
+fn without_system(text: &str, key: &str) -> Option<String> {
+    let document = Document::new(text, false);
+    let list = document.member(document.root(), key)?;
+    let goes: Vec<bool> = list.items().map(is_system).collect();
+    goes.contains(&true)
+        .then(|| document.without(&document.pieces(list), &goes))
 }

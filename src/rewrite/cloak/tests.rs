@@ -174,6 +174,43 @@ fn a_strict_system_prompt_stands_alone() {
     }
 }
 
+#[test]
+fn a_strict_system_prompt_takes_any_number_of_others_out() {
+    let many = "{\"role\":\"system\"},".repeat(50_000);
+    for (format, list, want) in [
+        (
+            Format::OpenAiChat,
+            "messages",
+            r#"{"messages":[{"role":"system","content":@},{"role":"user"}]}"#,
+        ),
+        (
+            Format::OpenAiResponses,
+            "input",
+            r#"{"input":[{"role":"user"}],"instructions":@}"#,
+        ),
+        (
+            Format::Claude,
+            "messages",
+            r#"{"messages":[{"role":"user"}],"system":@}"#,
+        ),
+    ] {
+        let body = format!("{{\"{list}\":[{many}{{\"role\":\"user\"}}]}}");
+        let want = want.replace('@', r#""Be \"brief\".""#);
+        assert_eq!(shape(&system(true), format, &body), want);
+    }
+}
+
+#[test]
+fn slashes_may_be_escaped_in_json_inside_of_json() {
+    let body = r#"{"messages":[{"tool_calls":[{"function":{"arguments":"{\"repo\":\"acme\\/falcon\"}"}}]}]}"#;
+    let shaped = words(&["acme/falcon"]).shape(body.as_bytes(), Format::OpenAiChat, false, NOBODY);
+    let after = String::from_utf8(shaped.body.unwrap()).unwrap();
+    assert!(
+        after.contains("MASK_") && !after.contains("falcon"),
+        "{after}"
+    );
+}
+
 fn user(id: UserId) -> Cloak {
     Cloak {
         user: Some(id),
@@ -210,7 +247,22 @@ fn a_user_id_is_set_where_there_is_none() {
             Some("/metadata/user_id"),
         ),
         (Format::Claude, r#"{"metadata":{"user_id":"u"}}"#, None),
+        (
+            Format::Claude,
+            r#"{"metadata":null}"#,
+            Some("/metadata/user_id"),
+        ),
+        (
+            Format::Claude,
+            r#"{"metadata":{"user_id":null}}"#,
+            Some("/metadata/user_id"),
+        ),
         (Format::OpenAiChat, "{}", Some("/user")),
+        (
+            Format::OpenAiChat,
+            r#"{"user":null,"safety_identifier":null}"#,
+            Some("/user"),
+        ),
         (Format::OpenAiChat, r#"{"user":"u"}"#, None),
         (Format::OpenAiChat, r#"{"safety_identifier":"u"}"#, None),
         (Format::OpenAiResponses, "{}", Some("/safety_identifier")),
@@ -300,6 +352,21 @@ fn words_are_masked_where_something_is_said_and_nowhere_else() {
         ),
         (OpenAiResponses, r#"{"input":"acme"}"#, 1),
         (
+            Claude,
+            r#"{"messages":[{"content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"acme"}}]}]}"#,
+            1,
+        ),
+        (
+            OpenAiChat,
+            r#"{"messages":[],"prediction":{"type":"content","content":"acme"}}"#,
+            1,
+        ),
+        (
+            OpenAiResponses,
+            r#"{"prompt":{"id":"acme","variables":{"name":"acme"}}}"#,
+            1,
+        ),
+        (
             Gemini,
             r#"{"system_instruction":{"parts":[{"text":"acme"}]},"contents":[{"role":"user","parts":[{"text":"acme"},
             {"inline_data":{"mime_type":"acme","data":"acme"},"thought_signature":"acme"},{"functionCall":{"name":"acme","args":{"x":"acme"}}},
@@ -328,6 +395,7 @@ fn words_are_found_however_they_are_written() {
         (r#""a\/b \ud83d\ude00 A/B \ud800 a/b""#, false),
         (r#""Müller GmbH""#, true),
         (r#""{\"q\":\"m\\u00fcller\",\"m\\u00fcller\":[]}""#, false),
+        (r#""\n {\"q\":\"m\\u00fcller\"}""#, false),
     ] {
         let body = format!(r#"{{ "messages":[{{"content":{said}}}] }}"#);
         let shaped = cloak.shape(body.as_bytes(), Format::OpenAiChat, false, NOBODY);

@@ -2,10 +2,10 @@
 
 use super::key::{Key, hex};
 use crate::chat::Format;
-use crate::rewrite::edit::Document;
+use crate::rewrite::edit::{Document, Found};
 use crate::rewrite::path::Path;
 use crate::secret::KeyHash;
-use crate::wire::json::quote;
+use crate::wire::json::{Kind, Node, quote};
 
 /// Hexadecimal digits of an id.
 const DIGITS: usize = 32;
@@ -33,14 +33,22 @@ impl UserId {
         client: Option<&KeyHash>,
     ) -> Option<String> {
         let document = Document::new(text, false);
-        let has = |key| document.member(document.root(), key).is_some();
+        let given = |node: Node<'_>| node.kind() != Kind::Null;
+        let has = |key| {
+            let member = document.member(document.root(), key);
+            member.is_some_and(given)
+        };
         let place = match format {
             Format::Claude => "metadata.user_id",
             Format::OpenAiChat if !has("safety_identifier") => "user",
             Format::OpenAiResponses if !has("user") => "safety_identifier",
             Format::OpenAiChat | Format::OpenAiResponses | Format::Gemini => return None,
         };
-        document.default(&Path::try_new(place).ok()?, &quote(&self.id(client)))
+        let place = Path::try_new(place).ok()?;
+        match document.find(&place) {
+            Found::Value(node) if given(node) => None,
+            _ => document.set(&place, &quote(&self.id(client))),
+        }
     }
 
     fn id(&self, client: Option<&KeyHash>) -> String {

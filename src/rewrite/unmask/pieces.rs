@@ -87,10 +87,15 @@ fn number(node: Node<'_>, key: &str) -> u64 {
 fn claude(event: Node<'_>) -> Option<About<'_>> {
     let mut about = About::default();
     let block = number(event, "index");
-    match &*event.get_str("type")? {
+    let Some(kind) = event.get_str("type") else {
+        return Some(other());
+    };
+    match &*kind {
         "ping" => return None,
         "content_block_delta" => {
-            let delta = event.get("delta")?;
+            let Some(delta) = event.get("delta") else {
+                return Some(other());
+            };
             let mut goes_on = false;
             for part in ["text", "thinking", "partial_json"] {
                 let text = delta.get(part);
@@ -121,6 +126,15 @@ fn chat(event: Node<'_>) -> About<'_> {
             for part in ["reasoning_content", "reasoning", "content", "refusal"] {
                 about.say(group, (part, 0), delta.get(part));
             }
+            // Some models answer in parts, of which one may be what they think.
+            let parts = delta.get("content").into_iter().flat_map(Node::items);
+            for part in parts {
+                about.say(group, ("content", 0), part.get("text"));
+                let thoughts = part.get("thinking").into_iter().flat_map(Node::items);
+                for thought in thoughts {
+                    about.say(group, ("thinking", 0), thought.get("text"));
+                }
+            }
             let function = delta
                 .get("function_call")
                 .and_then(|call| call.get("arguments"));
@@ -143,7 +157,7 @@ fn chat(event: Node<'_>) -> About<'_> {
 
 fn responses(event: Node<'_>) -> About<'_> {
     /// Kinds of pieces.
-    const DELTAS: [&str; 9] = [
+    const DELTAS: [&str; 10] = [
         "response.output_text.delta",
         "response.refusal.delta",
         "response.reasoning_text.delta",
@@ -153,6 +167,7 @@ fn responses(event: Node<'_>) -> About<'_> {
         "response.mcp_call_arguments.delta",
         "response.code_interpreter_call_code.delta",
         "response.audio.transcript.delta",
+        "response.shell_call_command.delta",
     ];
     let (kind, item) = (
         event.get_str("type").unwrap_or_default(),
@@ -160,10 +175,10 @@ fn responses(event: Node<'_>) -> About<'_> {
     );
     let mut about = About::default();
     if let Some(delta) = DELTAS.into_iter().find(|delta| *delta == kind) {
-        let n = match event.get("summary_index") {
-            Some(n) => n.u64().unwrap_or(0),
-            None => number(event, "content_index"),
-        };
+        let n = ["summary_index", "command_index", "content_index"]
+            .into_iter()
+            .find_map(|key| event.get(key)?.u64())
+            .unwrap_or(0);
         about.say(item, (delta, n), event.get("delta"));
     } else if event.get("output_index").is_some() {
         about.end(item);

@@ -256,6 +256,25 @@ fn block(event: &Value) -> String {
 }
 
 #[test]
+fn rarer_texts_are_put_together_too() {
+    let (left, right) = ONE.split_at(7);
+    let thought = |text| json!({"choices": [{"index": 0, "delta": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}}]});
+    let part = |text| json!({"choices": [{"index": 0, "delta": {"content": [{"type": "text", "text": text}]}}]});
+    let command = |text| json!({"type": "response.shell_call_command.delta", "output_index": 0, "command_index": 1, "delta": text});
+    let untyped = |text| json!({"error": {"message": format!("{text}{ONE}")}});
+    for (format, stream) in [
+        (Format::OpenAiChat, [thought(left), thought(right)]),
+        (Format::OpenAiChat, [part(left), part(right)]),
+        (Format::OpenAiResponses, [command(left), command(right)]),
+        (Format::Claude, [untyped("a"), untyped("b")]),
+    ] {
+        let stream = framed(Shape::Sse, &stream);
+        let out = run(&mut unmasker(format, Shape::Sse), &[stream.as_bytes()]);
+        assert!(out.contains("Acme") && !out.contains("MASK"), "{out}");
+    }
+}
+
+#[test]
 fn only_the_text_that_may_go_on_waits() {
     for format in Format::ALL {
         let open = block(&events(format, 0, 0, &["so MAS".to_owned()])[0]);
