@@ -27,30 +27,20 @@ pub struct Listener(pub Arc<Admin>);
 
 impl Listener {
     async fn serve(&self, session: &mut ServerSession) -> Result<()> {
-        let request = session.req_header();
-        let (method, uri, headers) = (
-            request.method.clone(),
-            request.uri.clone(),
-            request.headers.clone(),
-        );
-        let asked = Asked {
-            method: &method,
-            path: uri.path(),
-            query: uri.query().unwrap_or_default(),
-            headers: &headers,
-            peer: session
-                .client_addr()
-                .and_then(|address| address.as_inet())
-                .map(|address| address.ip()),
-        };
+        let request = session.req_header().clone();
+        let peer = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
+        let asked = Asked::of(&request, peer);
         let answer = match self.0.admit(&asked) {
             // Only who has shown the key may send a body.
-            Ok(place) if method != Method::POST => {
+            Ok(place) if request.method != Method::POST => {
                 let _ = tokio::time::timeout(SHORT_WAIT, read(session, SHORT)).await;
                 self.0.answer(place, &asked, Bytes::new())
             }
             Ok(place) => {
-                if headers.contains_key(header::EXPECT) {
+                if request.headers.contains_key(header::EXPECT) {
                     session.write_continue_response().await?;
                 }
                 let limit = self.0.current.load().config.limits.body;
@@ -66,7 +56,7 @@ impl Listener {
                 answer
             }
         };
-        send(session, &method, answer).await
+        send(session, &request.method, answer).await
     }
 }
 

@@ -53,6 +53,34 @@ pub enum FaultKind {
     NotImplemented,
 }
 
+impl FaultKind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 22] = [
+        Self::InvalidRequest,
+        Self::ContextLength,
+        Self::ContentPolicy,
+        Self::Auth,
+        Self::Permission,
+        Self::Billing,
+        Self::NotFound,
+        Self::ModelNotFound,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMedia,
+        Self::Unprocessable,
+        Self::RateLimit,
+        Self::Overloaded,
+        Self::Internal,
+        Self::BadUpstream,
+        Self::MethodNotAllowed,
+        Self::SlowRequest,
+        Self::HeadersTooLarge,
+        Self::Timeout,
+        Self::Cancelled,
+        Self::NotImplemented,
+    ];
+}
+
 /// One error on its way to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {

@@ -91,7 +91,7 @@ impl Cause {
         ];
         match place.checked_sub(OTHERS) {
             Some(place) => others.get(place).copied(),
-            None => FAULTS.get(place).copied().map(Self::Fault),
+            None => FaultKind::ALL.get(place).copied().map(Self::Fault),
         }
     }
 
@@ -136,32 +136,6 @@ const fn fault(kind: FaultKind) -> &'static str {
         FaultKind::NotImplemented => "not_implemented",
     }
 }
-
-/// All kinds of faults, in their order.
-const FAULTS: [FaultKind; OTHERS] = [
-    FaultKind::InvalidRequest,
-    FaultKind::ContextLength,
-    FaultKind::ContentPolicy,
-    FaultKind::Auth,
-    FaultKind::Permission,
-    FaultKind::Billing,
-    FaultKind::NotFound,
-    FaultKind::ModelNotFound,
-    FaultKind::Conflict,
-    FaultKind::TooLarge,
-    FaultKind::UnsupportedMedia,
-    FaultKind::Unprocessable,
-    FaultKind::RateLimit,
-    FaultKind::Overloaded,
-    FaultKind::Internal,
-    FaultKind::BadUpstream,
-    FaultKind::MethodNotAllowed,
-    FaultKind::SlowRequest,
-    FaultKind::HeadersTooLarge,
-    FaultKind::Timeout,
-    FaultKind::Cancelled,
-    FaultKind::NotImplemented,
-];
 
 /// How many changes there are.
 pub(super) const CHANGES: usize = Change::Renamed as usize + 1;

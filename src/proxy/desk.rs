@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, header};
 use pingora_core::Result;
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::body::{self, Rejection};
@@ -26,6 +26,19 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// Who asks.
     pub peer: Option<IpAddr>,
+}
+
+impl<'a> Asked<'a> {
+    /// What `request` asks, which comes from `peer`.
+    pub fn of(request: &'a RequestHeader, peer: Option<IpAddr>) -> Self {
+        Self {
+            method: &request.method,
+            path: request.uri.path(),
+            query: request.uri.query().unwrap_or_default(),
+            headers: &request.headers,
+            peer,
+        }
+    }
 }
 
 /// An answer.
@@ -73,27 +86,16 @@ pub(super) async fn serve(
         .client_addr()
         .and_then(|address| address.as_inet())
         .copied();
-    let request = session.req_header();
+    let request = session.req_header().clone();
     let trusted = &ctx.live.config.trusted_proxies;
     let peer = socket.map(|socket| {
         client_address::behind(socket, &request.headers, trusted).unwrap_or_else(|| socket.ip())
     });
-    let (method, uri, headers) = (
-        request.method.clone(),
-        request.uri.clone(),
-        request.headers.clone(),
-    );
-    let asked = Asked {
-        method: &method,
-        path: uri.path(),
-        query: uri.query().unwrap_or_default(),
-        headers: &headers,
-        peer,
-    };
+    let asked = Asked::of(&request, peer);
     let answer = match desk.admit(&asked) {
         Ok(place) => {
             // Only who has shown the key may send a body.
-            let body = match method {
+            let body = match request.method {
                 Method::POST => body::read(session, &ctx.live.config.limits.clone()).await?,
                 _ => Bytes::new(),
             };

@@ -8,31 +8,6 @@ use std::time::Duration;
 
 use crate::chat::FaultKind;
 
-const KINDS: [FaultKind; 22] = [
-    FaultKind::InvalidRequest,
-    FaultKind::ContextLength,
-    FaultKind::ContentPolicy,
-    FaultKind::Auth,
-    FaultKind::Permission,
-    FaultKind::Billing,
-    FaultKind::NotFound,
-    FaultKind::ModelNotFound,
-    FaultKind::Conflict,
-    FaultKind::TooLarge,
-    FaultKind::UnsupportedMedia,
-    FaultKind::Unprocessable,
-    FaultKind::RateLimit,
-    FaultKind::Overloaded,
-    FaultKind::Internal,
-    FaultKind::BadUpstream,
-    FaultKind::MethodNotAllowed,
-    FaultKind::SlowRequest,
-    FaultKind::HeadersTooLarge,
-    FaultKind::Timeout,
-    FaultKind::Cancelled,
-    FaultKind::NotImplemented,
-];
-
 fn weights(fixture: &Fixture) -> Vec<Weight> {
     let codec = codec(fixture.format);
     let mut weights = Vec::new();
@@ -167,7 +142,7 @@ fn comments_and_keep_alives_are_quiet() {
 
 /// Every fault, as rich as it gets.
 fn faults() -> impl Iterator<Item = Fault> {
-    KINDS.into_iter().flat_map(|kind| {
+    FaultKind::ALL.into_iter().flat_map(|kind| {
         let rich = Fault::new(kind, "some_code", "it \"broke\"\n")
             .with_param("messages[0]")
             .with_retry_after(Duration::from_secs(12));

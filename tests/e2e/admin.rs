@@ -325,6 +325,40 @@ async fn the_clients_port_has_it_only_when_told_so() {
     );
 }
 
+/// Who has shown no key may not have the gateway hold a body for him.
+#[tokio::test]
+async fn a_body_that_nobody_needs_is_not_waited_for() {
+    let open = format!(
+        "metrics-public: true\nadmin: {{port: 0, key: {ADMIN_KEY}}}\n{}",
+        config(&[("a", NOWHERE, "")])
+    );
+    let gateway = Gateway::start(&open).await;
+    for addr in [gateway.addr(), gateway.admin().await] {
+        let head = "GET /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 60000000\r\n\r\nx";
+        let answer = within("an answer", raw(addr, head)).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_fails_for_itself() {
+    let mounted = format!(
+        "trusted-proxies: [127.0.0.1]\nadmin: {{port: 0, mount: true, key: {ADMIN_KEY}}}\n{}",
+        config(&[("a", NOWHERE, "")])
+    );
+    let gateway = Gateway::start(&mounted).await;
+    let ask = async |key: &'static str, from: &str| {
+        let mut client = Client::connect(gateway.addr()).await;
+        let request = client.request("GET", "/admin/config").key(key);
+        request.header("x-forwarded-for", from).send().await.status
+    };
+    for _ in 0..10 {
+        assert_eq!(ask(UNKNOWN_KEY, "192.0.2.1").await, 401);
+    }
+    assert_eq!(ask(ADMIN_KEY, "192.0.2.1").await, 429);
+    assert_eq!(ask(ADMIN_KEY, "192.0.2.2").await, 200);
+}
+
 #[tokio::test]
 async fn a_taken_address_is_an_error_only_when_it_was_asked_for() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

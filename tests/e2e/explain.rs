@@ -216,6 +216,25 @@ fn states(explained: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn an_entry_for_clients_own_keys_only_is_no_candidate_for_others() {
+    let upstream = Upstream::always(Reply::json(200, json!({"ok": true}))).await;
+    let url = upstream.url();
+    let gateway = Gateway::start(&with_key(&format!(
+        "api-keys: [{CLIENT_KEY}]\nopenai-api-key:\n\
+         - {{name: theirs, base-url: '{url}', allow-client-keys: true, priority: 1, models: [m]}}\n\
+         - {{name: ours, api-key: {UPSTREAM_KEY_A}, base-url: '{url}', models: [m]}}\n"
+    )))
+    .await;
+    let question = json!({
+        "path": "/v1/chat/completions", "body": {"model": "m", "messages": []},
+        "headers": {"authorization": format!("Bearer {CLIENT_KEY}")},
+    });
+    let told = explained(&gateway, question).await;
+    assert_eq!(states(&told), ["theirs excluded", "ours next"]);
+    assert_eq!(told["upstream"]["account"], "ours");
+}
+
+#[tokio::test]
 async fn the_candidates_are_named_with_how_they_stand_and_nothing_changes() {
     let limited = Reply::status(429).header("retry-after", "100");
     let ok = Reply::json(200, json!({"ok": true}));
