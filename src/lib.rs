@@ -42,16 +42,16 @@
 //! # Layers
 //!
 //! A module uses what stands below it, and in its own row only what `tests/layers.rs` names. That test
-//! holds the same table. Modules in *italics* are not written yet; their places are kept.
+//! holds the same table.
 //!
 //! | Layer | Modules | What they do |
 //! |---|---|---|
 //! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command` | put the parts together |
 //! | L5 | `proxy`, `admin` | talk to clients and providers |
-//! | L4 | `live`, `lifecycle`, `traces`, *`usage`*, `metrics` | hold what requests share |
+//! | L4 | `live`, `lifecycle`, `traces`, `usage`, `metrics` | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
 //! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
-//! | L1 | `wire`, *`state`* | know what bytes mean |
+//! | L1 | `wire`, `state` | know what bytes mean |
 //! | L0 | `chat`, `secret` | name things |
 //!
 //! Only `server`, `demo`, `admin`, `proxy` and `upstream` know Pingora; `chat` and `wire` do no I/O; below `config`
@@ -73,7 +73,9 @@ pub mod rewrite;
 pub mod routing;
 pub mod secret;
 pub mod server;
+pub mod state;
 pub mod traces;
 pub mod translate_command;
 pub mod upstream;
+pub mod usage;
 pub mod wire;

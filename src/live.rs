@@ -23,6 +23,8 @@ use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
 use crate::secret::KeyHash;
+use crate::state::sql::Database;
+use crate::usage::Ledger;
 use crate::wire::Format;
 
 /// One config in force.
@@ -38,6 +40,8 @@ pub struct Live {
     pub payload: Option<Plans>,
     /// Who made which stored response.
     pub made: Arc<Made>,
+    /// Where its requests are written down.
+    pub ledger: Ledger,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -48,9 +52,11 @@ pub struct Live {
 }
 
 impl Live {
-    fn new(config: Config, book: &Book, made: &Arc<Made>, metrics: &Arc<Metrics>) -> Self {
+    fn new(config: Config, shared: &Shared) -> Self {
+        let book = &shared.book;
         Self {
-            meters: Meters::new(&config, metrics),
+            meters: Meters::new(&config, &shared.metrics),
+            ledger: shared.ledger.clone(),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -64,7 +70,7 @@ impl Live {
                 .collect(),
             profiles: Profiles::new(&config),
             payload: config.payload.clone().map(Plans::new),
-            made: Arc::clone(made),
+            made: Arc::clone(&shared.made),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -105,21 +111,32 @@ impl Live {
 /// The config in force, replaced on reload; and the healths and turns that outlive configs.
 pub struct Current {
     live: ArcSwap<Live>,
+    shared: Shared,
+}
+
+/// What outlives configs.
+struct Shared {
     book: Book,
     made: Arc<Made>,
     metrics: Arc<Metrics>,
+    ledger: Ledger,
+    database: Arc<Database>,
 }
 
 impl Current {
-    /// Puts `config` in force, whose requests are counted in `metrics`.
-    pub fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        let book = Book::default();
-        let made = Arc::default();
-        Self {
-            live: ArcSwap::from_pointee(Live::new(config, &book, &made, &metrics)),
-            book,
-            made,
+    /// Puts `config` in force, whose requests are counted in `metrics` and written down in `ledger`. Its
+    /// database stays that of the process.
+    pub fn new(config: Config, metrics: Arc<Metrics>, ledger: Ledger) -> Self {
+        let shared = Shared {
+            book: Book::default(),
+            made: Arc::default(),
             metrics,
+            ledger,
+            database: Arc::new(Database::new(config.stores.database.clone())),
+        };
+        Self {
+            live: ArcSwap::from_pointee(Live::new(config, &shared)),
+            shared,
         }
     }
 
@@ -130,19 +147,24 @@ impl Current {
 
     /// Puts `config` in force for requests that begin from now on.
     pub fn replace(&self, config: Config) {
-        let live = Live::new(config, &self.book, &self.made, &self.metrics);
+        let live = Live::new(config, &self.shared);
         self.live.store(Arc::new(live));
-        self.book.sweep();
+        self.shared.book.sweep();
     }
 
     /// What is counted, whatever config is in force.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+        &self.shared.metrics
+    }
+
+    /// The database of the process.
+    pub fn database(&self) -> &Arc<Database> {
+        &self.shared.database
     }
 
     /// The state of an account.
     pub fn report(&self, account: &Account) -> Report {
-        self.book.health(account.id).report()
+        self.shared.book.health(account.id).report()
     }
 
     /// How the accounts of `config` are now.
@@ -173,7 +195,7 @@ impl Current {
             true => !closed.is_empty(),
             false => open
                 .iter()
-                .any(|account| !self.book.health(account.id).is_key_resting(now)),
+                .any(|account| !self.shared.book.health(account.id).is_key_resting(now)),
         }
     }
 }

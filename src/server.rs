@@ -24,6 +24,7 @@ use crate::upstream::peer::Peers;
 use crate::upstream::plaintext::Pool;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::roots::{Roots, RootsError};
+use crate::usage::Ledger;
 
 mod connections;
 mod housekeeping;
@@ -62,6 +63,8 @@ const DEMO: Role = Role {
     key: "demo=",
     optional: false,
 };
+/// Records that wait to be written.
+const LEDGER: usize = 65_536;
 /// Unused upstream connections that are kept per worker thread.
 const POOL: usize = 1_024;
 
@@ -216,7 +219,8 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let lifecycle = Arc::new(Lifecycle::default());
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
-    let current = Arc::new(Current::new(config.clone(), metrics));
+    let (ledger, _queue) = Ledger::new(LEDGER);
+    let current = Arc::new(Current::new(config.clone(), metrics, ledger));
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),

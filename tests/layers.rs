@@ -47,6 +47,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("account", "rewrite"),
     ("admin", "proxy"),
     ("live", "metrics"),
+    ("live", "usage"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),

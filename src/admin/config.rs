@@ -44,6 +44,8 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    /// Where usage is kept, without a password.
+    database_url: String,
     /// Whether traces are sent.
     otel: bool,
     log_level: String,
@@ -239,6 +241,7 @@ impl<'a> Shown<'a> {
             rewrite_model_in_response: config.rewrite_model,
             translation: translation(config),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            database_url: config.stores.database.to_string(),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),
             log_format: match config.log.format {

@@ -18,6 +18,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::rewrite::Rules;
 use crate::secret::KeyHash;
+use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
 use crate::wire::Setting;
@@ -99,6 +100,8 @@ pub struct Config {
     pub translation: Translation,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Arc<Rules>>,
+    /// Where state is kept.
+    pub stores: Stores,
     /// What is logged.
     pub log: Log,
     /// The collector that traces go to.
@@ -232,6 +235,15 @@ pub enum RateLimitHeaders {
     On,
     /// Never.
     Off,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stores {
+    /// Where usage, accounts and tokens are.
+    pub database: DatabaseUrl,
+    /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
+    pub given: bool,
 }
 
 /// What is logged.

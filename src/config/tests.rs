@@ -450,9 +450,9 @@ fn every_error_is_reported_with_its_path() {
                 "secret-keys: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "prices: not available in this version",
-                "database-url: not available in this version",
                 "redis-url: not available in this version",
                 "usage: not available in this version",
+                "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
             ],
         ),
     ];

@@ -100,6 +100,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.upstream_ca != new.upstream_ca || !old.upstream_ca.iter().all(same_roots) {
         names.push("upstream-ca");
     }
+    if old.stores != new.stores {
+        names.push("database-url");
+    }
     if old.otel != new.otel {
         names.push("otel");
     }

@@ -110,7 +110,9 @@ pub(super) struct File {
     pub(super) payload: Payload,
     /// Prices of models.
     pub(super) prices: Vec<Unread>,
-    /// Where usage is stored.
+    /// Where usage, accounts and tokens are stored: `sqlite:PATH`, `sqlite::memory:`,
+    /// `mysql://USER:PASSWORD@HOST/NAME` or `postgres://USER:PASSWORD@HOST/NAME`; `${VARIABLE}` and
+    /// `file:/path` may hold all of it. Changes with a restart.
     pub(super) database_url: String,
     /// Redis that several instances share their state in.
     pub(super) redis_url: String,

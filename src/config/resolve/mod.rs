@@ -29,6 +29,7 @@ mod otel;
 mod payload;
 mod reference;
 mod routes;
+mod stores;
 mod tls;
 mod translation;
 
@@ -89,6 +90,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        stores: stores::stores(file, &mut resolver),
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),

@@ -1,0 +1,6 @@
+//! What outlives a process or is shared by several: databases, and how they are spoken to.
+//!
+//! [`sql`] is one dialect of SQL over SQLite, MySQL (MariaDB) and PostgreSQL. What is stored there and why
+//! is the business of the modules above.
+
+pub mod sql;

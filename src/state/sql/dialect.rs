@@ -1,0 +1,207 @@
+//! What the three databases spell differently.
+
+use std::fmt::Write;
+
+/// A database's SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQLite 3.
+    Sqlite,
+    /// MySQL 8 and MariaDB 10.
+    MySql,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// A column of an upsert, and what happens to it when the row is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// Part of the key.
+    Key(&'static str),
+    /// Takes the new value.
+    Set(&'static str),
+    /// The new value is added.
+    Add(&'static str),
+    /// Keeps what it has.
+    Keep(&'static str),
+}
+
+impl Column {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Key(name) | Self::Set(name) | Self::Add(name) | Self::Keep(name) => name,
+        }
+    }
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 3] = [Self::Sqlite, Self::MySql, Self::Postgres];
+
+    /// Its word in URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::MySql => "mysql",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// `statement` with its `?` numbered where that is needed. A `?` in a quoted text stays.
+    pub fn numbered(self, statement: &str) -> String {
+        if self != Self::Postgres {
+            return statement.to_owned();
+        }
+        let (mut out, mut n, mut quoted) = (String::with_capacity(statement.len() + 16), 0, false);
+        for character in statement.chars() {
+            quoted ^= character == '\'';
+            match character {
+                '?' if !quoted => {
+                    n += 1;
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "${n}");
+                }
+                other => out.push(other),
+            }
+        }
+        out
+    }
+
+    /// An expression as a 64-bit integer: sums are decimals otherwise.
+    pub fn int(self, expression: &str) -> String {
+        let kind = match self {
+            Self::Sqlite => "INTEGER",
+            Self::MySql => "SIGNED",
+            Self::Postgres => "BIGINT",
+        };
+        format!("CAST({expression} AS {kind})")
+    }
+
+    /// A statement that inserts one row of `columns` into `table`, or changes the row with the same key.
+    pub fn upsert(self, table: &str, columns: &[Column]) -> String {
+        let mut statement = self.insert("INSERT", table, columns);
+        let keys: Vec<_> = columns
+            .iter()
+            .filter(|column| matches!(column, Column::Key(_)))
+            .map(|column| column.name())
+            .collect();
+        let changes: Vec<String> = columns
+            .iter()
+            .filter_map(|column| match (column, self) {
+                (Column::Set(name), Self::MySql) => Some(format!("{name} = VALUES({name})")),
+                (Column::Set(name), _) => Some(format!("{name} = excluded.{name}")),
+                (Column::Add(name), Self::MySql) => {
+                    Some(format!("{name} = {table}.{name} + VALUES({name})"))
+                }
+                (Column::Add(name), _) => {
+                    Some(format!("{name} = {table}.{name} + excluded.{name}"))
+                }
+                (Column::Key(_) | Column::Keep(_), _) => None,
+            })
+            .collect();
+        let _ = match (self, changes.is_empty()) {
+            (Self::MySql, false) => {
+                write!(statement, " ON DUPLICATE KEY UPDATE {}", changes.join(", "))
+            }
+            (Self::MySql, true) => {
+                write!(statement, " ON DUPLICATE KEY UPDATE {0} = {0}", keys[0])
+            }
+            (_, false) => write!(
+                statement,
+                " ON CONFLICT ({}) DO UPDATE SET {}",
+                keys.join(", "),
+                changes.join(", ")
+            ),
+            (_, true) => write!(statement, " ON CONFLICT ({}) DO NOTHING", keys.join(", ")),
+        };
+        statement
+    }
+
+    fn insert(self, verb: &str, table: &str, columns: &[Column]) -> String {
+        let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
+        let values = vec!["?"; names.len()].join(", ");
+        format!(
+            "{verb} INTO {table} ({}) VALUES ({values})",
+            names.join(", ")
+        )
+    }
+
+    /// `schema` with its types in the words of the dialect: `{name}` a text of at most 191 characters
+    /// that may be indexed, `{text}`, `{bytes}`, `{int}`, `{serial}` a primary key that counts itself,
+    /// `{table}` what stands behind a table's definition.
+    pub(super) fn schema(self, schema: &str) -> String {
+        let words: [(&str, &str); 6] = match self {
+            Self::Sqlite => [
+                ("{name}", "TEXT"),
+                ("{text}", "TEXT"),
+                ("{bytes}", "BLOB"),
+                ("{int}", "INTEGER"),
+                ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+                ("{table}", ""),
+            ],
+            Self::MySql => [
+                ("{name}", "VARCHAR(191)"),
+                ("{text}", "LONGTEXT"),
+                ("{bytes}", "LONGBLOB"),
+                ("{int}", "BIGINT"),
+                ("{serial}", "BIGINT PRIMARY KEY AUTO_INCREMENT"),
+                (
+                    "{table}",
+                    " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+                ),
+            ],
+            Self::Postgres => [
+                ("{name}", "VARCHAR(191)"),
+                ("{text}", "TEXT"),
+                ("{bytes}", "BYTEA"),
+                ("{int}", "BIGINT"),
+                ("{serial}", "BIGSERIAL PRIMARY KEY"),
+                ("{table}", ""),
+            ],
+        };
+        let replaced = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+        words.into_iter().fold(schema.to_owned(), replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_outside_of_quotes() {
+        let statement = "SELECT '?' FROM t WHERE a = ? AND b = ?";
+        assert_eq!(
+            Dialect::Postgres.numbered(statement),
+            "SELECT '?' FROM t WHERE a = $1 AND b = $2"
+        );
+        assert_eq!(Dialect::Sqlite.numbered(statement), statement);
+    }
+
+    #[test]
+    fn upserts_have_the_words_of_their_dialect() {
+        let columns = [
+            Column::Key("a"),
+            Column::Add("n"),
+            Column::Set("s"),
+            Column::Keep("k"),
+        ];
+        assert_eq!(
+            Dialect::Postgres.upsert("t", &columns),
+            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON CONFLICT (a) DO UPDATE SET n = t.n + excluded.n, s = excluded.s"
+        );
+        assert_eq!(
+            Dialect::MySql.upsert("t", &columns),
+            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE n = t.n + VALUES(n), s = VALUES(s)"
+        );
+        let only = [Column::Key("a")];
+        assert_eq!(
+            Dialect::MySql.upsert("t", &only),
+            "INSERT INTO t (a) VALUES (?) ON DUPLICATE KEY UPDATE a = a"
+        );
+        assert_eq!(
+            Dialect::Sqlite.upsert("t", &only),
+            "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO NOTHING"
+        );
+    }
+}
