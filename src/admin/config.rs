@@ -48,6 +48,8 @@ pub(super) struct Shown<'a> {
     database_url: String,
     /// What instances share, without a password; `None`: nothing.
     redis_url: Option<String>,
+    /// How many keys there are for what is stored secretly.
+    secret_keys: usize,
     /// Whether traces are sent.
     otel: bool,
     log_level: String,
@@ -249,6 +251,7 @@ impl<'a> Shown<'a> {
                 .redis
                 .as_ref()
                 .map(|redis| redis.url.to_string()),
+            secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),
             log_format: match config.log.format {
