@@ -6,6 +6,8 @@
 mod made;
 mod plans;
 mod profiles;
+mod rests;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,15 +15,16 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_rustls::rustls::ClientConfig;
 
-pub use made::{Made, Maker};
+pub use made::{InDatabase, InRedis, Kept, Made, Maker, NotKept, Response};
 pub use plans::Plans;
 pub use profiles::Profiles;
+pub use turns::{load_turns, store_turns};
 
 use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::Report;
 use crate::config::{ClientKey, Config};
-use crate::metrics::{AccountNow, Meters, Metrics};
+use crate::metrics::{AccountNow, Meters, Metrics, RedisNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
@@ -136,14 +139,25 @@ impl Current {
         tls: &Arc<ClientConfig>,
     ) -> Self {
         let redis = config.stores.redis.as_ref();
+        let redis =
+            redis.map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls))));
+        let database = Arc::new(Database::new(config.stores.database.clone()));
+        let mut stores: Vec<Box<dyn Kept>> = Vec::new();
+        stores.extend(
+            redis
+                .iter()
+                .map(|redis| Box::new(InRedis(Arc::clone(redis))) as _),
+        );
+        stores.push(Box::new(InDatabase(Arc::clone(&database))));
         let shared = Shared {
-            book: Book::default(),
-            made: Arc::default(),
+            book: redis
+                .as_ref()
+                .map_or_else(Book::default, |_| Book::shared()),
+            made: Arc::new(Made::new(stores)),
             metrics,
             ledger,
-            database: Arc::new(Database::new(config.stores.database.clone())),
-            redis: redis
-                .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
+            database,
+            redis,
         };
         Self {
             live: ArcSwap::from_pointee(Live::new(config, &shared)),
@@ -176,6 +190,33 @@ impl Current {
     /// What the process shares with other instances through; `None`: it is alone.
     pub fn redis(&self) -> Option<&Arc<Redis>> {
         self.shared.redis.as_ref()
+    }
+
+    /// How Redis is now.
+    pub fn redis_now(&self) -> Option<RedisNow> {
+        let redis = self.redis()?;
+        Some(RedisNow {
+            up: redis.is_up(),
+            troubles: redis.troubles(),
+        })
+    }
+
+    /// Shares with other instances what they share. Never ends, and does nothing where there are none.
+    pub async fn share(&self) {
+        let Some(redis) = self.redis() else {
+            return;
+        };
+        let book = &self.shared.book;
+        tokio::join!(
+            redis.run(),
+            turns::hand_out(book, redis),
+            rests::share(book, redis)
+        );
+    }
+
+    /// Who made which stored response.
+    pub fn made(&self) -> &Made {
+        &self.shared.made
     }
 
     /// The state of an account.

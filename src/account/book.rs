@@ -4,10 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::AccountId;
-use super::health::Health;
-use super::pool::Cursor;
+use super::health::{Health, Tiding};
+use super::pool::{Cursor, Wish};
+use crate::state::Outbox;
+
+/// News that wait to be told, and cells that wait for turns.
+const ROOM: usize = 16_384;
 
 /// Healths and turns by what stays the same: an account or a tier that a new config still has finds its
 /// own again.
@@ -15,17 +20,87 @@ use super::pool::Cursor;
 pub struct Book {
     healths: Mutex<HashMap<AccountId, Arc<Health>>>,
     cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
+    others: Option<Others>,
+}
+
+/// What several instances share.
+#[derive(Debug)]
+pub struct Others {
+    /// What they are to be told.
+    pub news: Arc<Outbox<Tiding>>,
+    /// The cells that wait for turns of the count that all share.
+    pub wishes: Arc<Outbox<Wish>>,
+    /// Where this instance begins when it has to count turns alone: not where all others do.
+    begin: u64,
 }
 
 impl Book {
+    /// One that is shared with other instances.
+    pub fn shared() -> Self {
+        Self {
+            others: Some(Others {
+                news: Arc::new(Outbox::new(ROOM)),
+                wishes: Arc::new(Outbox::new(ROOM)),
+                begin: u64::from(rand::random::<u16>()),
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// What is shared with other instances; `None`: there are none.
+    pub fn others(&self) -> Option<&Others> {
+        self.others.as_ref()
+    }
+
     /// The health of an account.
     pub fn health(&self, id: AccountId) -> Arc<Health> {
-        Arc::clone(self.healths.lock().entry(id).or_default())
+        let mut healths = self.healths.lock();
+        let health = healths.entry(id).or_insert_with(|| match &self.others {
+            Some(others) => Arc::new(Health::telling(id, Arc::clone(&others.news))),
+            None => Arc::default(),
+        });
+        Arc::clone(health)
+    }
+
+    /// The health of an account that some config has.
+    pub fn known(&self, id: AccountId) -> Option<Arc<Health>> {
+        self.healths.lock().get(&id).cloned()
+    }
+
+    /// The rests of all accounts that are not over.
+    pub fn standing(&self, now: Instant) -> Vec<Tiding> {
+        let healths = self.healths.lock();
+        let standing = healths
+            .iter()
+            .flat_map(|(id, health)| health.standing(*id, now));
+        standing.collect()
     }
 
     /// The cursor of the tier that `key` identifies.
     pub fn cursor(&self, key: u64) -> Arc<Cursor> {
-        Arc::clone(self.cursors.lock().entry(key).or_default())
+        let mut cursors = self.cursors.lock();
+        let cursor = cursors.entry(key).or_insert_with(|| match &self.others {
+            Some(others) => {
+                let wishes = Arc::clone(&others.wishes);
+                Arc::new(Cursor::shared(key, wishes, others.begin))
+            }
+            None => Arc::default(),
+        });
+        Arc::clone(cursor)
+    }
+
+    /// The cursor of a tier that some config has.
+    pub fn known_cursor(&self, key: u64) -> Option<Arc<Cursor>> {
+        self.cursors.lock().get(&key).cloned()
+    }
+
+    /// The turns that this instance has counted itself: cursor, cell, turns.
+    pub fn turns(&self) -> Vec<(u64, u8, u64)> {
+        let cursors = self.cursors.lock();
+        let cells = cursors
+            .iter()
+            .flat_map(|(key, cursor)| cursor.own().map(|(cell, turns)| (*key, cell, turns)));
+        cells.collect()
     }
 
     /// Forgets what no live config uses. Call it after the old config is gone.
@@ -51,5 +126,6 @@ mod tests {
         book.sweep();
         assert_eq!(book.healths.lock().len(), 1);
         assert!(Arc::ptr_eq(&used, &book.health(AccountId(1))));
+        assert!(book.known(AccountId(2)).is_none());
     }
 }

@@ -4,6 +4,7 @@
 //! rest is over, one request is let through as a probe; its outcome decides for the others. An
 //! account that never failed costs one atomic load.
 
+mod news;
 mod report;
 
 use std::collections::HashMap;
@@ -14,7 +15,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use news::{Tiding, What};
 pub use report::{Mark, Report};
+
+use super::AccountId;
+use crate::state::Outbox;
 
 /// Models per account that may have a state of their own; one more evicts the one whose rest ends
 /// first. A client that invents model names cannot make this grow.
@@ -99,6 +104,8 @@ pub struct Health {
     /// How many cells are not spotless; 0 is the fast path.
     marked: AtomicU32,
     cells: Mutex<Cells>,
+    /// Where other instances are told about it.
+    news: Option<(AccountId, Arc<Outbox<Tiding>>)>,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +117,8 @@ struct Cells {
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     failures: u32,
+    /// When it last failed here; `None`: others say that it rests.
+    since: Option<Instant>,
     until: Instant,
     cause: Cause,
     /// When the probe that is out was let through.
@@ -140,6 +149,14 @@ impl Cell {
 }
 
 impl Health {
+    /// That of `account`, about which other instances are told in `news`.
+    pub fn telling(account: AccountId, news: Arc<Outbox<Tiding>>) -> Self {
+        Self {
+            news: Some((account, news)),
+            ..Self::default()
+        }
+    }
+
     /// Whether `model` may be used on this account at `now`. A `Ready { probe: true }` has claimed
     /// the probe: settle it through a [`Lease`].
     pub fn admit(&self, model: &str, now: Instant) -> Admission {
@@ -191,24 +208,21 @@ impl Health {
     fn fail(&self, model: &str, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
         let mut cells = self.cells.lock();
         let cells = &mut *cells;
-        let cell = match failure.scope {
+        let of = match failure.scope {
             Scope::Key => {
                 if let Some(cell) = cells.models.get_mut(model) {
                     cell.probe = None;
                 }
-                cells.key.get_or_insert_with(|| Cell::fresh(now))
+                None
             }
             Scope::Model => {
                 if let Some(cell) = &mut cells.key {
                     cell.probe = None;
                 }
-                make_room(&mut cells.models, model);
-                cells
-                    .models
-                    .entry(model.into())
-                    .or_insert_with(|| Cell::fresh(now))
+                Some(model)
             }
         };
+        let cell = cells.of(of, now);
         // Requests that were under way when the account was put to rest say nothing new.
         let news = now >= cell.until;
         let rest = failure.rest.length(
@@ -222,9 +236,14 @@ impl Health {
         if news {
             cell.failures = cell.failures.saturating_add(1);
         }
+        let longer = now + rest > cell.until + news::NEWS;
         cell.until = cell.until.max(now + rest);
+        cell.since = Some(now);
         cell.cause = failure.cause;
         cell.probe = None;
+        if longer {
+            self.tell(of, cell.rests(now));
+        }
         self.count(cells);
         rest
     }
@@ -237,9 +256,12 @@ impl Health {
         }
         let mut cells = self.cells.lock();
         let is_over = |cell: &mut Cell| cell.until <= began;
-        cells.key.take_if(is_over);
+        if cells.key.take_if(is_over).is_some() {
+            self.tell(None, What::Well);
+        }
         if cells.models.get_mut(model).is_some_and(is_over) {
             cells.models.remove(model);
+            self.tell(Some(model), What::Well);
         }
         self.count(&cells);
     }
@@ -266,6 +288,7 @@ impl Cell {
     fn fresh(now: Instant) -> Self {
         Self {
             failures: 0,
+            since: None,
             until: now,
             cause: Cause::Trouble,
             probe: None,

@@ -1,13 +1,16 @@
 //! The numbers as they are read: Prometheus' text, or JSON.
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
-use prometheus::{Counter, GaugeVec, IntGaugeVec, Opts, Registry, Result, TextEncoder};
+use prometheus::{
+    Counter, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder,
+};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use super::process::Process;
-use super::{Metrics, family, gauge, whole_gauge};
+use super::{Metrics, counter, family, gauge, whole_gauge};
 use crate::config::Config;
+use crate::state::redis::Trouble;
 
 /// What is known at any time, as it is when somebody looks.
 #[derive(Debug, Default)]
@@ -22,6 +25,17 @@ pub struct Moment {
     pub log_queue: usize,
     /// How each account is.
     pub accounts: Vec<AccountNow>,
+    /// How Redis is; `None`: there is none.
+    pub redis: Option<RedisNow>,
+}
+
+/// How Redis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisNow {
+    /// Whether it is connected and answers.
+    pub up: bool,
+    /// What was not done, in the order of [`Trouble::ALL`].
+    pub troubles: [u64; Trouble::ALL.len()],
 }
 
 /// How an account is.
@@ -44,6 +58,8 @@ pub(super) struct Gauges {
     usable: IntGaugeVec,
     resting_models: IntGaugeVec,
     reload_ok: IntGaugeVec,
+    redis_up: IntGaugeVec,
+    redis_failures: IntCounterVec,
     cpu: Counter,
     process: [GaugeVec; 6],
     /// One reader at a time: each writes its own moment.
@@ -64,6 +80,8 @@ impl Gauges {
             usable: whole_gauge(registry, &family::USABLE)?,
             resting_models: whole_gauge(registry, &family::RESTING_MODELS)?,
             reload_ok: whole_gauge(registry, &family::RELOAD_OK)?,
+            redis_up: whole_gauge(registry, &family::REDIS_UP)?,
+            redis_failures: counter(registry, &family::REDIS_FAILURES)?,
             cpu,
             process: [
                 gauge(registry, &family::RESIDENT)?,
@@ -87,6 +105,13 @@ impl Gauges {
         set(&self.draining, usize::from(moment.draining));
         set(&self.log_queue, moment.log_queue);
         set(&self.reload_ok, usize::from(last_reload != 0));
+        if let Some(redis) = moment.redis {
+            set(&self.redis_up, usize::from(redis.up));
+            for (trouble, count) in Trouble::ALL.into_iter().zip(redis.troubles) {
+                let failures = self.redis_failures.with_label_values(&[trouble.word()]);
+                failures.inc_by(count.saturating_sub(failures.get()));
+            }
+        }
         // Accounts that a reload has taken away have no state.
         self.usable.reset();
         self.resting_models.reset();

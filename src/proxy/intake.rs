@@ -165,6 +165,9 @@ async fn model_call(
     let live = Arc::clone(&ctx.live);
     let bytes = body::read(session, &live.config.limits).await?;
     ctx.timing.read();
+    if format == Format::OpenAiResponses {
+        stored::recall(ctx, &bytes).await;
+    }
     let headers = &session.req_header().headers;
     Ok(call(ctx, provider, (format, named), uri, headers, bytes)?)
 }

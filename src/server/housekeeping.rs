@@ -46,6 +46,7 @@ impl BackgroundService for Housekeeping {
             // An error means that the sender is gone, which is an end too.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        super::sharing::begin(&self.reloader.current).await;
         // Ends with the process.
         let _writer = tokio::task::spawn_blocking(logging::write_lines);
         tokio::join!(
@@ -54,7 +55,7 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
-            super::redis::keep_connected(&self.reloader.current),
+            super::sharing::share(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -134,6 +135,7 @@ impl Housekeeping {
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }
+        super::sharing::end(&self.reloader.current).await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);
