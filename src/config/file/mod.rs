@@ -188,6 +188,14 @@ impl File {
         ]
     }
 
+    /// The keys of the provider lists.
+    pub(super) const LISTS: [&str; 4] = [
+        "claude-api-key",
+        "openai-api-key",
+        "gemini-api-key",
+        Self::COMPATIBLE,
+    ];
+
     /// The list whose entries are not bound to one provider.
     pub(super) const COMPATIBLE: &str = "openai-compatibility";
 }
