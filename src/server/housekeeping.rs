@@ -58,6 +58,7 @@ impl BackgroundService for Housekeeping {
             self.sweep(),
             self.send_traces(),
             roster::follow(&self.roster, &self.ready),
+            super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
