@@ -46,7 +46,8 @@ async fn a_change_needs_the_version_that_is_there() {
 #[tokio::test]
 async fn what_was_not_done_is_not_counted_and_not_written_down() {
     let database = database();
-    let made = write(&database, Step::Create("one"), &entry("a", "create", 5));
+    let entry_of_it = entry("a", "create", 5);
+    let made = write(&database, Step::Create("one"), &entry_of_it);
     let version = made.await.unwrap();
     let failed = write(&database, Step::Delete(99), &entry("a", "delete", 6)).await;
     assert!(failed.is_err());
@@ -81,7 +82,8 @@ async fn the_audit_is_read_by_time_and_subject_the_latest_first() {
 #[tokio::test]
 async fn sealing_again_changes_no_version() {
     let database = database();
-    let made = write(&database, Step::Create("one"), &entry("a", "create", 5));
+    let entry_of_it = entry("a", "create", 5);
+    let made = write(&database, Step::Create("one"), &entry_of_it);
     let version = made.await.unwrap();
     reseal(&database, "a", version, "sealed anew")
         .await
