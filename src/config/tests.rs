@@ -438,10 +438,20 @@ fn every_error_is_reported_with_its_path() {
             &["admin.key: must have 64 hexadecimal digits after sha256:"],
         ),
         ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
+        (
+            "prices:\n- {model: a, input: -1}\n- {model: a, input: 0.0000000001}\n- {model: a, input: 1e7}\n- {model: a, input: x}\n\
+             - {model: a}\n- {input: 1}\n- {model: a, provider: opnai, input: 1}\n- {model: a, inputs: 1}\n\
+             - {model: a, input: 1, tiers: [{input: 2}, {above: 5}, {above: 5}, {abov: 1}]}\n- {model: 'a[', input: [1]}\n- 7",
+            &[
+                "prices[7].inputs: unknown key; did you mean `input`?",
+                "prices[8].tiers[3].abov: unknown key; did you mean `above`?",
+                "TBD",
+            ],
+        ),
         // What is not built yet.
         (
             "proxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
-             translation: {n-fanout: true}\nprices: [a]\n\
+             translation: {n-fanout: true}\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
              routing: {session-affinity: true}",
             &[
@@ -449,7 +459,6 @@ fn every_error_is_reported_with_its_path() {
                 "accounts: not available in this version",
                 "secret-keys: not available in this version",
                 "translation.n-fanout: not available in this version",
-                "prices: not available in this version",
                 "redis-url: not available in this version",
                 "usage: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
@@ -1081,4 +1090,31 @@ fn what_a_config_was_made_from_is_known_also_when_it_fails() {
     }
     let unrelated = environment.file("other", "other");
     assert_eq!(files.now(&unrelated), files);
+}
+
+#[test]
+fn a_price_is_read_to_its_last_digit_however_it_is_written() {
+    let config = config(
+        "prices:\n- {model: a*, input: 0.075, output: '0.30', cache-write-1h: 1, tiers: [{above: 100, output: 7}]}\n\
+         - {model: b, provider: claude, request: 0.000000001}",
+    );
+    let [first, second, ..] = config.prices.rows() else {
+        panic!("no rows");
+    };
+    let rates = &first.price.rates;
+    assert_eq!(rates.input.nano(), 75_000_000);
+    assert_eq!(rates.output.nano(), 300_000_000);
+    assert_eq!(rates.cache_write.nano(), 75_000_000);
+    assert_eq!(rates.cache_write_long.nano(), 1_000_000_000);
+    let long = &first.price.tiers[0];
+    assert_eq!((long.above, long.rates.output.nano()), (100, 7_000_000_000));
+    assert_eq!(long.rates.input.nano(), 75_000_000);
+    assert_eq!(second.provider.as_deref(), Some("anthropic"));
+    assert_eq!(second.price.request.nano(), 1);
+    // Every number with up to nine decimals that YAML's reader makes a float of is found again.
+    for nano in (1..1_000_000_000_000_000_u64).step_by(7_777_777_777_777) {
+        let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+        let config = super::tests::config(&format!("prices: [{{model: a, input: {text}}}]"));
+        assert_eq!(config.prices.rows()[0].price.rates.input.nano(), nano, "{text}");
+    }
 }
