@@ -5,6 +5,7 @@
 //! rests. With all accounts well, a pick looks at one of them, however many there are.
 
 mod client_key;
+mod seat;
 mod survey;
 mod turns;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+pub use seat::Seat;
 pub use survey::{Seen, Standing};
 use turns::turns;
 
@@ -115,15 +117,6 @@ impl Tier {
             Strategy::RoundRobin => self.cursor.next(seat.model()),
         }
     }
-
-    /// The place of the account that the conversation is with, if it is one of these.
-    fn home(&self, seat: Seat) -> Option<usize> {
-        let Seat::With { account, .. } = seat else {
-            return None;
-        };
-        let mut candidates = self.candidates.iter();
-        candidates.position(|candidate| candidate.account.id == account)
-    }
 }
 
 /// Whose turn it is. Several cells, picked by the model's name, so that two models used in
@@ -134,29 +127,6 @@ pub struct Cursor([AtomicUsize; 16]);
 impl Cursor {
     fn next(&self, model: u64) -> usize {
         self.0[(model % 16) as usize].fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// Where a search for an account begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seat {
-    /// The next in turn; holds a hash of the model's name.
-    Turn(u64),
-    /// An account that the conversation is with; in tiers that do not have it the next in turn.
-    With {
-        /// The account.
-        account: AccountId,
-        /// A hash of the model's name.
-        model: u64,
-    },
-}
-
-impl Seat {
-    /// The hash of the model's name.
-    pub fn model(self) -> u64 {
-        match self {
-            Self::Turn(model) | Self::With { model, .. } => model,
-        }
     }
 }
 
@@ -572,8 +542,9 @@ mod tests {
             account: AccountId(0),
             model: 0,
         };
-        let names: Vec<_> = (0..2).map(|_| choose(stranger).account.name.clone()).collect();
-        assert_ne!(names[0], names[1], "who is not here takes turns");
+        let names = (0..7).map(|_| choose(stranger).account.name.clone());
+        let names: std::collections::HashSet<_> = names.collect();
+        assert_eq!(names.len(), 4, "who is not here takes turns");
     }
 
     #[test]

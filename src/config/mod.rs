@@ -18,7 +18,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::price;
 use crate::rewrite::Rules;
-use crate::secret::KeyHash;
+use crate::secret::{KeyHash, Sealer};
 use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -105,6 +105,8 @@ pub struct Config {
     pub prices: Arc<price::Table>,
     /// Where state is kept.
     pub stores: Stores,
+    /// What seals secrets that are stored; `None`: none are.
+    pub sealer: Option<Arc<Sealer>>,
     /// What is logged.
     pub log: Log,
     /// The collector that traces go to.

@@ -1,3 +1,5 @@
+//! The arithmetic against worked examples, and what holds for every price.
+
 use proptest::prelude::*;
 
 use super::*;

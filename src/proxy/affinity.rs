@@ -182,17 +182,22 @@ mod tests {
 
     #[test]
     fn what_names_the_conversation_wins_in_order() {
-        let body = |keys: &str| format!(r#"{{{keys}"messages":[{{"role":"user","content":"a"}}]}}"#);
+        let body =
+            |keys: &str| format!(r#"{{{keys}"messages":[{{"role":"user","content":"a"}}]}}"#);
         let bare = of(&body(""));
         let previous = of(&body(r#""previous_response_id":"r","#));
-        let cache = of(&body(r#""previous_response_id":"x","prompt_cache_key":"r","#));
+        let cache = of(&body(
+            r#""previous_response_id":"x","prompt_cache_key":"r","#,
+        ));
         let user = of(&body(
             r#""prompt_cache_key":"x","metadata":{"user_id":"user_1_account__session_2"},"#,
         ));
         assert_eq!(cache, of(r#"{"prompt_cache_key":"r","messages":[]}"#));
         assert_eq!(
             user,
-            of(r#"{"system":"x","metadata":{"user_id":"user_1_account__session_2"},"messages":[]}"#)
+            of(
+                r#"{"system":"x","metadata":{"user_id":"user_1_account__session_2"},"messages":[]}"#
+            )
         );
         assert_ne!(
             user,
@@ -200,9 +205,16 @@ mod tests {
         );
         let all = [bare, previous, cache, user];
         for (n, one) in all.iter().enumerate() {
-            assert!(one.is_some() && all[n + 1..].iter().all(|other| other != one), "{n}");
+            assert!(
+                one.is_some() && all[n + 1..].iter().all(|other| other != one),
+                "{n}"
+            );
         }
-        for blank in [r#""prompt_cache_key":"","#, r#""prompt_cache_key":null,"#, r#""metadata":{},"#] {
+        for blank in [
+            r#""prompt_cache_key":"","#,
+            r#""prompt_cache_key":null,"#,
+            r#""metadata":{},"#,
+        ] {
             assert_eq!(of(&body(blank)), bare, "{blank}");
         }
         let headed = |body: &str| conversation(None, "m", &session("s"), body.as_bytes());
@@ -217,7 +229,12 @@ mod tests {
             let key = key.map(KeyHash::of);
             conversation(key.as_ref(), model, &session("s"), body)
         };
-        let all = [of(None, "m"), of(Some(b"a"), "m"), of(Some(b"b"), "m"), of(None, "n")];
+        let all = [
+            of(None, "m"),
+            of(Some(b"a"), "m"),
+            of(Some(b"b"), "m"),
+            of(None, "n"),
+        ];
         for (n, one) in all.iter().enumerate() {
             assert!(all[n + 1..].iter().all(|other| other != one), "{n}");
         }
@@ -234,7 +251,10 @@ mod tests {
         ] {
             assert_eq!(of(marked), plain, "{marked}");
         }
-        for odd in [r#"{"input":"\"cache_control\""}"#, r#"{"input":"a\"cache_control\":{"}"#] {
+        for odd in [
+            r#"{"input":"\"cache_control\""}"#,
+            r#"{"input":"a\"cache_control\":{"}"#,
+        ] {
             assert!(of(odd).is_some(), "{odd}");
         }
     }

@@ -28,7 +28,7 @@ pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
 pub(super) use later::{Unread, Usage};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
-pub(super) use price::{Amount, PriceItem, Rates};
+pub(super) use price::{Amount, PriceItem};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use tls::Tls;
 pub(super) use translation::{
@@ -100,7 +100,9 @@ pub(super) struct File {
     pub(super) openai_compatibility: Vec<Entry>,
     /// Accounts with OAuth 2.0 and other ways to authenticate.
     pub(super) accounts: Vec<Unread>,
-    /// Keys that stored tokens are encrypted with, newest first.
+    /// Keys that secrets in the database are encrypted with, newest first: 32 random bytes as base64 or
+    /// hexadecimal digits (`openssl rand -base64 32`), `${VARIABLE}` or `file:/path`. What an older key
+    /// has encrypted is encrypted again with the newest. Without a key nothing secret is stored.
     pub(super) secret_keys: Vec<String>,
     /// Whether an aliased answer names the model that the client asked for.
     pub(super) rewrite_model_in_response: bool,
@@ -330,7 +332,8 @@ impl Default for StreamingOptions {
 pub(super) struct Routing {
     /// How one of several equal credentials is chosen.
     pub(super) strategy: StrategyName,
-    /// Whether a conversation stays with its credential.
+    /// Whether a conversation stays with its credential: until that one fails, and then with the one that
+    /// took over.
     pub(super) session_affinity: bool,
 }
 

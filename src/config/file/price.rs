@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::price::Dollars;
+use crate::price::{Dollars, Given};
 
 /// What some models cost.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -18,32 +18,6 @@ pub(in crate::config) struct PriceItem {
     pub(in crate::config) provider: String,
     /// The provider's names of the models, as a pattern with `*`.
     pub(in crate::config) model: String,
-    /// Dollars for each request that used tokens.
-    pub(in crate::config) request: Amount,
-    /// Dollars for each search of the web that the provider reports.
-    pub(in crate::config) web_search: Amount,
-    #[serde(flatten)]
-    pub(in crate::config) rates: Rates,
-    /// Other prices for all of a request whose input is long.
-    pub(in crate::config) tiers: Vec<PriceTier>,
-}
-
-/// Prices of longer requests.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct PriceTier {
-    /// They hold above so many tokens of input, caches included.
-    #[schemars(range(min = 1))]
-    pub(in crate::config) above: u32,
-    #[serde(flatten)]
-    pub(in crate::config) rates: Rates,
-}
-
-/// Dollars for a million tokens, as `0.075`.
-#[derive(Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Rates {
     /// Dollars for a million tokens of input.
     pub(in crate::config) input: Option<Amount>,
     /// Of input that is read from a cache. Left out: as `input`.
@@ -65,6 +39,81 @@ pub(in crate::config) struct Rates {
     pub(in crate::config) audio_output: Option<Amount>,
     /// Of pictures in the output. Left out: as `output`.
     pub(in crate::config) image_output: Option<Amount>,
+    /// Dollars for each request that used tokens.
+    pub(in crate::config) request: Amount,
+    /// Dollars for each search of the web that the provider reports.
+    pub(in crate::config) web_search: Amount,
+    /// Other prices for all of a request whose input is long.
+    pub(in crate::config) tiers: Vec<PriceTier>,
+}
+
+/// Prices of longer requests.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct PriceTier {
+    /// They hold above so many tokens of input, caches included.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) above: u32,
+    /// As `input` outside. Left out: what stands there.
+    pub(in crate::config) input: Option<Amount>,
+    /// As `cache-read` outside. Left out: what stands there.
+    pub(in crate::config) cache_read: Option<Amount>,
+    /// As `cache-write` outside. Left out: what stands there.
+    pub(in crate::config) cache_write: Option<Amount>,
+    /// As `cache-write-1h` outside. Left out: what stands there.
+    #[serde(rename = "cache-write-1h")]
+    pub(in crate::config) cache_write_long: Option<Amount>,
+    /// As `audio-input` outside. Left out: what stands there.
+    pub(in crate::config) audio_input: Option<Amount>,
+    /// As `image-input` outside. Left out: what stands there.
+    pub(in crate::config) image_input: Option<Amount>,
+    /// As `output` outside. Left out: what stands there.
+    pub(in crate::config) output: Option<Amount>,
+    /// As `reasoning` outside. Left out: what stands there.
+    pub(in crate::config) reasoning: Option<Amount>,
+    /// As `audio-output` outside. Left out: what stands there.
+    pub(in crate::config) audio_output: Option<Amount>,
+    /// As `image-output` outside. Left out: what stands there.
+    pub(in crate::config) image_output: Option<Amount>,
+}
+
+impl PriceItem {
+    /// Its prices of tokens.
+    pub(in crate::config) fn given(&self) -> Given {
+        let of = |amount: Option<Amount>| amount.map(|amount| amount.0);
+        Given {
+            input: of(self.input),
+            cache_read: of(self.cache_read),
+            cache_write: of(self.cache_write),
+            cache_write_long: of(self.cache_write_long),
+            audio_input: of(self.audio_input),
+            image_input: of(self.image_input),
+            output: of(self.output),
+            reasoning: of(self.reasoning),
+            audio_output: of(self.audio_output),
+            image_output: of(self.image_output),
+        }
+    }
+}
+
+impl PriceTier {
+    /// Its prices of tokens.
+    pub(in crate::config) fn given(&self) -> Given {
+        let of = |amount: Option<Amount>| amount.map(|amount| amount.0);
+        Given {
+            input: of(self.input),
+            cache_read: of(self.cache_read),
+            cache_write: of(self.cache_write),
+            cache_write_long: of(self.cache_write_long),
+            audio_input: of(self.audio_input),
+            image_input: of(self.image_input),
+            output: of(self.output),
+            reasoning: of(self.reasoning),
+            audio_output: of(self.audio_output),
+            image_output: of(self.image_output),
+        }
+    }
 }
 
 /// An amount of dollars: a number, or text for who wants to see every digit.

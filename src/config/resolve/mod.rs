@@ -30,6 +30,7 @@ mod payload;
 mod prices;
 mod reference;
 mod routes;
+mod sealer;
 mod stores;
 mod tls;
 mod translation;
@@ -93,6 +94,7 @@ pub(super) fn resolve(
         ),
         prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
+        sealer: sealer::sealer(&file.secret_keys, &mut resolver),
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),

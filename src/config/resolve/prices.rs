@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Resolver, glob};
 use crate::config::error::{KeyPath, did_you_mean};
-use crate::config::file::{Amount, PriceItem, Rates};
+use crate::config::file::{Amount, PriceItem};
 use crate::price::{Given, Price, Row, Table};
 use crate::upstream::presets;
 
@@ -31,7 +31,7 @@ fn row(
     resolver: &mut Resolver<'_>,
 ) -> Option<Row> {
     let provider = provider(&item.provider, &path.key("provider"), names, resolver);
-    let base = given(&item.rates);
+    let base = item.given();
     if base == Given::default() && item.request == Amount::default() {
         // Nothing must cost nothing by oversight.
         resolver.error(
@@ -48,7 +48,7 @@ fn row(
         } else if tiers.iter().any(|(known, _)| *known == above) {
             resolver.error(path.key("above"), "is there twice");
         }
-        tiers.push((above, given(&tier.rates)));
+        tiers.push((above, tier.given()));
     }
     let model = glob(&item.model, &path.key("model"), resolver)?;
     let price = Price::new(base, &tiers, item.request.0, item.web_search.0).configured();
@@ -82,20 +82,4 @@ fn provider(
         format_args!("no provider or entry has this name{hint}"),
     );
     None
-}
-
-fn given(rates: &Rates) -> Given {
-    let of = |amount: Option<Amount>| amount.map(|amount| amount.0);
-    Given {
-        input: of(rates.input),
-        cache_read: of(rates.cache_read),
-        cache_write: of(rates.cache_write),
-        cache_write_long: of(rates.cache_write_long),
-        audio_input: of(rates.audio_input),
-        image_input: of(rates.image_input),
-        output: of(rates.output),
-        reasoning: of(rates.reasoning),
-        audio_output: of(rates.audio_output),
-        image_output: of(rates.image_output),
-    }
 }
