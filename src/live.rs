@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
@@ -26,6 +27,7 @@ use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
 use crate::secret::KeyHash;
+use crate::state::redis::Redis;
 use crate::state::sql::Database;
 use crate::usage::Ledger;
 use crate::wire::Format;
@@ -131,12 +133,19 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Current {
     /// Puts `config` in force, whose requests are counted in `metrics` and written down in `ledger`. Its
-    /// database stays that of the process.
-    pub fn new(config: Config, metrics: Arc<Metrics>, ledger: Ledger) -> Self {
+    /// database and Redis stay those of the process; `tls` is what Redis is spoken to with over TLS.
+    pub fn new(
+        config: Config,
+        metrics: Arc<Metrics>,
+        ledger: Ledger,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
+        let redis = config.stores.redis.as_ref();
         let shared = Shared {
             book: Book::default(),
             made: Arc::default(),
@@ -144,6 +153,8 @@ impl Current {
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
+            redis: redis
+                .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
         Self {
             live: ArcSwap::from_pointee(Live::new(config, &shared)),
@@ -176,6 +187,11 @@ impl Current {
     /// The database of the process.
     pub fn database(&self) -> &Arc<Database> {
         &self.shared.database
+    }
+
+    /// What the process shares with other instances through; `None`: it is alone.
+    pub fn redis(&self) -> Option<&Arc<Redis>> {
+        self.shared.redis.as_ref()
     }
 
     /// The state of an account.

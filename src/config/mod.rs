@@ -19,6 +19,7 @@ use crate::chat::OnLoss;
 use crate::price;
 use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
+use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -249,6 +250,17 @@ pub struct Stores {
     pub database: DatabaseUrl,
     /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
     pub given: bool,
+    /// What several instances share; `None`: there is one instance.
+    pub redis: Option<RedisStore>,
+}
+
+/// What several instances share at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisStore {
+    /// Where it is.
+    pub url: RedisUrl,
+    /// What every key and channel begins with.
+    pub prefix: Box<str>,
 }
 
 /// What is logged.

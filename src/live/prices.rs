@@ -65,7 +65,7 @@ impl Prices {
         price
     }
 
-    /// What `record` cost; `None`: no price is known, someone else pays, nobody was asked, or nobody knows
+    /// What `record` cost, whose tokens are counted; `None`: no price is known, someone else pays, nobody was asked, or nobody knows
     /// what was used.
     pub fn cost(&self, record: &Record) -> Option<Cost> {
         if record.own_key {
@@ -99,6 +99,7 @@ fn counts(record: &Record) -> Counts {
         cache_write_long: record.cache_write_long.count,
         output: record.output.count,
         reasoning: record.reasoning.count,
+        web_searches: record.web_searches,
         ..Counts::default()
     }
 }
@@ -171,6 +172,8 @@ mod tests {
             cache_write_long: Tokens::default(),
             output: Tokens::default(),
             reasoning: Tokens::default(),
+            web_searches: 0,
+            uncounted: None,
             cost: None,
             latency_micros: 1,
             first_token_micros: None,

@@ -54,6 +54,7 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
