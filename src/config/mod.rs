@@ -244,6 +244,8 @@ pub struct Stores {
     pub database: DatabaseUrl,
     /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
     pub given: bool,
+    /// Where usage waits while a database server is away.
+    pub spool: DatabaseUrl,
 }
 
 /// What is logged.

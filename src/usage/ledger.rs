@@ -14,9 +14,9 @@ pub struct Ledger {
     dropped: Arc<AtomicU64>,
 }
 
-/// What waits to be written.
+/// What waits to be written, and how many found no room.
 #[derive(Debug)]
-pub struct Queue(pub mpsc::Receiver<Record>);
+pub struct Queue(pub mpsc::Receiver<Record>, Arc<AtomicU64>);
 
 impl Ledger {
     /// One in which at most `room` records wait.
@@ -26,7 +26,8 @@ impl Ledger {
             queue,
             dropped: Arc::default(),
         };
-        (ledger, Queue(waiting))
+        let dropped = Arc::clone(&ledger.dropped);
+        (ledger, Queue(waiting, dropped))
     }
 
     /// Takes a record. Never waits: without room it is dropped and counted.
@@ -39,5 +40,22 @@ impl Ledger {
     /// Records for which there was no room.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Records that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+impl Queue {
+    /// Records for which there was no room, and those that [`lose`](Self::lose) has counted.
+    pub(super) fn dropped(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    /// Counts records that were taken and could not be written anywhere.
+    pub(super) fn lose(&self, count: usize) {
+        self.1.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
