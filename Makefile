@@ -12,7 +12,7 @@ LINUX = $(filter Linux,$(shell uname -s))
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev demo test test-rust test-otel test-sdk test-bench test-agents check fmt clippy doc \
-        bench soak bench-growth bench-instructions bench-codecs setup setup-test setup-bench setup-instructions
+        bench soak bench-growth bench-instructions bench-codecs setup setup-servers setup-test setup-bench setup-instructions
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -28,7 +28,7 @@ demo: setup ## Run with a built-in provider, without any key, and show a request
 
 test: test-rust test-bench test-sdk ## Run all tests
 
-test-rust: setup ## Run the Rust tests: units, end to end, layers
+test-rust: setup-servers ## Run the Rust tests: units, end to end, layers
 	cargo test
 
 # Another build of the gateway, with what most do not have.
@@ -85,6 +85,9 @@ doc: setup
 
 setup:
 	@scripts/setup.sh build
+
+setup-servers:
+	@scripts/setup.sh servers
 
 setup-test:
 	@scripts/setup.sh test

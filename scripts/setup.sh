@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of what a build or the tests need: scripts/setup.sh build|test|bench|instructions
+# Makes sure of what a build or the tests need: scripts/setup.sh build|servers|test|bench|instructions
 #
 # Packages that are missing are installed where that is allowed (as root, with apt); elsewhere this
 # says what to install. Everything else stays inside of the repository. Quick when all is there.
@@ -13,10 +13,11 @@ node_otherwise=22.20.0
 main() {
   case "${1:-}" in
     build) build_tools ;;
-    test) build_tools && python_sdks && node_sdks ;;
+    servers) build_tools && test_servers ;;
+    test) build_tools && test_servers && python_sdks && node_sdks ;;
     bench) build_tools && bench_tools ;;
     instructions) build_tools && bench_tools && valgrind_tool ;;
-    *) fail "usage: scripts/setup.sh build|test|bench|instructions" ;;
+    *) fail "usage: scripts/setup.sh build|servers|test|bench|instructions" ;;
   esac
 }
 
@@ -27,6 +28,17 @@ build_tools() {
   command -v cmake >/dev/null || missing+=(cmake)
   command -v cc >/dev/null || missing+=(build-essential)
   command -v make >/dev/null || missing+=(make)
+  install "${missing[@]}"
+}
+
+# The databases that the tests start for themselves. Where such a package would start a server of its own,
+# that one is not used.
+test_servers() {
+  local missing=()
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null || missing+=(mariadb-server)
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)
+  command -v setpriv >/dev/null || missing+=(util-linux)
   install "${missing[@]}"
 }
 

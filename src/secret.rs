@@ -2,10 +2,13 @@
 //!
 //! A [`Secret`] shows itself only through [`Secret::expose`]; `Debug` and `Display` give the hint an
 //! operator needs to tell two keys apart (`sk-…ab12`) and nothing more. A [`KeyHash`] is what client
-//! keys are kept and compared as.
+//! keys are kept and compared as. A [`Sealer`] makes of a secret what may be stored.
+
+mod seal;
 
 use std::fmt;
 
+pub use seal::{About, InvalidSealingKey, Opened, Sealer, SealingKey, TooLong, Unopened};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 

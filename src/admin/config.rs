@@ -46,6 +46,8 @@ pub(super) struct Shown<'a> {
     payload_rules: usize,
     /// Where usage is kept, without a password.
     database_url: String,
+    /// How many keys there are for what is stored secretly.
+    secret_keys: usize,
     /// Whether traces are sent.
     otel: bool,
     log_level: String,
@@ -242,6 +244,7 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
+            secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),
             log_format: match config.log.format {

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::rewrite::Rules;
-use crate::secret::KeyHash;
+use crate::secret::{KeyHash, Sealer};
 use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -102,6 +102,8 @@ pub struct Config {
     pub payload: Option<Arc<Rules>>,
     /// Where state is kept.
     pub stores: Stores,
+    /// What seals secrets that are stored; `None`: none are.
+    pub sealer: Option<Arc<Sealer>>,
     /// What is logged.
     pub log: Log,
     /// The collector that traces go to.

@@ -438,16 +438,26 @@ fn every_error_is_reported_with_its_path() {
             &["admin.key: must have 64 hexadecimal digits after sha256:"],
         ),
         ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
+        (
+            "secret-keys: [hunter2, '${NOT_SET}', '0101010101010101010101010101010101010101010101010101010101010101', \
+             AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, \
+             000102030405060708090A0B0C0D0E0F101112131415161718191a1b1c1d1e1f]",
+            &[
+                "secret-keys[0]: must be 32 random bytes as base64 or hexadecimal digits; make them with: openssl rand -base64 32",
+                "secret-keys[1]: environment variable NOT_SET is not set",
+                "secret-keys[2]: is not random; make a key with: openssl rand -base64 32",
+                "secret-keys[4]: is in the list already",
+            ],
+        ),
         // What is not built yet.
         (
-            "proxy-pool: [{url: x}]\naccounts: [1]\nsecret-keys: [a]\n\
+            "proxy-pool: [{url: x}]\naccounts: [1]\n\
              translation: {n-fanout: true}\nprices: [a]\n\
              database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
              routing: {session-affinity: true}",
             &[
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
-                "secret-keys: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "prices: not available in this version",
                 "redis-url: not available in this version",

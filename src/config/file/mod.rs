@@ -98,7 +98,9 @@ pub(super) struct File {
     pub(super) openai_compatibility: Vec<Entry>,
     /// Accounts with OAuth 2.0 and other ways to authenticate.
     pub(super) accounts: Vec<Unread>,
-    /// Keys that stored tokens are encrypted with, newest first.
+    /// Keys that secrets in the database are encrypted with, newest first: 32 random bytes as base64 or
+    /// hexadecimal digits (`openssl rand -base64 32`), `${VARIABLE}` or `file:/path`. What an older key
+    /// has encrypted is encrypted again with the newest. Without a key nothing secret is stored.
     pub(super) secret_keys: Vec<String>,
     /// Whether an aliased answer names the model that the client asked for.
     pub(super) rewrite_model_in_response: bool,

@@ -29,6 +29,7 @@ mod otel;
 mod payload;
 mod reference;
 mod routes;
+mod sealer;
 mod stores;
 mod tls;
 mod translation;
@@ -91,6 +92,7 @@ pub(super) fn resolve(
             &mut resolver,
         ),
         stores: stores::stores(file, &mut resolver),
+        sealer: sealer::sealer(&file.secret_keys, &mut resolver),
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod process;
 pub mod proxies;
 pub mod reply;
+pub mod servers;
 pub mod upstream;
 pub mod websocket;
 pub mod wire;

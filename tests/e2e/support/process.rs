@@ -42,6 +42,17 @@ impl Invocation {
         }
     }
 
+    /// A program in this folder; [`played_by`](Self::played_by) says which.
+    pub(super) fn in_folder<S: Into<String>>(
+        folder: TempDir,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            directory: Arc::new(folder),
+            ..Self::new(args)
+        }
+    }
+
     /// One more argument.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
