@@ -1,3 +1,5 @@
+//! Entries in a database, and the way there.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
