@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
@@ -23,6 +24,7 @@ use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
 use crate::secret::KeyHash;
+use crate::state::redis::Redis;
 use crate::state::sql::Database;
 use crate::usage::counters::{Counters, Local};
 use crate::usage::{Ledger, Standing};
@@ -124,12 +126,19 @@ struct Shared {
     database: Arc<Database>,
     counters: Arc<dyn Counters>,
     standing: Standing,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Current {
     /// Puts `config` in force, whose requests are counted in `metrics` and written down in `ledger`. Its
-    /// database stays that of the process.
-    pub fn new(config: Config, metrics: Arc<Metrics>, ledger: Ledger) -> Self {
+    /// database and Redis stay those of the process; `tls` is what Redis is spoken to with over TLS.
+    pub fn new(
+        config: Config,
+        metrics: Arc<Metrics>,
+        ledger: Ledger,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
+        let redis = config.stores.redis.as_ref();
         let shared = Shared {
             book: Book::default(),
             made: Arc::default(),
@@ -138,6 +147,8 @@ impl Current {
             database: Arc::new(Database::new(config.stores.database.clone())),
             counters: Arc::new(Local::default()),
             standing: Standing::default(),
+            redis: redis
+                .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
         Self {
             live: ArcSwap::from_pointee(Live::new(config, &shared)),
@@ -180,6 +191,11 @@ impl Current {
     /// Records that wait to be written, and that found no room.
     pub fn ledger(&self) -> &Ledger {
         &self.shared.ledger
+    }
+
+    /// What the process shares with other instances through; `None`: it is alone.
+    pub fn redis(&self) -> Option<&Arc<Redis>> {
+        self.shared.redis.as_ref()
     }
 
     /// The state of an account.

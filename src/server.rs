@@ -30,6 +30,7 @@ mod connections;
 mod housekeeping;
 mod http2;
 mod listening;
+mod redis;
 mod reload;
 mod signals;
 mod successor;
@@ -222,7 +223,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
     let (ledger, queue) = Ledger::new(LEDGER);
-    let current = Arc::new(Current::new(config.clone(), metrics, ledger));
+    let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
     let usage = Usage::new(queue, &config.stores, &current);
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {

@@ -46,6 +46,8 @@ pub(super) struct Shown<'a> {
     payload_rules: usize,
     /// Where usage is kept, without a password.
     database_url: String,
+    /// What instances share, without a password; `None`: nothing.
+    redis_url: Option<String>,
     /// How many keys there are for what is stored secretly.
     secret_keys: usize,
     /// Whether traces are sent.
@@ -244,6 +246,11 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
+            redis_url: config
+                .stores
+                .redis
+                .as_ref()
+                .map(|redis| redis.url.to_string()),
             secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),

@@ -18,6 +18,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
+use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -248,6 +249,17 @@ pub struct Stores {
     pub given: bool,
     /// Where usage waits while a database server is away.
     pub spool: DatabaseUrl,
+    /// What several instances share; `None`: there is one instance.
+    pub redis: Option<RedisStore>,
+}
+
+/// What several instances share at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisStore {
+    /// Where it is.
+    pub url: RedisUrl,
+    /// What every key and channel begins with.
+    pub prefix: Box<str>,
 }
 
 /// What is logged.

@@ -453,16 +453,17 @@ fn every_error_is_reported_with_its_path() {
         (
             "proxy-pool: [{url: x}]\naccounts: [1]\n\
              translation: {n-fanout: true}\nprices: [a]\n\
-             database-url: 'mysql://x'\nredis-url: x\nusage: {retention-days: 1}\n\
+             database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {retention-days: 1}\n\
              routing: {session-affinity: true}",
             &[
                 "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "prices: not available in this version",
-                "redis-url: not available in this version",
                 "usage: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
+                "redis-prefix: must be at most 64 ASCII characters without spaces",
+                "redis-url: must begin with redis://, rediss:// or unix://",
             ],
         ),
     ];
@@ -524,7 +525,7 @@ fn no_error_repeats_a_secret() {
         "claude-api-key: [{api-key: k, weight: hunter2}]",
         "log-level: hunter2",
         "max-body-size: hunter2",
-        "redis-url: 'redis://:hunter2@x'\ndatabase-url: 'mysql://u:hunter2@x'\nadmin: {key: hunter2}",
+        "redis-url: 'redis://:hunter2@x/y'\ndatabase-url: 'mysql://u:hunter2@x'\nadmin: {key: hunter2}",
     ] {
         let errors = Fake::default().load(text).map(|_| ()).unwrap_err();
         // A short unknown key is shown: it has to be, to be found.
@@ -584,7 +585,10 @@ fn an_entry_has_all_its_keys() {
     );
     assert_eq!(&*account.name, "mine");
     assert_eq!(account.preset.name, "deepseek");
-    assert_eq!(account.providers, ["deepseek".into(), "mine".into()]);
+    assert_eq!(
+        account.providers,
+        ["deepseek", "mine"].map(Box::<str>::from)
+    );
     assert_eq!(account.formats, [Format::OpenAiResponses]);
     assert_eq!(account.base.to_url(), "https://eu.deepseek.com/v1");
     assert_eq!(account.prefix.as_deref(), Some("ds/"));

@@ -12,7 +12,6 @@ const KEYS: &[Row<File>] = &[
     ("accounts", |file| !file.accounts.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
     ("prices", |file| !file.prices.is_empty()),
-    ("redis-url", |file| !file.redis_url.is_empty()),
     ("usage", |file| file.usage != Usage::default()),
 ];
 

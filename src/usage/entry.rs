@@ -21,7 +21,7 @@ const EARLIEST: Duration = Duration::from_secs(1_577_836_800);
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The columns of `request_logs`, in the order of an [`Entry`]'s values.
-pub(super) const COLUMNS: [&str; 35] = [
+pub(super) const COLUMNS: [&str; 36] = [
     "id",
     "time",
     "time_moved",
@@ -50,6 +50,7 @@ pub(super) const COLUMNS: [&str; 35] = [
     "output_quality",
     "reasoning_tokens",
     "reasoning_quality",
+    "web_searches",
     "cost_nano_dollars",
     "price_version",
     "latency_micros",
@@ -96,6 +97,8 @@ pub struct Entry {
     pub attempts: i64,
     /// Input, cache reads, cache writes, long cache writes, output, reasoning; each with its [`Quality`].
     pub tokens: [(i64, i64); 6],
+    /// Searches of the web.
+    pub web_searches: i64,
     /// Billionths of a dollar.
     pub cost: Option<i64>,
     /// The version of its price.
@@ -150,6 +153,7 @@ impl Entry {
                 record.reasoning,
             ]
             .map(tokens),
+            web_searches: number(record.web_searches),
             cost,
             price_version,
             latency: number(record.latency_micros),
@@ -186,6 +190,7 @@ impl Entry {
             values.push(count.into());
             values.push(quality.into());
         }
+        values.push(self.web_searches.into());
         values.push(self.cost.into());
         values.push(self.price_version.as_deref().into());
         values.push(self.latency.into());
@@ -226,13 +231,14 @@ impl Entry {
             error: maybe(14)?,
             attempts: row.int(15)?,
             tokens,
-            cost: row.maybe_int(28)?,
-            price_version: maybe(29)?,
-            latency: row.int(30)?,
-            first_token: row.maybe_int(31)?,
-            bytes_in: row.int(32)?,
-            bytes_out: row.int(33)?,
-            tags: text(34)?,
+            web_searches: row.int(28)?,
+            cost: row.maybe_int(29)?,
+            price_version: maybe(30)?,
+            latency: row.int(31)?,
+            first_token: row.maybe_int(32)?,
+            bytes_in: row.int(33)?,
+            bytes_out: row.int(34)?,
+            tags: text(35)?,
         })
     }
 }

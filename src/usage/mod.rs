@@ -11,7 +11,10 @@ pub mod record;
 mod spool;
 pub mod standing;
 pub mod store;
+mod stores;
 pub mod sums;
+mod tokenizer;
+pub mod uncounted;
 pub mod writer;
 
 pub use counters::Counters;
@@ -23,3 +26,4 @@ pub use writer::Writer;
 
 #[cfg(test)]
 mod store_tests;
+pub use uncounted::{Sample, Uncounted};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Entry, Quality};
 
 /// What is added up, as columns of `usage_hourly` and `usage_daily`.
-pub const SUMS: [&str; 18] = [
+pub const SUMS: [&str; 19] = [
     "requests",
     "errors",
     "attempts",
@@ -18,6 +18,7 @@ pub const SUMS: [&str; 18] = [
     "cache_write_long_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "web_searches",
     "estimated_tokens",
     "partial_tokens",
     "cost_nano_dollars",
@@ -159,6 +160,7 @@ pub fn amounts(entry: &Entry) -> Sums {
         long.0,
         output.0,
         reasoning.0,
+        entry.web_searches,
         of_quality(Quality::Estimated),
         of_quality(Quality::Partial),
         entry.cost.unwrap_or(0),

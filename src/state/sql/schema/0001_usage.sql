@@ -30,6 +30,7 @@ CREATE TABLE request_logs (
     output_quality {int} NOT NULL,
     reasoning_tokens {int} NOT NULL,
     reasoning_quality {int} NOT NULL,
+    web_searches {int} NOT NULL,
     -- Billionths of a dollar.
     cost_nano_dollars {int},
     price_version {name},
@@ -65,6 +66,7 @@ CREATE TABLE usage_hourly (
     cache_write_long_tokens {int} NOT NULL,
     output_tokens {int} NOT NULL,
     reasoning_tokens {int} NOT NULL,
+    web_searches {int} NOT NULL,
     -- Of input_tokens and output_tokens: estimated; the last seen before an answer was cut.
     estimated_tokens {int} NOT NULL,
     partial_tokens {int} NOT NULL,
@@ -93,6 +95,7 @@ CREATE TABLE usage_daily (
     cache_write_long_tokens {int} NOT NULL,
     output_tokens {int} NOT NULL,
     reasoning_tokens {int} NOT NULL,
+    web_searches {int} NOT NULL,
     estimated_tokens {int} NOT NULL,
     partial_tokens {int} NOT NULL,
     cost_nano_dollars {int} NOT NULL,
