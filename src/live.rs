@@ -29,7 +29,8 @@ use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
-use crate::usage::Ledger;
+use crate::usage::counters::{Counters, Local};
+use crate::usage::{Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -133,6 +134,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    counters: Arc<dyn Counters>,
+    standing: Standing,
     redis: Option<Arc<Redis>>,
 }
 
@@ -153,6 +156,8 @@ impl Current {
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
+            counters: Arc::new(Local::default()),
+            standing: Standing::default(),
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
@@ -187,6 +192,21 @@ impl Current {
     /// The database of the process.
     pub fn database(&self) -> &Arc<Database> {
         &self.shared.database
+    }
+
+    /// What was used in the last minutes, at once.
+    pub fn counters(&self) -> &Arc<dyn Counters> {
+        &self.shared.counters
+    }
+
+    /// How the stores of records are.
+    pub fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    /// Records that wait to be written, and that found no room.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What the process shares with other instances through; `None`: it is alone.
