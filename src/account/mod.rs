@@ -14,6 +14,7 @@ use crate::wire::Format;
 
 pub mod book;
 pub mod health;
+pub mod homes;
 pub mod pool;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -36,14 +36,14 @@ impl Question {
         let time = |name: &str| -> Result<Option<i64>, String> {
             let text = parameter(query, name)?;
             text.map(|text| {
-                time(&text).ok_or(format!("{name}: not a time like 2026-01-31T00:00:00Z"))
+                time(&text).ok_or_else(|| format!("{name}: not a time like 2026-01-31T00:00:00Z"))
             })
             .transpose()
         };
         let limit = parameter(query, "limit")?.map_or(Ok(USUAL), |text| {
             let limit = text.parse().ok();
             let limit = limit.filter(|limit| (1..=MOST).contains(limit));
-            limit.ok_or(format!("limit: not a number from 1 to {MOST}"))
+            limit.ok_or_else(|| format!("limit: not a number from 1 to {MOST}"))
         })?;
         Ok(Self {
             from: time("from")?.unwrap_or(0),

@@ -14,6 +14,7 @@ use tokio::sync::Barrier;
 
 use super::reload::Reloader;
 use super::roster;
+use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
@@ -37,6 +38,7 @@ pub(super) struct Housekeeping {
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
+    pub(super) usage: Usage,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -58,6 +60,7 @@ impl BackgroundService for Housekeeping {
             self.sweep(),
             self.send_traces(),
             roster::follow(&self.roster, &self.ready),
+            self.write_usage(),
             super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
@@ -138,6 +141,7 @@ impl Housekeeping {
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }
+        self.usage.end().await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);

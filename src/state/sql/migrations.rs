@@ -15,6 +15,7 @@ use super::Dialect;
 type Step = (i64, &'static str, &'static str);
 
 const STEPS: &[Step] = &[
+    (1, "usage", include_str!("schema/0001_usage.sql")),
     (
         2,
         "accounts and audit",
