@@ -24,7 +24,7 @@ mod translation;
 pub(super) use admin::Admin;
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
-pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
+pub(super) use entry::{Entry, EntryTimeouts, LISTS, ModelItem, WireApi};
 pub(super) use later::{Unread, Usage};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
@@ -195,14 +195,6 @@ impl File {
             (Self::COMPATIBLE, &self.openai_compatibility),
         ]
     }
-
-    /// The keys of the provider lists.
-    pub(super) const LISTS: [&str; 4] = [
-        "claude-api-key",
-        "openai-api-key",
-        "gemini-api-key",
-        Self::COMPATIBLE,
-    ];
 
     /// The list whose entries are not bound to one provider.
     pub(super) const COMPATIBLE: &str = "openai-compatibility";

@@ -66,7 +66,7 @@ pub(in crate::config) fn stored(
 
 /// The provider list that it belongs to.
 fn list(document: &Document, resolver: &mut Resolver<'_>) -> Option<&'static str> {
-    let lists = file::File::LISTS;
+    let lists = file::LISTS;
     let named = document.text("list");
     let found = lists.into_iter().find(|list| Some(*list) == named);
     if found.is_none() {
