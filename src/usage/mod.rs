@@ -22,7 +22,7 @@ pub use entry::Entry;
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
 pub use standing::Standing;
-pub use writer::Writer;
+pub use writer::{Finish, Writer};
 
 #[cfg(test)]
 mod store_tests;
