@@ -26,7 +26,7 @@ use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
-use crate::usage::Ledger;
+use crate::usage::{Labels, Ledger};
 use crate::wire::Format;
 
 /// One config in force.
@@ -44,6 +44,8 @@ pub struct Live {
     pub made: Arc<Made>,
     /// Where its requests are written down.
     pub ledger: Ledger,
+    /// The words that are written down with them.
+    pub labels: Labels,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -59,6 +61,7 @@ impl Live {
         Self {
             meters: Meters::new(&config, &shared.metrics),
             ledger: shared.ledger.clone(),
+            labels: Labels::new(&config),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),

@@ -2,11 +2,13 @@
 //!
 //! Every request ends with one [`Record`], which goes into the [`Ledger`].
 
+pub mod labels;
 pub mod ledger;
 pub mod record;
 mod tokenizer;
 pub mod uncounted;
 
+pub use labels::Labels;
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
 pub use uncounted::{Sample, Uncounted};

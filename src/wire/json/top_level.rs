@@ -128,7 +128,7 @@ mod tests {
         for (document, want) in [
             (
                 r#"{"a":[{"usage":{"x":1}}],"s":"\"usage\":{}","usage" : {"n":{"m":[2]},"t":"}"} ,"z":0}"#,
-                Some(r#""usage" : {"n":{"m":[2]},"t":"}"}"#),
+                Some(r#""usage": {"n":{"m":[2]},"t":"}"}"#),
             ),
             (r#"{"usage":null,"b":{"usage":{"x":1}}}"#, None),
             (r#"{"usage":{"x":1}"#, Some(r#""usage":{"x":1}"#)),
