@@ -26,7 +26,8 @@ use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
-use crate::usage::{Labels, Ledger};
+use crate::usage::counters::{Counters, Local};
+use crate::usage::{Labels, Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -61,7 +62,7 @@ impl Live {
         Self {
             meters: Meters::new(&config, &shared.metrics),
             ledger: shared.ledger.clone(),
-            labels: Labels::new(&config),
+            labels: Labels::new(&config.clients, &config.accounts),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -126,6 +127,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    counters: Arc<dyn Counters>,
+    standing: Standing,
     redis: Option<Arc<Redis>>,
 }
 
@@ -145,6 +148,8 @@ impl Current {
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
+            counters: Arc::new(Local::default()),
+            standing: Standing::default(),
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
@@ -174,6 +179,21 @@ impl Current {
     /// The database of the process.
     pub fn database(&self) -> &Arc<Database> {
         &self.shared.database
+    }
+
+    /// What was used in the last minutes, at once.
+    pub fn counters(&self) -> &Arc<dyn Counters> {
+        &self.shared.counters
+    }
+
+    /// How the stores of records are.
+    pub fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    /// Records that wait to be written, and that found no room.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What the process shares with other instances through; `None`: it is alone.

@@ -35,6 +35,7 @@ mod reload;
 mod signals;
 mod successor;
 mod tls;
+mod usage;
 
 use connections::Spoken;
 use housekeeping::Housekeeping;
@@ -42,6 +43,7 @@ use listening::{Bound, Role, bind};
 use reload::Reloader;
 use signals::Signals;
 use tls::Tls;
+use usage::Usage;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
@@ -220,8 +222,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let lifecycle = Arc::new(Lifecycle::default());
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
-    let (ledger, _queue) = Ledger::new(LEDGER);
+    let (ledger, queue) = Ledger::new(LEDGER);
     let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
+    let usage = Usage::new(queue, &config.stores, &current);
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),
@@ -313,6 +316,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,
+            usage,
             demo: after,
             ready: Arc::clone(&ready),
         },

@@ -82,6 +82,10 @@ const SPAWN: &[(&str, &str)] = &[
         "copies between a socket pair and a proxy inside TLS; ends when either side closes",
     ),
     (
+        "src/usage/writer.rs",
+        "tokens of long texts are counted off the worker threads; awaited",
+    ),
+    (
         "src/proxy/body.rs",
         "a long body is decompressed off the worker threads; awaited",
     ),

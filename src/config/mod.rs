@@ -247,6 +247,8 @@ pub struct Stores {
     pub database: DatabaseUrl,
     /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
     pub given: bool,
+    /// Where usage waits while a database server is away.
+    pub spool: DatabaseUrl,
     /// What several instances share; `None`: there is one instance.
     pub redis: Option<RedisStore>,
 }

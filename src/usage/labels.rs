@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::account::{Account, AccountId};
-use crate::config::{ClientKey, Config};
+use crate::config::ClientKey;
 use crate::secret::KeyHash;
 
 /// Names of providers, and tags as JSON.
@@ -32,19 +32,19 @@ struct Tags {
 }
 
 impl Labels {
-    /// Those of `config`.
-    pub fn new(config: &Config) -> Self {
+    /// Those of the clients and the accounts of a config.
+    pub fn new(clients: &[ClientKey], accounts: &[Arc<Account>]) -> Self {
         let of_account = |account: &Account| OfAccount {
             provider: account.providers.first().map(|name| (**name).into()),
             tags: Tags::of(&account.tags),
         };
-        let accounts = config.accounts.iter();
-        let clients = config.clients.iter();
         Self {
             accounts: accounts
+                .iter()
                 .map(|account| (account.id, of_account(account)))
                 .collect(),
             clients: clients
+                .iter()
                 .map(|client| (client.hash, Tags::of(&client.tags)))
                 .collect(),
             both: RwLock::default(),
@@ -104,16 +104,34 @@ fn json(tags: &BTreeMap<String, String>) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::testing::at;
+
+    fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    fn client(name: &str, pairs: &[(&str, &str)]) -> ClientKey {
+        ClientKey {
+            hash: KeyHash::of(name.as_bytes()),
+            name: name.into(),
+            models: Vec::new(),
+            tags: tags(pairs),
+        }
+    }
 
     #[test]
     fn tags_of_both_are_put_together_and_the_clients_win() {
-        let config = Config::parse(
-            "api-keys: [{key: a, tags: {team: search, \"q\\\"\": x}}, plain]\n\
-             openai-api-key: [{api-key: k, tags: {team: core, env: prod}}, {api-key: l}]",
-        );
-        let labels = Labels::new(&config);
-        let client = |n: usize| config.clients.get(n);
-        let account = |n: usize| config.accounts.get(n).map(|account| account.id);
+        let clients = [
+            client("a", &[("team", "search"), ("q\"", "x")]),
+            client("plain", &[]),
+        ];
+        let mut accounts = [at("one", "openai"), at("two", "openai")];
+        accounts[0].tags = tags(&[("team", "core"), ("env", "prod")]);
+        let accounts = accounts.map(Arc::new);
+        let labels = Labels::new(&clients, &accounts);
+        let client = |n: usize| clients.get(n);
+        let account = |n: usize| accounts.get(n).map(|account| account.id);
         for (one, other, want) in [
             (
                 client(0),

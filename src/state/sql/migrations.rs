@@ -14,7 +14,7 @@ use super::Dialect;
 /// Version, what it brings, statements.
 type Step = (i64, &'static str, &'static str);
 
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[(1, "usage", include_str!("schema/0001_usage.sql"))];
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
