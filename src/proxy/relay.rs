@@ -167,7 +167,7 @@ impl Relay {
     /// The provider's header came. Makes it fit for the client.
     pub fn header(&mut self, header: &mut ResponseHeader) -> Kind {
         let status = header.status.as_u16();
-        self.heard = Heard::new(self.wanted.format.and(self.format()));
+        self.heard = Heard::new(self.wanted.format.and_then(|_| self.format()));
         let encoded = header
             .headers
             .get(CONTENT_ENCODING)

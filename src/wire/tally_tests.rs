@@ -1,3 +1,5 @@
+//! What answers of every provider come to.
+
 use super::*;
 
 /// Input, cache read, cache write, output, reasoning.
