@@ -11,6 +11,7 @@
 
 mod access_log;
 mod admin;
+mod affinity;
 mod aliases;
 mod ask;
 mod bad_body;
