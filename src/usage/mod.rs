@@ -24,12 +24,8 @@ pub use labels::Labels;
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
 pub use standing::Standing;
-<<<<<<< HEAD
 pub use uncounted::{Sample, Uncounted};
-pub use writer::Writer;
-=======
 pub use writer::{Finish, Writer};
->>>>>>> main
 
 #[cfg(test)]
 mod store_tests;
