@@ -31,7 +31,7 @@ use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
 use crate::usage::counters::{Counters, Local};
-use crate::usage::{Ledger, Standing};
+use crate::usage::{Labels, Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -53,6 +53,8 @@ pub struct Live {
     pub homes: Option<Arc<Homes>>,
     /// Where its requests are written down.
     pub ledger: Ledger,
+    /// The words that are written down with them.
+    pub labels: Labels,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -68,6 +70,7 @@ impl Live {
         Self {
             meters: Meters::new(&config, &shared.metrics),
             ledger: shared.ledger.clone(),
+            labels: Labels::new(&config.clients, &config.accounts),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),

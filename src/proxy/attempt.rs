@@ -390,8 +390,9 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
                 *data = None;
             }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
+            ctx.timing.uploads(data.as_ref().map_or(0, Bytes::len));
         }
-        Payload::WebSocket => {}
+        Payload::WebSocket => ctx.timing.uploads(data.as_ref().map_or(0, Bytes::len)),
     }
     Ok(())
 }
