@@ -3,8 +3,11 @@
 //! A request takes one [`Live`] when it begins and keeps it to its end, whatever is reloaded
 //! meanwhile.
 
+mod counters;
+mod homes;
 mod made;
 mod plans;
+mod prices;
 mod profiles;
 mod rests;
 mod turns;
@@ -13,23 +16,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio_rustls::rustls::ClientConfig;
 
+pub use homes::Neighbours;
 pub use made::{InDatabase, InRedis, Kept, Made, Maker, NotKept, Response};
 pub use plans::Plans;
+pub use prices::Prices;
 pub use profiles::Profiles;
 pub use turns::{load_turns, store_turns};
 
 use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::Report;
-use crate::config::{ClientKey, Config};
+use crate::account::homes::Homes;
+use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics, RedisNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
-use crate::usage::Ledger;
+use crate::usage::counters::{Counters, Local};
+use crate::usage::{Labels, Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -43,10 +51,18 @@ pub struct Live {
     pub profiles: Profiles,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Plans>,
+    /// What models cost.
+    pub prices: Prices,
     /// Who made which stored response.
     pub made: Arc<Made>,
+    /// Where conversations are; `None`: they need not stay anywhere.
+    pub homes: Option<Arc<Homes>>,
+    /// Whom to ask for conversations that are not known here; `None`: nobody.
+    pub neighbours: Option<Arc<Neighbours>>,
     /// Where its requests are written down.
     pub ledger: Ledger,
+    /// The words that are written down with them.
+    pub labels: Labels,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -62,6 +78,7 @@ impl Live {
         Self {
             meters: Meters::new(&config, &shared.metrics),
             ledger: shared.ledger.clone(),
+            labels: Labels::new(&config.clients, &config.accounts),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -74,8 +91,14 @@ impl Live {
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
             profiles: Profiles::new(&config),
+            prices: Prices::new(&config),
             payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(&shared.made),
+            homes: config.session_affinity.then(|| Arc::clone(&shared.homes)),
+            neighbours: shared
+                .neighbours
+                .clone()
+                .filter(|_| config.session_affinity),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -116,16 +139,36 @@ impl Live {
 /// The config in force, replaced on reload; and the healths and turns that outlive configs.
 pub struct Current {
     live: ArcSwap<Live>,
+    /// What the one in force is made of.
+    parts: Mutex<Parts>,
     shared: Shared,
+}
+
+/// What a config in force is made of.
+struct Parts {
+    /// The file's.
+    config: Config,
+    /// The accounts of the database.
+    stored: Vec<Arc<StoredAccount>>,
+}
+
+impl Parts {
+    fn together(&self) -> Config {
+        self.config.with_stored(&self.stored)
+    }
 }
 
 /// What outlives configs.
 struct Shared {
     book: Book,
     made: Arc<Made>,
+    homes: Arc<Homes>,
+    neighbours: Option<Arc<Neighbours>>,
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    counters: Arc<dyn Counters>,
+    standing: Standing,
     redis: Option<Arc<Redis>>,
 }
 
@@ -149,18 +192,33 @@ impl Current {
                 .map(|redis| Box::new(InRedis(Arc::clone(redis))) as _),
         );
         stores.push(Box::new(InDatabase(Arc::clone(&database))));
+        let homes = Arc::<Homes>::default();
         let shared = Shared {
             book: redis
                 .as_ref()
                 .map_or_else(Book::default, |_| Book::shared()),
             made: Arc::new(Made::new(stores)),
+            neighbours: redis
+                .as_ref()
+                .map(|redis| Arc::new(Neighbours::of(&homes, Arc::clone(redis)))),
+            homes,
             metrics,
             ledger,
             database,
+            counters: match &redis {
+                Some(redis) => Arc::new(counters::InRedis::new(Arc::clone(redis))),
+                None => Arc::new(Local::default()),
+            },
+            standing: Standing::default(),
             redis,
         };
+        let parts = Parts {
+            config,
+            stored: Vec::new(),
+        };
         Self {
-            live: ArcSwap::from_pointee(Live::new(config, &shared)),
+            live: ArcSwap::from_pointee(Live::new(parts.together(), &shared)),
+            parts: Mutex::new(parts),
             shared,
         }
     }
@@ -170,9 +228,22 @@ impl Current {
         self.live.load_full()
     }
 
-    /// Puts `config` in force for requests that begin from now on.
+    /// Puts the `config` of a file in force for requests that begin from now on, with the accounts of the
+    /// database that are there.
     pub fn replace(&self, config: Config) {
-        let live = Live::new(config, &self.shared);
+        self.put(|parts| parts.config = config);
+    }
+
+    /// Puts these accounts of the database in force beside those of the file.
+    pub fn replace_stored(&self, stored: Vec<Arc<StoredAccount>>) {
+        self.put(|parts| parts.stored = stored);
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Parts)) {
+        // Whoever comes second waits, so that nobody takes a change back.
+        let mut parts = self.parts.lock();
+        change(&mut parts);
+        let live = Live::new(parts.together(), &self.shared);
         self.live.store(Arc::new(live));
         self.shared.book.sweep();
     }
@@ -182,9 +253,29 @@ impl Current {
         &self.shared.metrics
     }
 
+    /// Where conversations are, whether a config asks for that or not.
+    pub fn homes(&self) -> &Arc<Homes> {
+        &self.shared.homes
+    }
+
     /// The database of the process.
     pub fn database(&self) -> &Arc<Database> {
         &self.shared.database
+    }
+
+    /// What was used in the last minutes, at once.
+    pub fn counters(&self) -> &Arc<dyn Counters> {
+        &self.shared.counters
+    }
+
+    /// How the stores of records are.
+    pub fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    /// Records that wait to be written, and that found no room.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What the process shares with other instances through; `None`: it is alone.
@@ -210,7 +301,12 @@ impl Current {
         tokio::join!(
             redis.run(),
             turns::hand_out(book, redis),
-            rests::share(book, redis)
+            rests::share(book, redis),
+            async {
+                if let Some(neighbours) = &self.shared.neighbours {
+                    neighbours.tell().await;
+                }
+            }
         );
     }
 

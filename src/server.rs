@@ -18,6 +18,7 @@ use crate::live::Current;
 use crate::logging;
 use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
+use crate::roster::Roster;
 use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
@@ -31,10 +32,12 @@ mod housekeeping;
 mod http2;
 mod listening;
 mod reload;
+mod roster;
 mod sharing;
 mod signals;
 mod successor;
 mod tls;
+mod usage;
 
 use connections::Spoken;
 use housekeeping::Housekeeping;
@@ -42,10 +45,13 @@ use listening::{Bound, Role, bind};
 use reload::Reloader;
 use signals::Signals;
 use tls::Tls;
+use usage::Usage;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
 const SIGNAL_LISTENERS: usize = 2;
+/// Who looks for accounts in the database. Nothing is served before they have been looked for.
+const LOOKS: usize = 1;
 /// Where clients connect.
 const CLIENTS: Role = Role {
     word: "listening on http",
@@ -220,8 +226,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let lifecycle = Arc::new(Lifecycle::default());
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
-    let (ledger, _queue) = Ledger::new(LEDGER);
+    let (ledger, queue) = Ledger::new(LEDGER);
     let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
+    let usage = Usage::new(queue, &config.stores, &current);
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),
@@ -231,7 +238,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         environment,
         overrides,
     });
+    let roster = Arc::new(Roster::new(Arc::clone(&current), Arc::clone(&resolver)));
     let admin = Arc::new(Admin {
+        roster: Arc::clone(&roster),
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         log_queue: logging::waiting,
@@ -267,7 +276,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .unwrap_or(address);
     let operators = Operators::bind(&config, upgrade)?;
     let services = 1 + usize::from(operators.is_some()) + usize::from(demo.is_some());
-    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
+    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS + LOOKS));
     server.add_service(Bound::new(
         service,
         address,
@@ -310,9 +319,11 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         "housekeeping",
         Housekeeping {
             reloader,
+            roster,
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,
+            usage,
             demo: after,
             ready: Arc::clone(&ready),
         },

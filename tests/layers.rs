@@ -24,10 +24,10 @@ use source::{Source, tree};
 /// The crate documentation in `src/lib.rs` shows the same table.
 const LAYERS: [&[&str]; 7] = [
     &["chat", "secret"],
-    &["wire", "state"],
+    &["wire", "state", "price"],
     &["routing", "rewrite", "account", "upstream"],
     &["config"],
-    &["live", "lifecycle", "traces", "usage", "metrics"],
+    &["live", "lifecycle", "traces", "usage", "metrics", "roster"],
     &["proxy", "admin"],
     &[
         "main",
@@ -48,6 +48,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("admin", "proxy"),
     ("live", "metrics"),
     ("live", "usage"),
+    ("roster", "live"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),
@@ -82,6 +83,10 @@ const SPAWN: &[(&str, &str)] = &[
         "copies between a socket pair and a proxy inside TLS; ends when either side closes",
     ),
     (
+        "src/usage/writer.rs",
+        "tokens of long texts are counted off the worker threads; awaited",
+    ),
+    (
         "src/proxy/body.rs",
         "a long body is decompressed off the worker threads; awaited",
     ),
@@ -96,6 +101,10 @@ const VALUE: &[(&str, &str)] = &[
     (
         "src/config/schema.rs",
         "schemars makes JSON schemas as values; walked once per load",
+    ),
+    (
+        "src/config/read.rs",
+        "the schema of one entry, kept as schemars makes it",
     ),
     (
         "src/config/file/payload.rs",

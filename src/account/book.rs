@@ -20,6 +20,8 @@ const ROOM: usize = 16_384;
 pub struct Book {
     healths: Mutex<HashMap<AccountId, Arc<Health>>>,
     cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
+    /// Turns of an earlier process, for cursors that no config has had yet: cell, turns.
+    earlier: Mutex<HashMap<u64, Vec<(u8, u64)>>>,
     others: Option<Others>,
 }
 
@@ -84,9 +86,30 @@ impl Book {
                 let wishes = Arc::clone(&others.wishes);
                 Arc::new(Cursor::shared(key, wishes, others.begin))
             }
-            None => Arc::default(),
+            None => {
+                let cursor = Cursor::default();
+                for (cell, turns) in self.earlier.lock().remove(&key).unwrap_or_default() {
+                    cursor.restore(cell, turns);
+                }
+                Arc::new(cursor)
+            }
         });
         Arc::clone(cursor)
+    }
+
+    /// An earlier process has counted `turns`: cursor, cell, turns.
+    pub fn restore(&self, turns: Vec<(u64, u8, u64)>) {
+        for (key, cell, turns) in turns {
+            match self.known_cursor(key) {
+                Some(cursor) => cursor.restore(cell, turns),
+                None => {
+                    let mut earlier = self.earlier.lock();
+                    if earlier.len() < ROOM {
+                        earlier.entry(key).or_default().push((cell, turns));
+                    }
+                }
+            }
+        }
     }
 
     /// The cursor of a tier that some config has.
@@ -117,6 +140,18 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_of_an_earlier_process_are_those_of_tiers_that_come_later_too() {
+        let book = Book::default();
+        book.cursor(1);
+        book.restore(vec![(1, 0, 5), (2, 3, 7)]);
+        assert_eq!(book.turns(), [(1, 0, 5)]);
+        book.cursor(2);
+        let mut turns = book.turns();
+        turns.sort_unstable();
+        assert_eq!(turns, [(1, 0, 5), (2, 3, 7)]);
+    }
 
     #[test]
     fn a_swept_book_keeps_what_is_in_use() {

@@ -44,6 +44,8 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    /// Those that the file gives.
+    prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
     database_url: String,
     /// What instances share, without a password; `None`: nothing.
@@ -67,10 +69,12 @@ struct Client<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Admin {
     listen: String,
     key: Option<&'static str>,
     mount: bool,
+    allow_private_base_urls: bool,
 }
 
 #[derive(Serialize)]
@@ -115,6 +119,16 @@ struct Routing {
 }
 
 #[derive(Serialize)]
+struct Price<'a> {
+    /// As it stands in records.
+    version: &'a str,
+    provider: Option<&'a str>,
+    model: &'a str,
+    input: String,
+    output: String,
+}
+
+#[derive(Serialize)]
 struct Route<'a> {
     model: &'a str,
     providers: &'a [String],
@@ -123,7 +137,7 @@ struct Route<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     name: &'a str,
     preset: &'a str,
     providers: &'a [Box<str>],
@@ -195,6 +209,7 @@ impl<'a> Shown<'a> {
                 listen: config.admin.address.to_string(),
                 key: config.admin.key.as_ref().map(|_| HIDDEN),
                 mount: config.admin.mount,
+                allow_private_base_urls: config.admin.private_base_urls,
             },
             metrics_public: config.metrics_public,
             limits: Limits {
@@ -244,6 +259,7 @@ impl<'a> Shown<'a> {
                 .map(|path| path.display().to_string()),
             rewrite_model_in_response: config.rewrite_model,
             translation: translation(config),
+            prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
             redis_url: config
@@ -268,7 +284,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(account: &'a Account) -> Self {
+    pub(super) fn of(account: &'a Account) -> Self {
         let glob = |glob: &'a crate::account::Glob| glob.as_str();
         Self {
             name: &account.name,
@@ -305,6 +321,19 @@ impl<'a> Entry<'a> {
             timeouts: seconds(account.timeouts),
         }
     }
+}
+
+/// What the file says; what is shipped comes behind it and is in the documentation.
+fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
+    let rows = config.prices.rows().iter();
+    let own = rows.filter(|row| row.price.version.starts_with("config-"));
+    own.map(|row| Price {
+        version: &row.price.version,
+        provider: row.provider.as_deref(),
+        model: row.model.as_str(),
+        input: row.price.rates.input.to_string(),
+        output: row.price.rates.output.to_string(),
+    })
 }
 
 /// A configured header's value may be a credential.

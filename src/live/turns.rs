@@ -105,13 +105,7 @@ impl Current {
         }
         let restored = tokio::time::timeout(RESTORE, load_turns(self.database())).await;
         match restored {
-            Ok(Ok(turns)) => {
-                for (key, cell, position) in turns {
-                    if let Some(cursor) = self.shared.book.known_cursor(key) {
-                        cursor.restore(cell, position);
-                    }
-                }
-            }
+            Ok(Ok(turns)) => self.shared.book.restore(turns),
             Ok(Err(error)) => log::info!("turns begin anew: {error}"),
             Err(_) => log::info!("turns begin anew: the database does not answer"),
         }

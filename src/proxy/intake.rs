@@ -90,6 +90,9 @@ async fn read(
         return Err(too_many().into());
     }
     admission::authenticate(&request.headers, uri.query(), ctx)?;
+    if !matches!(endpoint, Endpoint::Models(..)) {
+        ctx.timing.write_down();
+    }
     let asks_for_websocket = websocket::is_asked_for(request);
     if asks_for_websocket
         && ctx.client.is_none()
@@ -169,7 +172,13 @@ async fn model_call(
         stored::recall(ctx, &bytes).await;
     }
     let headers = &session.req_header().headers;
-    Ok(call(ctx, provider, (format, named), uri, headers, bytes)?)
+    let call = call(ctx, provider, (format, named), uri, headers, bytes)?;
+    if let (Some(homes), Some(neighbours), Some(conversation)) =
+        (&live.homes, &live.neighbours, call.conversation)
+    {
+        neighbours.ask(homes, conversation).await;
+    }
+    Ok(call)
 }
 
 /// What a request with this header and body wants from a provider.
@@ -201,9 +210,10 @@ pub(super) fn call(
         Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,
         _ => route,
     };
-    let seat = match config.session_affinity {
-        true => affinity::seat(headers, &asked.body),
-        false => Seat::Turn(affinity::hash(&*asked.model)),
+    let client = ctx.client.as_ref().map(|client| &client.hash);
+    let conversation = match (&ctx.live.homes, &ctx.own_key) {
+        (Some(_), None) => affinity::conversation(client, &asked.model, headers, &asked.body),
+        _ => None,
     };
     Ok(Call {
         format: Some(format),
@@ -216,8 +226,9 @@ pub(super) fn call(
         },
         marks: asked.marks,
         note: asked.note,
+        seat: Seat::Turn(affinity::hash(&*asked.model)),
         model: asked.model,
-        seat,
+        conversation,
         ..untried(ctx, asked.target, route)
     })
 }
@@ -259,6 +270,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         model: "".into(),
         route,
         seat: Seat::Turn(0),
+        conversation: None,
         tried: Tried::default(),
         tries: 0,
         rounds: 0,
@@ -268,6 +280,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         bootstrap: config.retry.bootstrap,
         stale: 0,
         last: None,
+        spent: None,
         unknown_model: None,
         carries_state: None,
         fetched: Fetched::default(),

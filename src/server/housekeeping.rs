@@ -13,9 +13,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
 use super::reload::Reloader;
+use super::roster;
+use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
+use crate::roster::Roster;
 use crate::traces::Exporting;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
@@ -31,9 +34,11 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
     pub(super) reloader: Arc<Reloader>,
+    pub(super) roster: Arc<Roster>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
+    pub(super) usage: Usage,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -55,6 +60,8 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            roster::follow(&self.roster, &self.ready),
+            self.write_usage(),
             super::sharing::share(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
@@ -135,6 +142,7 @@ impl Housekeeping {
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }
+        self.usage.end().await;
         super::sharing::end(&self.reloader.current).await;
         log::info!("done");
         logging::flush();

@@ -66,7 +66,7 @@ impl Route {
         let mut seen = Vec::new();
         for target in &self.targets {
             for tier in target.tiers.iter() {
-                let mut places: Vec<usize> = Vec::new();
+                let mut places: Vec<usize> = tier.home(seat).into_iter().collect();
                 for turn in 0..tier.len() {
                     let place = tier.at(tier.first(seat).wrapping_add(turn));
                     if !places.contains(&place) {
@@ -116,9 +116,9 @@ impl Candidate {
 impl Tier {
     /// Where the next search begins, without taking the turn.
     fn first(&self, seat: Seat) -> usize {
-        match (seat, self.strategy) {
-            (Seat::Turn(model), Strategy::RoundRobin) => self.cursor.peek(model),
-            _ => self.start(seat),
+        match self.strategy {
+            Strategy::RoundRobin => self.cursor.peek(seat.model()),
+            Strategy::FillFirst => 0,
         }
     }
 }

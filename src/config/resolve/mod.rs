@@ -27,12 +27,16 @@ mod headers;
 mod listen;
 mod otel;
 mod payload;
+mod prices;
 mod reference;
 mod routes;
 mod sealer;
+mod stored;
 mod stores;
 mod tls;
 mod translation;
+
+pub(super) use stored::stored;
 
 /// What flags say; it goes before everything else.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +57,7 @@ pub(super) fn resolve(
 ) -> Result<Config, Errors> {
     let mut resolver = Resolver {
         environment,
+        literal: false,
         errors: Errors::default(),
     };
     unavailable::check(file, &mut resolver.errors);
@@ -83,6 +88,9 @@ pub(super) fn resolve(
         timeouts,
         routes,
         accounts: accounts.enabled,
+        ground: accounts.ground,
+        stored: Vec::new(),
+        proxy,
         upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
         rewrite_model: file.rewrite_model_in_response,
         translation: translation::translation(
@@ -91,6 +99,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
         sealer: sealer::sealer(&file.secret_keys, &mut resolver),
         payload: payload::rules(&file.payload, &mut resolver),
@@ -104,6 +113,8 @@ pub(super) fn resolve(
 /// Collects errors and follows references.
 struct Resolver<'a> {
     environment: &'a dyn Environment,
+    /// Whether every value stands for itself: who writes it may not read the process's environment.
+    literal: bool,
     errors: Errors,
 }
 
@@ -114,6 +125,11 @@ impl Resolver<'_> {
 
     /// The value that `text` stands for.
     fn dereference(&mut self, text: &str, path: &KeyPath) -> Option<String> {
+        if self.literal {
+            return reference::literal(text)
+                .map_err(|message| self.error(path, message))
+                .ok();
+        }
         reference::dereference(text, self.environment)
             .map_err(|message| self.error(path, message))
             .ok()
