@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio_rustls::rustls::ClientConfig;
 
+pub use counters::SharedCounters;
 pub use homes::Neighbours;
 pub use made::{InDatabase, InRedis, Kept, Made, Maker, NotKept, Response};
 pub use plans::Plans;
@@ -206,7 +207,7 @@ impl Current {
             ledger,
             database,
             counters: match &redis {
-                Some(redis) => Arc::new(counters::InRedis::new(Arc::clone(redis))),
+                Some(redis) => Arc::new(SharedCounters::new(Arc::clone(redis))),
                 None => Arc::new(Local::default()),
             },
             standing: Standing::default(),

@@ -22,15 +22,16 @@ const READ: Duration = Duration::from_millis(250);
 const WAITING: usize = 20_000;
 
 /// Counters that all instances add to.
-pub(super) struct InRedis {
+pub struct SharedCounters {
     redis: Arc<Redis>,
     own: Local,
     /// What is not in Redis yet, by minute.
     waiting: Mutex<HashMap<(i64, Whose), Count>>,
 }
 
-impl InRedis {
-    pub(super) fn new(redis: Arc<Redis>) -> Self {
+impl SharedCounters {
+    /// Those in `redis`.
+    pub fn new(redis: Arc<Redis>) -> Self {
         Self {
             redis,
             own: Local::default(),
@@ -54,7 +55,7 @@ impl InRedis {
 }
 
 #[async_trait]
-impl Counters for InRedis {
+impl Counters for SharedCounters {
     async fn add(&self, minute: i64, used: &[(Whose, Count)]) {
         self.own.add(minute, used).await;
         self.wait(used.iter().map(|(whose, count)| (minute, whose, count)));

@@ -1,10 +1,14 @@
 //! One suite for every store of what is shared: SQLite, MariaDB, PostgreSQL and Redis.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ai_proxy::account::AccountId;
-use ai_proxy::live::{InDatabase, InRedis, Kept, Made, Maker, Response, load_turns, store_turns};
+use ai_proxy::live::{
+    InDatabase, InRedis, Kept, Made, Maker, Response, SharedCounters, load_turns, store_turns,
+};
 use ai_proxy::state::sql::{Database, DatabaseUrl, Dialect};
+use ai_proxy::usage::counters::{Count, Counters, Local, Whose};
 
 use crate::redis::{client, until};
 use crate::support::servers::{Server, database};
@@ -89,4 +93,71 @@ async fn redis_keeps_responses() {
     until(&one, true).await;
     until(&two, true).await;
     keeps_responses(Box::new(InRedis(one)), Box::new(InRedis(two))).await;
+}
+
+/// A moment in the third minute of an hour, and that minute.
+const MINUTE: i64 = 1_700_000_000 / 3_600 * 3_600 + 120;
+
+fn used(requests: i64) -> Count {
+    Count {
+        requests,
+        input_tokens: 1_000 * requests,
+        nano_dollars: i64::MAX / 1_000,
+        ..Count::default()
+    }
+}
+
+/// What counters have to do: those that are given count for the same.
+async fn counts(one: &dyn Counters, two: &dyn Counters) {
+    let now = UNIX_EPOCH + Duration::from_secs(MINUTE as u64 + 30);
+    assert_eq!(one.read(now).await, []);
+    let client = Whose::Client("team: a".into());
+    one.add(MINUTE, &[(Whose::All, used(2)), (client.clone(), used(2))])
+        .await;
+    two.add(MINUTE - 60, &[(Whose::All, used(3))]).await;
+    two.add(MINUTE - 7_200, &[(Whose::All, used(5))]).await;
+    for counters in [one, two] {
+        let read = counters.read(now).await;
+        assert_eq!(read.len(), 2, "{read:?}");
+        assert_eq!(read[0].0, Whose::All);
+        assert_eq!(read[0].1.map(|count| count.requests), [2, 5, 10]);
+        assert_eq!(read[0].1[1].input_tokens, 5_000);
+        assert_eq!(read[1].0, client);
+        assert_eq!(read[1].1[0], used(2));
+        let later = counters.read(now + Duration::from_secs(60)).await;
+        assert_eq!(later[0].1.map(|count| count.requests), [0, 5, 10]);
+    }
+}
+
+#[tokio::test]
+async fn counters_count_in_memory_and_for_all_instances() {
+    let local = Local::default();
+    // An hour that is over in memory is not counted any more: the order is that of time there.
+    local.add(MINUTE - 7_200, &[(Whose::All, used(5))]).await;
+    local.add(MINUTE - 60, &[(Whose::All, used(3))]).await;
+    local.add(MINUTE, &[(Whose::All, used(2))]).await;
+    let now = UNIX_EPOCH + Duration::from_secs(MINUTE as u64);
+    let read = local.read(now).await;
+    assert_eq!(read[0].1.map(|count| count.requests), [2, 5, 10]);
+
+    let mut server = Server::redis().await;
+    let (one, two) = (client(&server.url()), client(&server.url()));
+    until(&one, true).await;
+    until(&two, true).await;
+    let (first, second) = (
+        SharedCounters::new(Arc::clone(&one)),
+        SharedCounters::new(Arc::clone(&two)),
+    );
+    counts(&first, &second).await;
+    // While Redis is away each says what it has seen itself, and adds it later.
+    server.kill().await;
+    until(&one, false).await;
+    until(&two, false).await;
+    first.add(MINUTE, &[(Whose::All, used(7))]).await;
+    assert_eq!(first.read(now).await[0].1[0].requests, 9);
+    server.start().await;
+    until(&one, true).await;
+    until(&two, true).await;
+    first.add(MINUTE, &[(Whose::All, used(1))]).await;
+    assert_eq!(second.read(now).await[0].1[0].requests, 8);
 }

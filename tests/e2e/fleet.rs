@@ -457,6 +457,52 @@ async fn migrate(url: &str) {
     database.close().await;
 }
 
+#[tokio::test]
+async fn a_conversation_stays_with_its_account_on_every_instance() {
+    let redis = Server::redis().await;
+    let upstream = Upstream::always(DIALECT.answer(Mode::Whole)).await;
+    let settings = format!(
+        "routing: {{session-affinity: true}}\n{}",
+        with_redis(&redis.url())
+    );
+    let yaml = config(DIALECT, &upstream, 10, &settings);
+    let gateways = fleet(&yaml, 2).await;
+    let turn = async |gateway: &Gateway, session: &str| {
+        let mut client = Client::connect(gateway.addr()).await;
+        let request = DIALECT.request(&mut client, "gpt-5", Mode::Whole);
+        let request = request.header("x-session-id", session);
+        assert_eq!(request.send().await.status, 200);
+        DIALECT.key_of(upstream.requests().last().unwrap())
+    };
+    let watcher = client(&redis.url());
+    until(&watcher, true).await;
+    let mut met = std::collections::BTreeSet::new();
+    for n in 0..15 {
+        let session = format!("session-{n}");
+        let home = turn(&gateways[n % 2], &session).await;
+        let told = async {
+            let homes = async || {
+                let keys = watcher.ask(cmd("KEYS").arg("test:home:*"), FAST).await;
+                let keys: Vec<String> = keys.unwrap();
+                keys.len()
+            };
+            while homes().await <= n {}
+        };
+        within("the conversation in Redis", told).await;
+        assert_eq!(turn(&gateways[(n + 1) % 2], &session).await, home);
+        assert_eq!(turn(&gateways[n % 2], &session).await, home);
+        met.insert(home);
+    }
+    assert!(met.len() >= 5, "{met:?}");
+    // Without Redis, known ones stay and new ones find an account at once.
+    redis.freeze();
+    let begin = Instant::now();
+    turn(&gateways[0], "session-0").await;
+    turn(&gateways[0], "session-new").await;
+    assert!(begin.elapsed() < FAST, "{:?}", begin.elapsed());
+    redis.thaw();
+}
+
 /// A provider whose response ids name the key that made them.
 async fn provider() -> Upstream {
     const RESPONSES: Dialect = Dialect::Responses;
