@@ -21,7 +21,7 @@ use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::Report;
 use crate::config::{ClientKey, Config};
-use crate::metrics::{AccountNow, Meters, Metrics};
+use crate::metrics::{AccountNow, Meters, Metrics, UsageNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
@@ -43,8 +43,8 @@ pub struct Live {
     pub payload: Option<Plans>,
     /// Who made which stored response.
     pub made: Arc<Made>,
-    /// Where its requests are written down.
-    pub ledger: Ledger,
+    /// Where its requests are written down; `None`: nowhere.
+    pub ledger: Option<Ledger>,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -59,7 +59,7 @@ impl Live {
         let book = &shared.book;
         Self {
             meters: Meters::new(&config, &shared.metrics),
-            ledger: shared.ledger.clone(),
+            ledger: config.usage.enabled.then(|| shared.ledger.clone()),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -188,9 +188,19 @@ impl Current {
         &self.shared.standing
     }
 
-    /// Records that wait to be written, and that found no room.
-    pub fn ledger(&self) -> &Ledger {
-        &self.shared.ledger
+    /// How records are.
+    pub fn usage_now(&self) -> UsageNow {
+        let Shared {
+            ledger, standing, ..
+        } = &self.shared;
+        UsageNow {
+            written: standing.written(),
+            dropped: ledger.dropped(),
+            waiting: ledger.waiting(),
+            spooled: standing.spooled(),
+            database: standing.database().is_up(),
+            spool: standing.spool().is_up(),
+        }
     }
 
     /// What the process shares with other instances through; `None`: it is alone.

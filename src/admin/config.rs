@@ -5,6 +5,7 @@
 //! somebody has thought about whether it is a secret.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::Serialize;
 
@@ -46,6 +47,7 @@ pub(super) struct Shown<'a> {
     payload_rules: usize,
     /// Where usage is kept, without a password.
     database_url: String,
+    usage: Usage,
     /// What instances share, without a password; `None`: nothing.
     redis_url: Option<String>,
     /// How many keys there are for what is stored secretly.
@@ -91,6 +93,15 @@ struct Seconds {
     first_byte: f64,
     idle: f64,
     total: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Usage {
+    enabled: bool,
+    retention_days: u32,
+    hourly_retention_days: u32,
+    spool: String,
 }
 
 #[derive(Serialize)]
@@ -246,6 +257,12 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
+            usage: Usage {
+                enabled: config.usage.enabled,
+                retention_days: config.usage.retention.map_or(0, NonZeroU32::get),
+                hourly_retention_days: config.usage.hourly_retention.map_or(0, NonZeroU32::get),
+                spool: config.stores.spool.to_string(),
+            },
             redis_url: config
                 .stores
                 .redis

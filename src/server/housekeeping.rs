@@ -57,6 +57,7 @@ impl BackgroundService for Housekeeping {
             self.sweep(),
             self.send_traces(),
             self.write_usage(),
+            self.forget_old_usage(),
             super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod entry;
 pub mod ledger;
 pub mod record;
+pub mod retention;
 mod spool;
 pub mod standing;
 pub mod store;
