@@ -5,6 +5,7 @@
 
 mod made;
 mod plans;
+mod prices;
 mod profiles;
 
 use std::collections::HashMap;
@@ -15,11 +16,13 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
+pub use prices::Prices;
 pub use profiles::Profiles;
 
 use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::Report;
+use crate::account::homes::Homes;
 use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics, UsageNow};
 use crate::routing::Router;
@@ -41,8 +44,12 @@ pub struct Live {
     pub profiles: Profiles,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Plans>,
+    /// What models cost.
+    pub prices: Prices,
     /// Who made which stored response.
     pub made: Arc<Made>,
+    /// Where conversations are; `None`: they need not stay anywhere.
+    pub homes: Option<Arc<Homes>>,
     /// Where its requests are written down; `None`: nowhere.
     pub ledger: Option<Ledger>,
     /// What its requests count with.
@@ -72,8 +79,10 @@ impl Live {
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
             profiles: Profiles::new(&config),
+            prices: Prices::new(&config),
             payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(&shared.made),
+            homes: config.session_affinity.then(|| Arc::clone(&shared.homes)),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -121,6 +130,7 @@ pub struct Current {
 struct Shared {
     book: Book,
     made: Arc<Made>,
+    homes: Arc<Homes>,
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
@@ -142,6 +152,7 @@ impl Current {
         let shared = Shared {
             book: Book::default(),
             made: Arc::default(),
+            homes: Arc::default(),
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
@@ -171,6 +182,11 @@ impl Current {
     /// What is counted, whatever config is in force.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.shared.metrics
+    }
+
+    /// Where conversations are, whether a config asks for that or not.
+    pub fn homes(&self) -> &Arc<Homes> {
+        &self.shared.homes
     }
 
     /// The database of the process.

@@ -24,7 +24,7 @@ use source::{Source, tree};
 /// The crate documentation in `src/lib.rs` shows the same table.
 const LAYERS: [&[&str]; 7] = [
     &["chat", "secret"],
-    &["wire", "state"],
+    &["wire", "state", "price"],
     &["routing", "rewrite", "account", "upstream"],
     &["config"],
     &["live", "lifecycle", "traces", "usage", "metrics"],

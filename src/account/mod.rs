@@ -13,6 +13,7 @@ use crate::wire::Format;
 
 pub mod book;
 pub mod health;
+pub mod homes;
 pub mod pool;
 #[cfg(test)]
 pub(crate) mod testing;

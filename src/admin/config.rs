@@ -4,8 +4,9 @@
 //! What is shown is written down here field by field. A setting that is new is not shown before
 //! somebody has thought about whether it is a secret.
 
+mod usage;
+
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
 use crate::secret::Secret;
 use crate::upstream::media::MediaFetch;
 use crate::upstream::{OutboundProxy, ProxyScheme, Timeouts};
+use usage::Usage;
 
 /// What takes the place of a value that nothing may be shown of.
 const HIDDEN: &str = "***";
@@ -45,6 +47,8 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    /// Those that the file gives.
+    prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
     database_url: String,
     usage: Usage,
@@ -96,15 +100,6 @@ struct Seconds {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Usage {
-    enabled: bool,
-    retention_days: u32,
-    hourly_retention_days: u32,
-    spool: String,
-}
-
-#[derive(Serialize)]
 struct Cooldown {
     min: f64,
     max: f64,
@@ -123,6 +118,16 @@ struct Streaming {
 struct Routing {
     strategy: &'static str,
     session_affinity: bool,
+}
+
+#[derive(Serialize)]
+struct Price<'a> {
+    /// As it stands in records.
+    version: &'a str,
+    provider: Option<&'a str>,
+    model: &'a str,
+    input: String,
+    output: String,
 }
 
 #[derive(Serialize)]
@@ -255,14 +260,10 @@ impl<'a> Shown<'a> {
                 .map(|path| path.display().to_string()),
             rewrite_model_in_response: config.rewrite_model,
             translation: translation(config),
+            prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
-            usage: Usage {
-                enabled: config.usage.enabled,
-                retention_days: config.usage.retention.map_or(0, NonZeroU32::get),
-                hourly_retention_days: config.usage.hourly_retention.map_or(0, NonZeroU32::get),
-                spool: config.stores.spool.to_string(),
-            },
+            usage: Usage::of(config),
             redis_url: config
                 .stores
                 .redis
@@ -322,6 +323,19 @@ impl<'a> Entry<'a> {
             timeouts: seconds(account.timeouts),
         }
     }
+}
+
+/// What the file says; what is shipped comes behind it and is in the documentation.
+fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
+    let rows = config.prices.rows().iter();
+    let own = rows.filter(|row| row.price.version.starts_with("config-"));
+    own.map(|row| Price {
+        version: &row.price.version,
+        provider: row.provider.as_deref(),
+        model: row.model.as_str(),
+        input: row.price.rates.input.to_string(),
+        output: row.price.rates.output.to_string(),
+    })
 }
 
 /// A configured header's value may be a credential.

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
+use crate::price;
 use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
 use crate::state::redis::RedisUrl;
@@ -102,6 +103,8 @@ pub struct Config {
     pub translation: Translation,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Arc<Rules>>,
+    /// What models cost.
+    pub prices: Arc<price::Table>,
     /// Where state is kept.
     pub stores: Stores,
     /// Whether requests are written down, and how long that is kept.

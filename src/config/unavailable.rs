@@ -11,7 +11,6 @@ const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("accounts", |file| !file.accounts.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
-    ("prices", |file| !file.prices.is_empty()),
 ];
 
 /// The keys of an entry of the provider lists.

@@ -176,7 +176,8 @@ fn search(ctx: &mut Context, told: &mut Explanation) {
     let Some(call) = ctx.call.as_deref() else {
         return;
     };
-    let (route, native, seat) = (call.route.clone(), call.native_format(), call.seat);
+    let seat = call.seat(ctx.live.homes.as_deref());
+    let (route, native) = (call.route.clone(), call.native_format());
     let first = route.survey(&call.tried, native, seat, now);
     told.candidates = first.iter().map(|seen| shown(seen, now)).collect();
     for (place, seen) in first.iter().enumerate() {

@@ -27,6 +27,7 @@ mod headers;
 mod listen;
 mod otel;
 mod payload;
+mod prices;
 mod reference;
 mod routes;
 mod sealer;
@@ -91,6 +92,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
         usage: stores::usage(&file.usage),
         sealer: sealer::sealer(&file.secret_keys, &mut resolver),

@@ -1,0 +1,28 @@
+//! What is written down of requests, and for how long.
+
+use std::num::NonZeroU32;
+
+use serde::Serialize;
+
+use crate::config::Config;
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Usage {
+    enabled: bool,
+    retention_days: u32,
+    hourly_retention_days: u32,
+    spool: String,
+}
+
+impl Usage {
+    pub(super) fn of(config: &Config) -> Self {
+        let days = |days: Option<NonZeroU32>| days.map_or(0, NonZeroU32::get);
+        Self {
+            enabled: config.usage.enabled,
+            retention_days: days(config.usage.retention),
+            hourly_retention_days: days(config.usage.hourly_retention),
+            spool: config.stores.spool.to_string(),
+        }
+    }
+}
