@@ -264,11 +264,7 @@ impl<'a> Shown<'a> {
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
             usage: Usage::of(config),
-            redis_url: config
-                .stores
-                .redis
-                .as_ref()
-                .map(|redis| redis.url.to_string()),
+            redis_url: usage::redis(config),
             secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),

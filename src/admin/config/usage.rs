@@ -1,4 +1,4 @@
-//! What is written down of requests, and for how long.
+//! Where state is kept, what is written down of requests, and for how long.
 
 use std::num::NonZeroU32;
 
@@ -25,4 +25,10 @@ impl Usage {
             spool: config.stores.spool.to_string(),
         }
     }
+}
+
+/// The URL of what instances share, without a password.
+pub(super) fn redis(config: &Config) -> Option<String> {
+    let redis = config.stores.redis.as_ref();
+    redis.map(|redis| redis.url.to_string())
 }
