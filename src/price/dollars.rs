@@ -6,6 +6,10 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dollars(u64);
 
+/// An amount in billionths of a US dollar, shown in dollars: `0.00324`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nano(pub i64);
+
 /// Why a text is no price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be dollars from 0 to 1000000 with at most 9 decimals, as 0.075")]
@@ -71,6 +75,15 @@ impl fmt::Display for Dollars {
     }
 }
 
+impl fmt::Display for Nano {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 0 {
+            f.write_str("-")?;
+        }
+        show(self.0.unsigned_abs(), f)
+    }
+}
+
 /// Writes billionths of a dollar as dollars, without zeros at the end.
 fn show(nano: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (whole, rest) = (nano / BILLION, nano % BILLION);
@@ -127,5 +140,8 @@ mod tests {
             let dollars = Dollars::parse(text).unwrap();
             assert_eq!(dollars.to_string(), text);
         }
+        assert_eq!(Nano(3_240_000).to_string(), "0.00324");
+        assert_eq!(Nano(-1).to_string(), "-0.000000001");
+        assert_eq!(Nano(i64::MAX).to_string(), "9223372036.854775807");
     }
 }

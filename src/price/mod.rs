@@ -15,6 +15,6 @@ mod page_tests;
 mod tests;
 
 pub use arithmetic::{Counts, Parts};
-pub use dollars::{Dollars, InvalidDollars};
+pub use dollars::{Dollars, InvalidDollars, Nano};
 pub use shipped::{DATE, shipped};
 pub use table::{Given, Price, Rates, Row, Table, Tier};

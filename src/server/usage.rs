@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::housekeeping::Housekeeping;
 use crate::config::Config;
 use crate::live::Current;
-use crate::usage::{Queue, Record, Writer};
+use crate::usage::{Finish, Queue, Record, Writer};
 
 /// How long the last records may take, spool and all.
 const LAST: Duration = Duration::from_secs(10);
@@ -23,14 +23,14 @@ pub(super) struct Usage {
 
 impl Usage {
     /// One that writes what is in `queue` into the database of `current`.
-    pub(super) fn new(queue: Queue, config: &Config, current: &Current) -> Self {
+    pub(super) fn new(queue: Queue, config: &Config, current: &Arc<Current>) -> Self {
         let writer = Writer {
             queue,
             database: Arc::clone(current.database()),
             eager: config.usage.enabled,
             given: config.stores.given,
             spool: config.stores.spool.clone(),
-            finish: Box::new(finish),
+            finish: finish(Arc::clone(current)),
             counters: Arc::clone(current.counters()),
             standing: current.standing().clone(),
         };
@@ -53,8 +53,10 @@ impl Usage {
     }
 }
 
-/// Completes a record before it is written.
-fn finish(_: &mut Record) {}
+/// Completes a record before it is written: it costs what the prices say that are in force by then.
+fn finish(current: Arc<Current>) -> Finish {
+    Box::new(move |record: &mut Record| record.cost = current.load().prices.cost(record))
+}
 
 impl Housekeeping {
     pub(super) async fn write_usage(&self) {

@@ -10,7 +10,9 @@
 )]
 
 mod access_log;
+mod accounts;
 mod admin;
+mod affinity;
 mod aliases;
 mod ask;
 mod bad_body;
