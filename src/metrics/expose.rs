@@ -27,6 +27,8 @@ pub struct Moment {
     pub accounts: Vec<AccountNow>,
     /// How Redis is; `None`: there is none.
     pub redis: Option<RedisNow>,
+    /// How usage records are.
+    pub usage: UsageNow,
 }
 
 /// How Redis is.
@@ -36,6 +38,23 @@ pub struct RedisNow {
     pub up: bool,
     /// What was not done, in the order of [`Trouble::ALL`].
     pub troubles: [u64; Trouble::ALL.len()],
+}
+
+/// How usage records are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct UsageNow {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that are lost.
+    pub dropped: u64,
+    /// Those that wait in memory.
+    pub waiting: usize,
+    /// Those that wait in the spool.
+    pub spooled: u64,
+    /// Whether the database works; `None`: nobody has tried.
+    pub database: Option<bool>,
+    /// Whether the spool works.
+    pub spool: Option<bool>,
 }
 
 /// How an account is.
@@ -55,6 +74,11 @@ pub(super) struct Gauges {
     connections: IntGaugeVec,
     draining: IntGaugeVec,
     log_queue: IntGaugeVec,
+    usage_written: IntCounterVec,
+    usage_dropped: IntCounterVec,
+    usage_queue: IntGaugeVec,
+    usage_spool: IntGaugeVec,
+    usage_store: IntGaugeVec,
     usable: IntGaugeVec,
     resting_models: IntGaugeVec,
     reload_ok: IntGaugeVec,
@@ -77,6 +101,11 @@ impl Gauges {
             connections: whole_gauge(registry, &family::CONNECTIONS)?,
             draining: whole_gauge(registry, &family::DRAINING)?,
             log_queue: whole_gauge(registry, &family::LOG_QUEUE)?,
+            usage_written: counter(registry, &family::USAGE_WRITTEN)?,
+            usage_dropped: counter(registry, &family::USAGE_DROPPED)?,
+            usage_queue: whole_gauge(registry, &family::USAGE_QUEUE)?,
+            usage_spool: whole_gauge(registry, &family::USAGE_SPOOL)?,
+            usage_store: whole_gauge(registry, &family::USAGE_STORE)?,
             usable: whole_gauge(registry, &family::USABLE)?,
             resting_models: whole_gauge(registry, &family::RESTING_MODELS)?,
             reload_ok: whole_gauge(registry, &family::RELOAD_OK)?,
@@ -112,6 +141,7 @@ impl Gauges {
                 failures.inc_by(count.saturating_sub(failures.get()));
             }
         }
+        self.show_usage(&moment.usage);
         // Accounts that a reload has taken away have no state.
         self.usable.reset();
         self.resting_models.reset();
@@ -142,6 +172,30 @@ impl Gauges {
         for (gauge, value) in self.process.iter().zip(values) {
             if let Some(value) = value {
                 gauge.with_label_values::<&str>(&[]).set(value);
+            }
+        }
+    }
+}
+
+impl Gauges {
+    fn show_usage(&self, usage: &UsageNow) {
+        let grown = |counter: &IntCounterVec, value: u64| {
+            let counter = counter.with_label_values::<&str>(&[]);
+            counter.inc_by(value.saturating_sub(counter.get()));
+        };
+        let set = |gauge: &IntGaugeVec, value: u64| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            gauge.with_label_values::<&str>(&[]).set(value);
+        };
+        grown(&self.usage_written, usage.written);
+        grown(&self.usage_dropped, usage.dropped);
+        set(&self.usage_queue, usage.waiting as u64);
+        set(&self.usage_spool, usage.spooled);
+        for (store, up) in [("database", usage.database), ("spool", usage.spool)] {
+            if let Some(up) = up {
+                self.usage_store
+                    .with_label_values(&[store])
+                    .set(i64::from(up));
             }
         }
     }

@@ -62,6 +62,7 @@ impl BackgroundService for Housekeeping {
             self.send_traces(),
             roster::follow(&self.roster, &self.ready),
             self.write_usage(),
+            self.forget_old_usage(),
             super::sharing::share(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
