@@ -9,6 +9,7 @@ mod kept;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -28,6 +29,12 @@ const WAITING: usize = 65_536;
 const BATCH: usize = 500;
 /// How long a store may take to answer a request that waits for it.
 const DEADLINE: Duration = Duration::from_millis(250);
+/// Before each look into the stores: a request for what nobody knows takes so long in all.
+const PAUSES: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(25),
+    Duration::from_millis(75),
+];
 /// Requests that wait for the stores at the same time; more do without.
 const LOOKUPS: usize = 64;
 /// What could not be written is tried again after so long.
@@ -53,9 +60,8 @@ pub type Response = (Box<str>, Maker);
 /// forgotten first.
 pub struct Made {
     generations: Mutex<Generations>,
-    waiting: Outbox<Response>,
-    /// In the order in which they are asked. What is written goes to all of them.
-    stores: Vec<Box<dyn Kept>>,
+    /// In the order in which they are asked, with what each has to be told. What is written goes to all.
+    stores: Vec<(Box<dyn Kept>, Outbox<Response>)>,
     lookups: Semaphore,
 }
 
@@ -70,8 +76,10 @@ impl Made {
     pub fn new(stores: Vec<Box<dyn Kept>>) -> Self {
         Self {
             generations: Mutex::default(),
-            waiting: Outbox::new(WAITING),
-            stores,
+            stores: stores
+                .into_iter()
+                .map(|store| (store, Outbox::new(WAITING)))
+                .collect(),
             lookups: Semaphore::new(LOOKUPS),
         }
     }
@@ -81,9 +89,11 @@ impl Made {
         if id.len() > ID {
             return;
         }
-        if !self.stores.is_empty() && is_plain(id) {
-            // Without room, only this process knows.
-            let _ = self.waiting.put((id.into(), maker.clone()));
+        if is_plain(id) {
+            for (_, waiting) in &self.stores {
+                // Without room, only this process knows.
+                let _ = waiting.put((id.into(), maker.clone()));
+            }
         }
         self.note(id, maker);
     }
@@ -111,63 +121,59 @@ impl Made {
         let Ok(_turn) = self.lookups.try_acquire() else {
             return;
         };
-        for store in &self.stores {
-            if let Ok(Ok(Some(maker))) = timeout(DEADLINE, store.find(id)).await {
-                self.note(id, maker);
-                return;
+        // One that was made elsewhere a moment ago may be on its way to the stores.
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            for (store, _) in &self.stores {
+                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, store.find(id)).await {
+                    self.note(id, maker);
+                    return;
+                }
             }
         }
     }
 
     /// Writes what is remembered into the stores. Never ends.
     pub async fn keep(&self) {
-        let tidy = async {
-            loop {
-                for store in &self.stores {
-                    if let Err(error) = store.tidy().await {
-                        log::debug!("old responses are not forgotten: {error}");
-                    }
-                }
-                tokio::time::sleep(TIDY).await;
-            }
-        };
-        let write = async {
-            loop {
-                let batch = self.waiting.take(BATCH).await;
-                if !self.write(batch).await {
-                    tokio::time::sleep(AGAIN).await;
-                }
-            }
-        };
-        tokio::join!(tidy, write);
+        let each = self.stores.iter().map(|(store, waiting)| async move {
+            tokio::join!(tidy(&**store), write(&**store, waiting));
+        });
+        join_all(each).await;
     }
 
     /// Writes what is left.
     pub async fn end(&self) {
-        let rest = async {
+        let each = self.stores.iter().map(|(store, waiting)| async move {
             loop {
-                let batch = self.waiting.take_now(BATCH);
-                if batch.is_empty() || !self.write(batch).await {
+                let batch = waiting.take_now(BATCH);
+                if batch.is_empty() || store.put(&batch).await.is_err() {
                     return;
                 }
             }
-        };
-        let _ = timeout(LAST, rest).await;
+        });
+        let _ = timeout(LAST, join_all(each)).await;
     }
+}
 
-    /// Whether the store that must have it does.
-    async fn write(&self, batch: Vec<Response>) -> bool {
-        let mut written = true;
-        for store in &self.stores {
-            if let Err(error) = store.put(&batch).await {
-                log::debug!("responses are not written: {error}");
-                written &= !store.must_have();
+async fn tidy(store: &dyn Kept) {
+    loop {
+        if let Err(error) = store.tidy().await {
+            log::debug!("old responses are not forgotten: {error}");
+        }
+        tokio::time::sleep(TIDY).await;
+    }
+}
+
+async fn write(store: &dyn Kept, waiting: &Outbox<Response>) {
+    loop {
+        let batch = waiting.take(BATCH).await;
+        if let Err(error) = store.put(&batch).await {
+            log::debug!("responses are not written: {error}");
+            if store.must_have() {
+                waiting.put_back(batch);
             }
+            tokio::time::sleep(AGAIN).await;
         }
-        if !written {
-            self.waiting.put_back(batch);
-        }
-        written
     }
 }
 
