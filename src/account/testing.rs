@@ -52,5 +52,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         },
         project: None,
         cloak: None,
+        check: None,
     }
 }

@@ -12,6 +12,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
+use super::health_checks::HealthChecks;
 use super::reload::Reloader;
 use super::usage::Usage;
 use crate::admin::Reload;
@@ -36,6 +37,7 @@ pub(super) struct Housekeeping {
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
     pub(super) usage: Usage,
+    pub(super) checks: HealthChecks,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -57,6 +59,7 @@ impl BackgroundService for Housekeeping {
             self.sweep(),
             self.send_traces(),
             self.write_usage(),
+            self.checks.run(),
             super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;

@@ -29,6 +29,7 @@ mod endpoints;
 mod explain;
 mod faults;
 mod header_lists;
+mod health_checks;
 mod keepalive;
 mod large;
 mod media;
