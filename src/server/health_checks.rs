@@ -139,10 +139,10 @@ impl HealthChecks {
     }
 
     async fn ask(&self, account: &Account, check: &Check) -> Result<Answer> {
-        let (base, proxy) = (&account.base, account.proxy.as_ref());
+        let (base, proxy, reach) = (&account.base, account.proxy.as_ref(), account.reach);
         let peer = self
             .peers
-            .peer(base, proxy, account.timeouts.connect, Load::Request);
+            .peer(base, proxy, reach, account.timeouts.connect, Load::Request);
         let mut peer = peer
             .await
             .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string()))?;

@@ -14,10 +14,12 @@ use tokio::sync::Barrier;
 
 use super::health_checks::HealthChecks;
 use super::reload::Reloader;
+use super::roster;
 use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
+use crate::roster::Roster;
 use crate::traces::Exporting;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
@@ -33,6 +35,7 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
     pub(super) reloader: Arc<Reloader>,
+    pub(super) roster: Arc<Roster>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
@@ -58,6 +61,7 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            roster::follow(&self.roster, &self.ready),
             self.write_usage(),
             self.checks.run(),
             super::redis::keep_connected(&self.reloader.current),
