@@ -91,6 +91,7 @@ async fn a_refused_key_rests_and_is_well_again_with_the_first_good_answer() {
         status.store(200, Ordering::Release);
         let well = until(&gateway, "a", |one| one["state"] == "ready").await;
         assert_eq!(well["last_check"]["outcome"], "ok");
+        let mut client = Client::connect(gateway.addr()).await;
         let request = dialect.request(&mut client, dialect.model(), Mode::Whole);
         assert_eq!(request.send().await.status, 200);
 
