@@ -64,6 +64,7 @@ impl BackgroundService for Housekeeping {
             roster::follow(&self.roster, &self.ready),
             self.write_usage(),
             self.checks.run(),
+            self.forget_old_usage(),
             super::redis::keep_connected(&self.reloader.current),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
