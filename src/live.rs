@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
@@ -23,7 +24,7 @@ use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::Report;
 use crate::account::homes::Homes;
-use crate::config::{ClientKey, Config};
+use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
 use crate::secret::KeyHash;
@@ -126,7 +127,23 @@ impl Live {
 /// The config in force, replaced on reload; and the healths and turns that outlive configs.
 pub struct Current {
     live: ArcSwap<Live>,
+    /// What the one in force is made of.
+    parts: Mutex<Parts>,
     shared: Shared,
+}
+
+/// What a config in force is made of.
+struct Parts {
+    /// The file's.
+    config: Config,
+    /// The accounts of the database.
+    stored: Vec<Arc<StoredAccount>>,
+}
+
+impl Parts {
+    fn together(&self) -> Config {
+        self.config.with_stored(&self.stored)
+    }
 }
 
 /// What outlives configs.
@@ -164,8 +181,13 @@ impl Current {
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
+        let parts = Parts {
+            config,
+            stored: Vec::new(),
+        };
         Self {
-            live: ArcSwap::from_pointee(Live::new(config, &shared)),
+            live: ArcSwap::from_pointee(Live::new(parts.together(), &shared)),
+            parts: Mutex::new(parts),
             shared,
         }
     }
@@ -175,9 +197,22 @@ impl Current {
         self.live.load_full()
     }
 
-    /// Puts `config` in force for requests that begin from now on.
+    /// Puts the `config` of a file in force for requests that begin from now on, with the accounts of the
+    /// database that are there.
     pub fn replace(&self, config: Config) {
-        let live = Live::new(config, &self.shared);
+        self.put(|parts| parts.config = config);
+    }
+
+    /// Puts these accounts of the database in force beside those of the file.
+    pub fn replace_stored(&self, stored: Vec<Arc<StoredAccount>>) {
+        self.put(|parts| parts.stored = stored);
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Parts)) {
+        // Whoever comes second waits, so that nobody takes a change back.
+        let mut parts = self.parts.lock();
+        change(&mut parts);
+        let live = Live::new(parts.together(), &self.shared);
         self.live.store(Arc::new(live));
         self.shared.book.sweep();
     }

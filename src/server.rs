@@ -18,6 +18,7 @@ use crate::live::Current;
 use crate::logging;
 use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
+use crate::roster::Roster;
 use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::peer::Peers;
@@ -32,6 +33,7 @@ mod http2;
 mod listening;
 mod redis;
 mod reload;
+mod roster;
 mod signals;
 mod successor;
 mod tls;
@@ -48,6 +50,8 @@ use usage::Usage;
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
 const SIGNAL_LISTENERS: usize = 2;
+/// Who looks for accounts in the database. Nothing is served before they have been looked for.
+const LOOKS: usize = 1;
 /// Where clients connect.
 const CLIENTS: Role = Role {
     word: "listening on http",
@@ -234,7 +238,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         environment,
         overrides,
     });
+    let roster = Arc::new(Roster::new(Arc::clone(&current), Arc::clone(&resolver)));
     let admin = Arc::new(Admin {
+        roster: Arc::clone(&roster),
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         log_queue: logging::waiting,
@@ -270,7 +276,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .unwrap_or(address);
     let operators = Operators::bind(&config, upgrade)?;
     let services = 1 + usize::from(operators.is_some()) + usize::from(demo.is_some());
-    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
+    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS + LOOKS));
     server.add_service(Bound::new(
         service,
         address,
@@ -313,6 +319,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         "housekeeping",
         Housekeeping {
             reloader,
+            roster,
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,

@@ -50,6 +50,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             total: minute,
             websocket: None,
         },
+        reach: None,
         project: None,
         cloak: None,
     }

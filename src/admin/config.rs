@@ -69,10 +69,12 @@ struct Client<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Admin {
     listen: String,
     key: Option<&'static str>,
     mount: bool,
+    allow_private_base_urls: bool,
 }
 
 #[derive(Serialize)]
@@ -135,7 +137,7 @@ struct Route<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     name: &'a str,
     preset: &'a str,
     providers: &'a [Box<str>],
@@ -207,6 +209,7 @@ impl<'a> Shown<'a> {
                 listen: config.admin.address.to_string(),
                 key: config.admin.key.as_ref().map(|_| HIDDEN),
                 mount: config.admin.mount,
+                allow_private_base_urls: config.admin.private_base_urls,
             },
             metrics_public: config.metrics_public,
             limits: Limits {
@@ -281,7 +284,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(account: &'a Account) -> Self {
+    pub(super) fn of(account: &'a Account) -> Self {
         let glob = |glob: &'a crate::account::Glob| glob.as_str();
         Self {
             name: &account.name,

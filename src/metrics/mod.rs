@@ -11,6 +11,7 @@ mod expose;
 mod family;
 mod meters;
 mod process;
+mod roster;
 mod words;
 
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ pub struct Metrics {
     reloads: [IntCounter; 2],
     reloaded: GaugeVec,
     login_failures: IntCounterVec,
+    roster: roster::Roster,
     /// What is known only when somebody looks.
     now: expose::Gauges,
     /// How the last try on each account ended, whatever config it is in.
@@ -113,6 +115,7 @@ impl Metrics {
             reloads: ["failed", "ok"].map(|result| reloads.with_label_values(&[result])),
             reloaded,
             login_failures: counter(registered, &family::LOGIN_FAILURES)?,
+            roster: roster::Roster::try_new(registered)?,
             now: expose::Gauges::try_new(registered)?,
             last: Mutex::default(),
             last_reload: AtomicU8::new(2),

@@ -77,8 +77,8 @@ pub(super) async fn peer(
         call.tries += 1;
         let timeouts = account.timeouts;
         let load = load(&call.body, timeouts);
-        let (base, proxy) = (&account.base, account.proxy.as_ref());
-        let found = gateway.peers.peer(base, proxy, timeouts.connect, load);
+        let (base, proxy, reach) = (&account.base, account.proxy.as_ref(), account.reach);
+        let found = (gateway.peers).peer(base, proxy, reach, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
                 let attempt = ctx.attempt_mut()?;

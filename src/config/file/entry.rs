@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::cloak::Cloak;
 use super::scalar::{Brief, Seconds};
 
+/// The keys of the lists.
+pub(in crate::config) const LISTS: [&str; 4] = [
+    "claude-api-key",
+    "openai-api-key",
+    "gemini-api-key",
+    super::File::COMPATIBLE,
+];
+
 /// One credential at one provider.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]

@@ -14,7 +14,15 @@ use super::Dialect;
 /// Version, what it brings, statements.
 type Step = (i64, &'static str, &'static str);
 
-const STEPS: &[Step] = &[(1, "usage", include_str!("schema/0001_usage.sql"))];
+const STEPS: &[Step] = &[
+    (1, "usage", include_str!("schema/0001_usage.sql")),
+    (
+        2,
+        "accounts and audit",
+        include_str!("schema/0002_accounts.sql"),
+    ),
+    (5, "proxy pool", include_str!("schema/0005_proxies.sql")),
+];
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
