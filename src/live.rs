@@ -29,7 +29,7 @@ pub use turns::{load_turns, store_turns};
 
 use crate::account::Account;
 use crate::account::book::Book;
-use crate::account::health::Report;
+use crate::account::health::{Health, Report};
 use crate::account::homes::Homes;
 use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics, RedisNow, UsageNow};
@@ -324,6 +324,11 @@ impl Current {
     /// Who made which stored response.
     pub fn made(&self) -> &Made {
         &self.shared.made
+    }
+
+    /// The health of an account, to check it beside the requests.
+    pub fn health(&self, account: &Account) -> Arc<Health> {
+        self.shared.book.health(account.id)
     }
 
     /// The state of an account.

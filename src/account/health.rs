@@ -4,6 +4,7 @@
 //! rest is over, one request is let through as a probe; its outcome decides for the others. An
 //! account that never failed costs one atomic load.
 
+mod check;
 mod news;
 mod report;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use check::Seen;
 pub use news::{Tiding, What};
 pub use report::{Mark, Report};
 
@@ -119,6 +121,8 @@ struct Cell {
     failures: u32,
     /// When it last failed here; `None`: others say that it rests.
     since: Option<Instant>,
+    /// It is so for every instance.
+    general: bool,
     until: Instant,
     cause: Cause,
     /// When the probe that is out was let through.
@@ -241,7 +245,8 @@ impl Health {
         cell.since = Some(now);
         cell.cause = failure.cause;
         cell.probe = None;
-        if longer {
+        cell.general = failure.is_general();
+        if longer && cell.general {
             self.tell(of, cell.rests(now));
         }
         self.count(cells);
@@ -289,6 +294,7 @@ impl Cell {
         Self {
             failures: 0,
             since: None,
+            general: false,
             until: now,
             cause: Cause::Trouble,
             probe: None,

@@ -16,6 +16,8 @@ const LIFE: Duration = Duration::from_hours(24);
 const LOOKUP: Duration = Duration::from_millis(20);
 /// How long Redis may take for a batch.
 const WRITE: Duration = Duration::from_millis(500);
+/// Told again after a failure.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Moves that wait to be told.
 const ROOM: usize = 16_384;
 /// Moves that are told together.
@@ -69,6 +71,8 @@ impl Neighbours {
             let moves = self.moves.take(BATCH).await;
             if let Err(error) = self.put(&moves).await {
                 self.redis.complain("conversations are not shared", &error);
+                self.moves.put_back(moves);
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }

@@ -80,11 +80,8 @@ async fn tell(book: &Book, redis: &Redis) {
         let failed = join_all(told).await.into_iter().find_map(Result::err);
         if let Some(error) = failed {
             redis.complain("rests of accounts are not shared", &error);
-            // When it is there again, all that stands is told.
-            if error.trouble == Trouble::Slow {
-                tokio::time::sleep(PAUSE).await;
-                others.news.put_back(book.standing(Instant::now()));
-            }
+            tokio::time::sleep(PAUSE).await;
+            others.news.put_back(book.standing(Instant::now()));
         }
     }
 }

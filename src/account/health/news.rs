@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cause, Cell, Cells, Health, make_room};
+use super::{Cause, Cell, Cells, Failure, Health, Rest, make_room};
 use crate::account::AccountId;
 
 /// A rest that becomes longer by less is no news.
@@ -70,6 +70,7 @@ impl Health {
                     cell.until = until;
                     cell.cause = cause;
                     cell.failures = cell.failures.max(failures);
+                    cell.general = true;
                     cell.probe = None;
                 }
             }
@@ -98,13 +99,21 @@ impl Health {
         let key = cells.key.iter().map(|cell| (None, cell));
         let models = cells.models.iter();
         key.chain(models.map(|(model, cell)| (Some(model.clone()), cell)))
-            .filter(|(_, cell)| now < cell.until)
+            .filter(|(_, cell)| cell.general && now < cell.until)
             .map(|(model, cell)| Tiding {
                 account,
                 model,
                 what: cell.rests(now),
             })
             .collect()
+    }
+}
+
+impl Failure {
+    /// Whether it is so wherever the account is used from: the provider has said it of the account. Any other
+    /// trouble may be that of one instance's network, and must not rest the accounts of all.
+    pub(super) fn is_general(self) -> bool {
+        self.cause == Cause::Limit || self.rest != Rest::Backoff
     }
 }
 
@@ -137,7 +146,7 @@ impl Cells {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Admission, Bounds, Failure, Lease, Rest, Scope};
+    use super::super::{Admission, Bounds, Lease, Scope};
     use super::*;
     use crate::state::Outbox;
 
@@ -190,6 +199,31 @@ mod tests {
             assert_eq!(pass(&told, &two, later), 1);
             assert_eq!(two.admit("m", later), Admission::Ready { probe: false });
             assert!(silent.take_now(9).is_empty(), "what is heard is not told");
+        }
+    }
+
+    #[test]
+    fn what_may_be_trouble_of_ones_own_is_not_told() {
+        let (health, news) = health();
+        let now = Instant::now();
+        for (cause, rest, told) in [
+            (Cause::Trouble, Rest::Backoff, 0),
+            (Cause::Trouble, Rest::Refused, 1),
+            (Cause::Limit, Rest::Longest, 1),
+        ] {
+            let failure = Failure {
+                scope: Scope::Key,
+                cause,
+                rest,
+            };
+            let lease = Lease::new(Arc::clone(&health), "m".into(), false, now);
+            lease.failed(failure, BOUNDS, now);
+            assert_eq!(
+                health.standing(AccountId(1), now).len(),
+                told,
+                "{failure:?}"
+            );
+            assert_eq!(news.take_now(9).len(), told, "{failure:?}");
         }
     }
 

@@ -42,9 +42,6 @@ pub trait Kept: Send + Sync {
 
     /// Forgets what is too old and what is too much.
     async fn tidy(&self) -> Result<(), NotKept>;
-
-    /// Whether what could not be written has to be tried again.
-    fn must_have(&self) -> bool;
 }
 
 /// Responses in a database.
@@ -97,10 +94,6 @@ impl Kept for InDatabase {
         self.0.execute(delete, vec![before.into()]).await?;
         Ok(())
     }
-
-    fn must_have(&self) -> bool {
-        true
-    }
 }
 
 /// Responses in Redis, which forgets them itself.
@@ -149,10 +142,6 @@ impl Kept for InRedis {
 
     async fn tidy(&self) -> Result<(), NotKept> {
         Ok(())
-    }
-
-    fn must_have(&self) -> bool {
-        false
     }
 }
 

@@ -169,9 +169,7 @@ async fn write(store: &dyn Kept, waiting: &Outbox<Response>) {
         let batch = waiting.take(BATCH).await;
         if let Err(error) = store.put(&batch).await {
             log::debug!("responses are not written: {error}");
-            if store.must_have() {
-                waiting.put_back(batch);
-            }
+            waiting.put_back(batch);
             tokio::time::sleep(AGAIN).await;
         }
     }
