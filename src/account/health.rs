@@ -153,14 +153,6 @@ impl Cell {
 }
 
 impl Health {
-    /// That of `account`, about which other instances are told in `news`.
-    pub fn telling(account: AccountId, news: Arc<Outbox<Tiding>>) -> Self {
-        Self {
-            news: Some((account, news)),
-            ..Self::default()
-        }
-    }
-
     /// Whether `model` may be used on this account at `now`. A `Ready { probe: true }` has claimed
     /// the probe: settle it through a [`Lease`].
     pub fn admit(&self, model: &str, now: Instant) -> Admission {

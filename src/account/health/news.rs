@@ -1,5 +1,6 @@
 //! What instances tell each other about accounts: that one rests, that one is well again.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Cause, Cell, Cells, Failure, Health, Rest, make_room};
 use crate::account::AccountId;
+use crate::state::Outbox;
 
 /// A rest that becomes longer by less is no news.
 pub(super) const NEWS: Duration = Duration::from_millis(50);
@@ -43,6 +45,14 @@ pub enum What {
 }
 
 impl Health {
+    /// That of `account`, about which other instances are told in `news`.
+    pub fn telling(account: AccountId, news: Arc<Outbox<Tiding>>) -> Self {
+        Self {
+            news: Some((account, news)),
+            ..Self::default()
+        }
+    }
+
     /// Tells the other instances. Costs nothing where there are none.
     pub(super) fn tell(&self, model: Option<&str>, what: What) {
         if let Some((account, news)) = &self.news {
@@ -144,11 +154,8 @@ impl Cells {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::{Admission, Bounds, Lease, Scope};
     use super::*;
-    use crate::state::Outbox;
 
     const BOUNDS: Bounds = Bounds {
         min: Duration::from_secs(1),
