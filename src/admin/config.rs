@@ -129,6 +129,13 @@ struct Price<'a> {
 }
 
 #[derive(Serialize)]
+struct Proxy {
+    /// Without user and password.
+    url: String,
+    capacity: usize,
+}
+
+#[derive(Serialize)]
 struct Route<'a> {
     model: &'a str,
     providers: &'a [String],
@@ -261,6 +268,14 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            proxy_pool: config
+                .pool
+                .iter()
+                .map(|one| Proxy {
+                    url: one.proxy.to_string(),
+                    capacity: one.capacity,
+                })
+                .collect(),
             database_url: config.stores.database.to_string(),
             redis_url: config
                 .stores

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::accounts::Accounts;
 use super::conditions::{Conditions, Malformed};
+use super::proxies::Proxies;
 use super::routes::{Topic, variable};
 use super::{Admin, Answer, Wrong, audit, explain, json, refusal};
 use crate::config::{Document, Errors};
@@ -30,6 +31,11 @@ impl Admin {
         let work = async {
             match topic {
                 Topic::Audit => self.audit(asked).await,
+                Topic::Proxies => json(200, &Proxies::of(&self.current.load().config)),
+                Topic::ProxyDead | Topic::ProxyAlive => {
+                    let id = variable(pattern, asked.path).unwrap_or_default();
+                    self.mark(&id, topic == Topic::ProxyDead, asked).await
+                }
                 Topic::CreateAccount => self.create(asked, body).await,
                 _ => match variable(pattern, asked.path) {
                     Some(name) => self.account(topic, &name, asked, body).await,
@@ -140,6 +146,14 @@ impl Admin {
                 .push((header::ETAG, format!("\"{version}\"")));
         }
         answer
+    }
+
+    async fn mark(&self, id: &str, dead: bool, asked: &Asked<'_>) -> Answer {
+        match self.roster.mark_proxy(id, dead, &self.who(asked)).await {
+            Ok(true) => json(200, &Proxies::of(&self.current.load().config)),
+            Ok(false) => refusal(404, "unknown_proxy", "no proxy of the pool has this id"),
+            Err(error) => refused(&error),
+        }
     }
 
     async fn audit(&self, asked: &Asked<'_>) -> Answer {
