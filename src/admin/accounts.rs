@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 use super::audit::moment;
-use super::config;
+use super::{config, proxies};
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
 use crate::config::{Standing, StoredState};
@@ -164,7 +164,7 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
             formats: account.formats.iter().map(|format| format.name()).collect(),
             priority: account.priority,
             weight: account.weight,
-            proxy: account.proxy.as_ref().map(ToString::to_string),
+            proxy: account.proxy.as_deref().map(proxies::shown),
             key: report.key.as_ref().map(failed),
             models: report
                 .models

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::account::proxies::Pooled;
 use crate::config::Config;
+use crate::upstream::{OutboundProxy, ProxyScheme};
 
 #[derive(Serialize)]
 pub(super) struct Proxies {
@@ -35,7 +37,7 @@ impl Proxies {
             proxies: pool
                 .map(|(place, one)| Shown {
                     id: one.id.to_string(),
-                    url: one.proxy.to_string(),
+                    url: shown(&one.proxy),
                     state: match config.dead.contains(&one.id) {
                         true => "dead",
                         false => "alive",
@@ -46,5 +48,39 @@ impl Proxies {
                 .collect(),
             without: names(&|account| config.assigned.without.contains(&account.id)),
         }
+    }
+}
+
+/// A proxy of the config.
+#[derive(Serialize)]
+pub(super) struct Brief {
+    /// Without user and password.
+    url: String,
+    capacity: usize,
+}
+
+pub(super) fn briefly(pool: &[Pooled]) -> Vec<Brief> {
+    let brief = |one: &Pooled| Brief {
+        url: shown(&one.proxy),
+        capacity: one.capacity,
+    };
+    pool.iter().map(brief).collect()
+}
+
+/// The URL of a proxy, without user and password.
+pub(super) fn shown(proxy: &OutboundProxy) -> String {
+    let scheme = match proxy.scheme {
+        ProxyScheme::Http => "http",
+        ProxyScheme::Https => "https",
+        ProxyScheme::Socks5 => "socks5",
+        ProxyScheme::Socks5h => "socks5h",
+    };
+    let user = match proxy.credentials {
+        Some(_) => "***@",
+        None => "",
+    };
+    match proxy.host.contains(':') {
+        true => format!("{scheme}://{user}[{}]:{}", proxy.host, proxy.port),
+        false => format!("{scheme}://{user}{}:{}", proxy.host, proxy.port),
     }
 }
