@@ -107,6 +107,7 @@ pub(super) fn resolve(
         ),
         prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
+        usage: stores::usage(&file.usage),
         sealer: sealer::sealer(&file.secret_keys, &mut resolver),
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
