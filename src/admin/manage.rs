@@ -89,7 +89,7 @@ impl Admin {
         };
         match done {
             Ok(done) if topic == Topic::DeleteAccount => deleted(&done),
-            Ok(done) => self.show(StatusCode::OK, &done.name),
+            Ok(done) => self.show_done(StatusCode::OK, &done),
             Err(error) => refused(&error),
         }
     }
@@ -125,7 +125,7 @@ impl Admin {
     async fn created(&self, document: Document, who: &Who) -> Answer {
         match self.roster.create(document, who).await {
             Ok(done) => {
-                let mut answer = self.show(StatusCode::CREATED, &done.name);
+                let mut answer = self.show_done(StatusCode::CREATED, &done);
                 let place = format!("/admin/accounts/{}", done.name);
                 answer.headers.push((header::LOCATION, place));
                 answer
@@ -134,7 +134,21 @@ impl Admin {
         }
     }
 
-    /// One account. What was just changed is in force here, so this shows it.
+    /// An account that was changed. It is in force here by now, unless the database has gone away between the
+    /// change and the look at it: then it will be.
+    fn show_done(&self, status: StatusCode, done: &Done) -> Answer {
+        let live = self.current.load();
+        let seen = live.config.stored(&done.name);
+        if seen.is_some_and(|seen| seen.account.version >= done.version) {
+            return self.show(status, &done.name);
+        }
+        let mut answer = accepted(done);
+        let version = format!("\"{}\"", done.version);
+        answer.headers.push((header::ETAG, version));
+        answer
+    }
+
+    /// One account.
     fn show(&self, status: StatusCode, name: &str) -> Answer {
         let Some(shown) = Accounts::one(&self.current, name) else {
             return refused(&Refused::Unknown);
@@ -216,6 +230,19 @@ fn unconditional() -> Answer {
 fn malformed(header: &'static str) -> Answer {
     let message = format!("{header} must be an ETag like \"17\", or *");
     refusal(400, "invalid_condition", &message)
+}
+
+fn accepted(done: &Done) -> Answer {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        name: &'a str,
+        version: i64,
+    }
+    let accepted = Accepted {
+        name: &done.name,
+        version: done.version,
+    };
+    json(202, &accepted)
 }
 
 fn deleted(done: &Done) -> Answer {
