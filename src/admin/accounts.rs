@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::account::health::{Cause, Mark};
 use crate::config::{Standing, StoredState};
 use crate::live::{Current, Live};
+use crate::metrics::LastOutcome;
 
 #[derive(Serialize)]
 pub(super) struct Accounts {
@@ -61,6 +62,9 @@ struct Serving {
     models: Vec<Model>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_outcome: Option<Last>,
+    /// The last try that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<Last>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +124,15 @@ impl Accounts {
     }
 }
 
+impl Last {
+    fn of(last: LastOutcome) -> Self {
+        Self {
+            outcome: last.word,
+            at: time(last.at),
+        }
+    }
+}
+
 impl Accounts {
     /// The account with this name.
     pub(super) fn one(current: &Current, name: &str) -> Option<One> {
@@ -148,7 +161,6 @@ impl Accounts {
 
 fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
-    let last = live.meters.last(account.id);
     Shown {
         name: account.name.to_string(),
         source: if stored.is_some() { "database" } else { "file" },
@@ -174,10 +186,8 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
                     failed: failed(mark),
                 })
                 .collect(),
-            last_outcome: last.map(|last| Last {
-                outcome: last.word,
-                at: time(last.at),
-            }),
+            last_outcome: live.meters.last(account.id).map(Last::of),
+            last_error: live.meters.last_failed(account.id).map(Last::of),
         }),
     }
 }

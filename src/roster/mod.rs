@@ -99,14 +99,18 @@ impl Roster {
             self.look_at_proxies().await?;
         }
         if known.map(|known| known.accounts) != Some(counts.accounts) || seen.sealer != sealer {
-            self.look_at_accounts(sealer.as_ref()).await?;
+            let count = self.look_at_accounts(sealer.as_ref()).await?;
+            if known.is_some() {
+                log::info!("the accounts of the database have changed: there are {count}");
+            }
         }
         seen.counts = Some(counts);
         seen.sealer = sealer;
         self.settle_proxies().await
     }
 
-    async fn look_at_accounts(&self, sealer: Option<&Arc<Sealer>>) -> Result<(), SqlError> {
+    /// How many there are.
+    async fn look_at_accounts(&self, sealer: Option<&Arc<Sealer>>) -> Result<usize, SqlError> {
         let rows = accounts::all(self.database()).await?;
         let mut stored = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -125,8 +129,9 @@ impl Roster {
                 document,
             }));
         }
+        let count = stored.len();
         self.current.replace_stored(stored);
-        Ok(())
+        Ok(count)
     }
 
     /// With the newest key, so that the older one is not needed any more.
