@@ -17,6 +17,7 @@ mod aliases;
 mod ask;
 mod bad_body;
 mod bad_input;
+mod bill;
 mod body;
 mod canary;
 mod chat;
