@@ -54,5 +54,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         pooled: false,
         project: None,
         cloak: None,
+        check: None,
     }
 }

@@ -65,6 +65,9 @@ struct Serving {
     /// The last try that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<Last>,
+    /// What the last check beside the requests found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_check: Option<Last>,
 }
 
 #[derive(Serialize)]
@@ -161,6 +164,7 @@ impl Accounts {
 
 fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
+    let check = current.metrics().last_check(account.id);
     Shown {
         name: account.name.to_string(),
         source: if stored.is_some() { "database" } else { "file" },
@@ -188,6 +192,10 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
                 .collect(),
             last_outcome: live.meters.last(account.id).map(Last::of),
             last_error: live.meters.last_failed(account.id).map(Last::of),
+            last_check: check.map(|check| Last {
+                outcome: check.result.word(),
+                at: time(check.at),
+            }),
         }),
     }
 }

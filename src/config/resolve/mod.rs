@@ -22,6 +22,7 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod admin;
+mod check;
 mod clients;
 mod cloak;
 mod entry;
