@@ -31,6 +31,7 @@ mod endpoints;
 mod explain;
 mod faults;
 mod header_lists;
+mod health_checks;
 mod keepalive;
 mod large;
 mod media;
