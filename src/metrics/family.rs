@@ -85,7 +85,7 @@ pub(super) const FIRST_TOKENS: Family = family(
 );
 pub(super) const TOKENS: Family = family(
     "aiproxy_tokens_total",
-    "Tokens of translated answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
+    "Tokens of answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
     &["provider", "model", "kind"],
     Kind::Counter,
 );

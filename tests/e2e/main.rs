@@ -66,3 +66,4 @@ mod unreachable;
 mod upgrade;
 mod upstream_tls;
 mod websocket;
+mod written_down;
