@@ -11,14 +11,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
 pub use profiles::Profiles;
 
-use crate::account::Account;
 use crate::account::book::Book;
-use crate::account::health::Report;
+use crate::account::health::{Health, Report};
+use crate::account::oauth::Cell;
+use crate::account::{Account, AccountId};
 use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics};
 use crate::routing::Router;
@@ -45,6 +47,8 @@ pub struct Live {
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
+    /// The tokens of the accounts that have them in place of keys.
+    tokens: HashMap<AccountId, Arc<Cell>>,
     /// The formats that some account does not speak.
     foreign: Vec<Format>,
     /// Some account takes clients' keys.
@@ -71,6 +75,7 @@ impl Live {
             profiles: Profiles::new(&config),
             payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(&shared.made),
+            tokens: tokens(&config, book),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -81,6 +86,12 @@ impl Live {
             client_keys: config.accounts.iter().any(|account| account.client_keys),
             config,
         }
+    }
+
+    /// The token of an account that has one in place of a key.
+    pub fn token(&self, account: &Account) -> Option<&Arc<Cell>> {
+        account.oauth.as_ref()?;
+        self.tokens.get(&account.id)
     }
 
     /// Whether a request in `format` may go to an account that does not speak it.
@@ -108,9 +119,21 @@ impl Live {
     }
 }
 
+fn tokens(config: &Config, book: &Book) -> HashMap<AccountId, Arc<Cell>> {
+    let accounts = config.accounts.iter();
+    accounts
+        .filter_map(|account| {
+            let oauth = account.oauth.as_ref()?;
+            Some((account.id, book.token(oauth.id)))
+        })
+        .collect()
+}
+
 /// The config in force, replaced on reload; and the healths and turns that outlive configs.
 pub struct Current {
     live: ArcSwap<Live>,
+    /// Counts configs.
+    changes: watch::Sender<u64>,
     shared: Shared,
 }
 
@@ -136,6 +159,7 @@ impl Current {
         };
         Self {
             live: ArcSwap::from_pointee(Live::new(config, &shared)),
+            changes: watch::Sender::default(),
             shared,
         }
     }
@@ -150,6 +174,17 @@ impl Current {
         let live = Live::new(config, &self.shared);
         self.live.store(Arc::new(live));
         self.shared.book.sweep();
+        self.changes.send_modify(|configs| *configs += 1);
+    }
+
+    /// Changes with each config that is put in force.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The health of an account.
+    pub fn health(&self, id: AccountId) -> Arc<Health> {
+        self.shared.book.health(id)
     }
 
     /// What is counted, whatever config is in force.

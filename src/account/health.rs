@@ -20,6 +20,9 @@ pub use report::{Mark, Report};
 /// first. A client that invents model names cannot make this grow.
 const MODELS: usize = 1_024;
 
+/// How long an address that could not be used is not asked first.
+const ADDRESS: Duration = Duration::from_secs(60);
+
 /// A probe whose request hangs must not keep the account away for ever.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -99,6 +102,9 @@ pub struct Health {
     /// How many cells are not spotless; 0 is the fast path.
     marked: AtomicU32,
     cells: Mutex<Cells>,
+    /// Which of the account's addresses was the last that answered, when not the first, and until when that
+    /// is believed.
+    address: Mutex<Option<(usize, Instant)>>,
 }
 
 #[derive(Debug, Default)]
@@ -186,6 +192,33 @@ impl Health {
     pub fn is_key_resting(&self, now: Instant) -> bool {
         self.marked.load(Ordering::Acquire) != 0
             && self.cells.lock().key.is_some_and(|cell| now < cell.until)
+    }
+
+    /// Which of the account's addresses is asked first at `now`.
+    fn address(&self, now: Instant) -> usize {
+        let address = *self.address.lock();
+        address.map_or(0, |(place, until)| if now < until { place } else { 0 })
+    }
+
+    /// Its address before the one at `place` could not be used.
+    fn moved(&self, place: usize, now: Instant) {
+        *self.address.lock() = (place > 0).then(|| (place, now + ADDRESS));
+    }
+
+    /// The key has failed outside of any request.
+    pub fn fail_key(&self, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
+        let scope = Scope::Key;
+        self.fail("", Failure { scope, ..failure }, bounds, now)
+    }
+
+    /// There is another key in the place of the one that has failed.
+    pub fn renew_key(&self) {
+        if self.marked.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut cells = self.cells.lock();
+        cells.key = None;
+        self.count(&cells);
     }
 
     fn fail(&self, model: &str, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
@@ -333,6 +366,16 @@ impl Lease {
             self.probe = false;
             self.health.succeed(&self.model, self.began);
         }
+    }
+
+    /// Which of the account's addresses is asked first.
+    pub fn address(&self) -> usize {
+        self.health.address(self.began)
+    }
+
+    /// Its address before the one at `place` could not be used: that comes first for some time.
+    pub fn moved(&self, place: usize, now: Instant) {
+        self.health.moved(place, now);
     }
 
     /// The account did its work: it is spotless again.

@@ -56,10 +56,14 @@ pub enum Cause {
     BadState,
     /// The request's time is over.
     OutOfTime,
+    /// The provider refuses a token that is renewed then.
+    BadToken,
+    /// The account has no token.
+    NoToken,
 }
 
 /// How many causes there are.
-pub(super) const CAUSES: usize = OTHERS + 7;
+pub(super) const CAUSES: usize = OTHERS + 9;
 /// Where those that are no faults begin.
 const OTHERS: usize = FaultKind::NotImplemented as usize + 1;
 
@@ -75,6 +79,8 @@ impl Cause {
             Self::Stale => OTHERS + 4,
             Self::BadState => OTHERS + 5,
             Self::OutOfTime => OTHERS + 6,
+            Self::BadToken => OTHERS + 7,
+            Self::NoToken => OTHERS + 8,
         }
     }
 
@@ -88,6 +94,8 @@ impl Cause {
             Self::Stale,
             Self::BadState,
             Self::OutOfTime,
+            Self::BadToken,
+            Self::NoToken,
         ];
         match place.checked_sub(OTHERS) {
             Some(place) => others.get(place).copied(),
@@ -106,6 +114,8 @@ impl Cause {
             Self::Stale => "stale",
             Self::BadState => "bad_state",
             Self::OutOfTime => "out_of_time",
+            Self::BadToken => "bad_token",
+            Self::NoToken => "no_token",
         }
     }
 }

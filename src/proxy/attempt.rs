@@ -16,12 +16,12 @@ use tokio::time::Instant;
 
 use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
 use super::foreign::{self, Step, Terms};
-use super::headers::Kinship;
+use super::headers::{Credential, Kinship};
 use super::relay::{Relay, Wanted};
 use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, spans, websocket};
+use super::{Gateway, headers, media, outcome, spans, token, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
@@ -72,12 +72,20 @@ pub(super) async fn peer(
             ctx.attempt = Some(Box::new(attempt));
         }
         let account = Arc::clone(&ctx.attempt()?.account);
+        if account.oauth.is_some()
+            && let Some(why) = token::take(session, ctx).await?
+        {
+            if !outcome::settle(ctx, Outcome::NoToken(why)) {
+                return Err(refused());
+            }
+            continue;
+        }
         ctx.live.meters.tried(account.id);
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
         let load = load(&call.body, timeouts);
-        let (base, proxy) = (&account.base, account.proxy.as_ref());
+        let (base, proxy) = (ctx.attempt()?.base(), account.proxy.as_ref());
         let found = gateway.peers.peer(base, proxy, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
@@ -91,7 +99,7 @@ pub(super) async fn peer(
             Err(_) => log::warn!(
                 "account {}: resolving {} took too long",
                 account.name,
-                account.base.host
+                ctx.attempt()?.base().host
             ),
         }
         if !outcome::settle(ctx, Outcome::Unreachable) {
@@ -123,6 +131,9 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
     let aliased = *choice.model != *call.model;
     let mut attempt = Attempt {
         target: None,
+        base: (choice.lease.address(), account.fallbacks.len()),
+        token: None,
+        renewed: false,
         headers: Vec::new(),
         translated: None,
         body: Bytes::new(),
@@ -333,7 +344,7 @@ pub(super) fn request(
     // Case is the provider's business: names go out in lower case, and nobody keeps two maps of them.
     let header = &mut parts.headers;
     header.reserve(HEADERS);
-    header.insert(header::HOST, headers::value(&account.base.authority)?);
+    header.insert(header::HOST, headers::value(&attempt.base().authority)?);
     let kinship = match (call.format, &attempt.translated) {
         (None, _) => Kinship::Unseen,
         (Some(_), None) => Kinship::Native,
@@ -342,9 +353,10 @@ pub(super) fn request(
     for (name, text) in &attempt.headers {
         header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    let key = match &ctx.own_key {
-        None => (account.key_header, &account.key),
-        Some(own) => (own.place(account, ctx.dialect), own.secret()),
+    let key = match (&ctx.own_key, &attempt.token) {
+        (Some(own), _) => Credential::Key(own.place(account, ctx.dialect), own.secret()),
+        (None, Some(token)) => Credential::Token(&token.header),
+        (None, None) => Credential::Key(account.key_header, &account.key),
     };
     let id = &ctx.request_id;
     headers::to_provider(&call.headers, account, id, kinship, key, header)?;

@@ -52,6 +52,7 @@ mod search;
 mod spans;
 mod stored;
 mod tell;
+mod token;
 mod verdict;
 mod websocket;
 

@@ -72,8 +72,8 @@ pub(super) fn tries(traces: Option<&Traces>, ctx: &mut Context) {
             provider: provider(account.preset.name).unwrap_or(own),
             account: &account.name,
             model: &attempt.model,
-            host: &account.base.host,
-            port: account.base.port,
+            host: &attempt.base().host,
+            port: attempt.base().port,
             before: call.tries.saturating_sub(1),
         },
     );

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod admin;
+mod auth;
 mod cloak;
 mod cors;
 mod entry;
@@ -21,6 +22,7 @@ mod tls;
 mod translation;
 
 pub(super) use admin::Admin;
+pub(super) use auth::{AuthType, ClientAuth, GrantType};
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
@@ -96,8 +98,8 @@ pub(super) struct File {
     pub(super) gemini_api_key: Vec<Entry>,
     /// Credentials of providers that speak an OpenAI format.
     pub(super) openai_compatibility: Vec<Entry>,
-    /// Accounts with OAuth 2.0 and other ways to authenticate.
-    pub(super) accounts: Vec<Unread>,
+    /// Accounts of any preset, with OAuth 2.0 and other ways to authenticate.
+    pub(super) accounts: Vec<Entry>,
     /// Keys that secrets in the database are encrypted with, newest first: 32 random bytes as base64 or
     /// hexadecimal digits (`openssl rand -base64 32`), `${VARIABLE}` or `file:/path`. What an older key
     /// has encrypted is encrypted again with the newest. Without a key nothing secret is stored.
@@ -179,14 +181,18 @@ impl File {
     pub(super) const DATABASE_URL: &str = "sqlite:data/ai-proxy.db";
 
     /// The provider lists with their keys, in the order in which accounts are numbered.
-    pub(super) fn lists(&self) -> [(&'static str, &[Entry]); 4] {
+    pub(super) fn lists(&self) -> [(&'static str, &[Entry]); 5] {
         [
             ("claude-api-key", &self.claude_api_key),
             ("openai-api-key", &self.openai_api_key),
             ("gemini-api-key", &self.gemini_api_key),
             (Self::COMPATIBLE, &self.openai_compatibility),
+            (Self::ACCOUNTS, &self.accounts),
         ]
     }
+
+    /// The list of accounts of any provider.
+    pub(super) const ACCOUNTS: &str = "accounts";
 
     /// The list whose entries are not bound to one provider.
     pub(super) const COMPATIBLE: &str = "openai-compatibility";
