@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
@@ -19,12 +20,13 @@ pub use profiles::Profiles;
 
 use crate::account::book::Book;
 use crate::account::health::{Health, Report};
-use crate::account::oauth::Cell;
+use crate::account::oauth::{Cell, Standing};
 use crate::account::{Account, AccountId};
 use crate::config::{ClientKey, Config};
-use crate::metrics::{AccountNow, Meters, Metrics};
+use crate::metrics::{AccountNow, Meters, Metrics, TokenNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
+use crate::state::redis::Redis;
 use crate::state::sql::Database;
 use crate::usage::Ledger;
 use crate::wire::Format;
@@ -144,18 +146,27 @@ struct Shared {
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Current {
     /// Puts `config` in force, whose requests are counted in `metrics` and written down in `ledger`. Its
-    /// database stays that of the process.
-    pub fn new(config: Config, metrics: Arc<Metrics>, ledger: Ledger) -> Self {
+    /// database and Redis stay those of the process; `tls` is what Redis is spoken to with over TLS.
+    pub fn new(
+        config: Config,
+        metrics: Arc<Metrics>,
+        ledger: Ledger,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
+        let redis = config.stores.redis.as_ref();
         let shared = Shared {
             book: Book::default(),
             made: Arc::default(),
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
+            redis: redis
+                .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
         Self {
             live: ArcSwap::from_pointee(Live::new(config, &shared)),
@@ -197,9 +208,20 @@ impl Current {
         &self.shared.database
     }
 
+    /// What the process shares with other instances through; `None`: it is alone.
+    pub fn redis(&self) -> Option<&Arc<Redis>> {
+        self.shared.redis.as_ref()
+    }
+
     /// The state of an account.
     pub fn report(&self, account: &Account) -> Report {
         self.shared.book.health(account.id).report()
+    }
+
+    /// How it is with the token of an account that has one in place of a key.
+    pub fn standing(&self, account: &Account) -> Option<Standing> {
+        let oauth = account.oauth.as_ref()?;
+        Some(self.shared.book.token(oauth.id).standing())
     }
 
     /// How the accounts of `config` are now.
@@ -213,6 +235,11 @@ impl Current {
                     place,
                     usable: !report.key.is_some_and(|key| key.rests(now)),
                     resting_models: report.resting_models(now),
+                    token: self.standing(account).map(|standing| TokenNow {
+                        dead: standing.dead,
+                        unsaved: standing.unsaved,
+                        expires: standing.expires,
+                    }),
                 }
             })
             .collect()

@@ -438,7 +438,10 @@ mod tests {
         assert_eq!(order(&router, "gpt-6", Some("openai")), ["g2:gpt-6"]);
         assert_eq!(order(&router, "x", Some("claude")), ["c1:x"]);
         assert!(router.route("x", Some("nobody")).is_none());
-        assert_eq!(router.providers(), ["anthropic".into(), "openai".into()]);
+        assert_eq!(
+            router.providers(),
+            ["anthropic", "openai"].map(Box::<str>::from)
+        );
         assert!(router.of_provider("openai").is_some());
     }
 

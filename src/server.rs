@@ -10,6 +10,7 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service as Listening;
 use tokio::sync::Barrier;
 
+use crate::account::oauth::{Refresher, Vault};
 use crate::admin::{Admin, Listener, Logins};
 use crate::config::{Config, Environment, Overrides, Source};
 use crate::demo::provider::DemoProvider;
@@ -20,6 +21,7 @@ use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
 use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
+use crate::upstream::oauth::TokenClient;
 use crate::upstream::peer::Peers;
 use crate::upstream::plaintext::Pool;
 use crate::upstream::resolve::Resolver;
@@ -30,10 +32,12 @@ mod connections;
 mod housekeeping;
 mod http2;
 mod listening;
+mod redis;
 mod reload;
 mod signals;
 mod successor;
 mod tls;
+mod tokens;
 
 use connections::Spoken;
 use housekeeping::Housekeeping;
@@ -41,6 +45,7 @@ use listening::{Bound, Role, bind};
 use reload::Reloader;
 use signals::Signals;
 use tls::Tls;
+use tokens::Tokens;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
@@ -220,7 +225,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
     let (ledger, _queue) = Ledger::new(LEDGER);
-    let current = Arc::new(Current::new(config.clone(), metrics, ledger));
+    let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),
@@ -244,6 +249,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         }
         None => (None, None),
     };
+    let client = TokenClient::new(Arc::clone(&resolver), Arc::clone(&roots.client));
+    let vault = Vault::new(Arc::clone(current.database()), current.redis().cloned());
+    let tokens = Tokens::new(Arc::clone(&current), Refresher::new(client, vault));
     let gateway = Gateway {
         desk: Arc::clone(&admin) as _,
         current: Arc::clone(&current),
@@ -312,6 +320,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,
+            tokens,
             demo: after,
             ready: Arc::clone(&ready),
         },

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
+use crate::account::oauth::Standing;
 use crate::live::{Current, Live};
 
 #[derive(Serialize)]
@@ -31,6 +32,30 @@ struct Shown {
     models: Vec<Model>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_outcome: Option<Last>,
+    /// Of accounts with OAuth 2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
+}
+
+#[derive(Serialize)]
+struct Token {
+    /// `valid`, `missing` or `dead`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewed: Option<String>,
+    /// Whether the database has what it needs to outlive this process.
+    saved: bool,
+    /// Why the last renewal did not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<TokenError>,
+}
+
+#[derive(Serialize)]
+struct TokenError {
+    message: String,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -97,6 +122,24 @@ fn shown(current: &Current, live: &Live, account: &Account) -> Shown {
         last_outcome: last.map(|last| Last {
             outcome: last.word,
             at: time(last.at),
+        }),
+        token: current.standing(account).map(token),
+    }
+}
+
+fn token(standing: Standing) -> Token {
+    Token {
+        state: match (standing.dead, standing.usable) {
+            (true, _) => "dead",
+            (false, true) => "valid",
+            (false, false) => "missing",
+        },
+        expires: standing.expires.map(time),
+        renewed: standing.refreshed.map(time),
+        saved: !standing.unsaved,
+        last_error: standing.error.map(|(message, at)| TokenError {
+            message,
+            at: time(at),
         }),
     }
 }

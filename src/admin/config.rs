@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::account::oauth::{ClientAuth, Grant, OAuth};
 use crate::account::{Account, HeaderSource};
 use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
 use crate::secret::Secret;
 use crate::upstream::media::MediaFetch;
-use crate::upstream::{OutboundProxy, ProxyScheme, Timeouts};
+use crate::upstream::{BaseUrl, OutboundProxy, ProxyScheme, Timeouts};
 
 /// What takes the place of a value that nothing may be shown of.
 const HIDDEN: &str = "***";
@@ -46,6 +47,8 @@ pub(super) struct Shown<'a> {
     payload_rules: usize,
     /// Where usage is kept, without a password.
     database_url: String,
+    /// What instances share, without a password; `None`: nothing.
+    redis_url: Option<String>,
     /// How many keys there are for what is stored secretly.
     secret_keys: usize,
     /// Whether traces are sent.
@@ -127,7 +130,12 @@ struct Entry<'a> {
     providers: &'a [Box<str>],
     formats: Vec<&'static str>,
     api_key: String,
+    /// How it proves who it is, if not with a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Auth<'a>>,
     base_url: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fallback_base_urls: Vec<String>,
     proxy_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefix: Option<&'a str>,
@@ -143,6 +151,18 @@ struct Entry<'a> {
     /// Whether requests to it are shaped.
     cloak: bool,
     timeouts: Seconds,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Auth<'a> {
+    r#type: &'static str,
+    grant: &'static str,
+    /// Without its query.
+    token_url: String,
+    client_id: &'a str,
+    client_auth: &'static str,
+    scopes: &'a str,
 }
 
 #[derive(Serialize)]
@@ -244,6 +264,11 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
+            redis_url: config
+                .stores
+                .redis
+                .as_ref()
+                .map(|redis| redis.url.to_string()),
             secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),
@@ -272,7 +297,9 @@ impl<'a> Entry<'a> {
                 true => String::new(),
                 false => account.key.to_string(),
             },
+            auth: account.oauth.as_deref().map(auth),
             base_url: account.base.to_url(),
+            fallback_base_urls: account.fallbacks.iter().map(BaseUrl::to_url).collect(),
             proxy_url: account.proxy.as_deref().map(proxy),
             prefix: account.prefix.as_deref(),
             project: account.project.as_deref(),
@@ -297,6 +324,23 @@ impl<'a> Entry<'a> {
             cloak: account.cloak.is_some(),
             timeouts: seconds(account.timeouts),
         }
+    }
+}
+
+fn auth(oauth: &OAuth) -> Auth<'_> {
+    Auth {
+        r#type: "oauth2",
+        grant: match oauth.grant {
+            Grant::ClientCredentials => "client-credentials",
+            Grant::RefreshToken(_) => "refresh-token",
+        },
+        token_url: oauth.url.shown(),
+        client_id: &oauth.client_id,
+        client_auth: match oauth.client_auth {
+            ClientAuth::Body => "body",
+            ClientAuth::Basic => "basic",
+        },
+        scopes: &oauth.scopes,
     }
 }
 

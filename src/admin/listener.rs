@@ -12,7 +12,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 
 use super::{Admin, refusal};
-use crate::proxy::desk::{Answer, Asked, Desk};
+use crate::proxy::desk::{Answer, Asked, Desk, has_body};
 
 /// How long an idle connection stays open, in seconds.
 const KEEP_ALIVE: u64 = 60;
@@ -35,9 +35,9 @@ impl Listener {
         let asked = Asked::of(&request, peer);
         let answer = match self.0.admit(&asked) {
             // Only who has shown the key may send a body.
-            Ok(place) if request.method != Method::POST => {
+            Ok(place) if !has_body(&request.method) => {
                 let _ = tokio::time::timeout(SHORT_WAIT, read(session, SHORT)).await;
-                self.0.answer(place, &asked, Bytes::new())
+                self.0.answer(place, &asked, Bytes::new()).await
             }
             Ok(place) => {
                 if request.headers.contains_key(header::EXPECT) {
@@ -45,7 +45,7 @@ impl Listener {
                 }
                 let limit = self.0.current.load().config.limits.body;
                 match read(session, limit).await? {
-                    Some(body) => self.0.answer(place, &asked, body),
+                    Some(body) => self.0.answer(place, &asked, body).await,
                     None => refusal(413, "request_too_large", "the body is too long"),
                 }
             }

@@ -17,6 +17,7 @@ mod routes;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
@@ -71,6 +72,7 @@ pub struct Admin {
     pub logins: Logins,
 }
 
+#[async_trait]
 impl Desk for Admin {
     fn is_mounted(&self, path: &str) -> bool {
         let live = self.current.load();
@@ -87,7 +89,7 @@ impl Desk for Admin {
         routes::find(asked.method, asked.path)
     }
 
-    fn answer(&self, place: Place, asked: &Asked<'_>, body: Bytes) -> Answer {
+    async fn answer(&self, place: Place, asked: &Asked<'_>, body: Bytes) -> Answer {
         let Some(route) = ROUTES.get(place.0) else {
             return refusal(404, "unknown_path", "nothing is here");
         };

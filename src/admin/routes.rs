@@ -63,14 +63,75 @@ pub const ROUTES: &[Route] = &[
 
 /// The place of a question.
 pub(super) fn find(method: &Method, path: &str) -> Result<Place, Answer> {
-    let Some(place) = ROUTES.iter().position(|route| route.path == path) else {
-        return Err(refusal(404, "unknown_path", "nothing is here"));
-    };
-    let wanted = &ROUTES[place].method;
-    match (method, wanted) {
-        (method, wanted) if method == wanted => Ok(Place(place)),
-        (&Method::HEAD, &Method::GET) => Ok(Place(place)),
-        (_, &Method::GET) => Err(wrong_method(method, "GET, HEAD")),
-        _ => Err(wrong_method(method, wanted.as_str())),
+    let mut allowed = String::new();
+    for (place, route) in ROUTES.iter().enumerate() {
+        if !is_at(route.path, path) {
+            continue;
+        }
+        let wanted = &route.method;
+        if method == wanted || (method, wanted) == (&Method::HEAD, &Method::GET) {
+            return Ok(Place(place));
+        }
+        if !allowed.is_empty() {
+            allowed.push_str(", ");
+        }
+        allowed.push_str(wanted.as_str());
+        if wanted == Method::GET {
+            allowed.push_str(", HEAD");
+        }
+    }
+    match allowed.is_empty() {
+        true => Err(refusal(404, "unknown_path", "nothing is here")),
+        false => Err(wrong_method(method, &allowed)),
+    }
+}
+
+/// Whether `path` is the one of a route, in which `{…}` stands for any segment.
+fn is_at(pattern: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let fits = pattern.split('/').all(|wanted| {
+        let found = segments.next();
+        match wanted.starts_with('{') {
+            true => found.is_some_and(|found| !found.is_empty()),
+            false => found == Some(wanted),
+        }
+    });
+    fits && segments.next().is_none()
+}
+
+#[cfg(test)]
+/// What stands in a path for the one `{…}` of `pattern`, decoded. `None`: it is not text.
+pub(super) fn variable(pattern: &str, path: &str) -> Option<String> {
+    let at = pattern
+        .split('/')
+        .position(|segment| segment.starts_with('{'))?;
+    let found = path.split('/').nth(at)?;
+    let decoded = percent_encoding::percent_decode_str(found).decode_utf8();
+    decoded.ok().map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_one_segment_and_gives_it_back_decoded() {
+        let pattern = "/admin/accounts/{name}/disable";
+        for (path, name) in [
+            ("/admin/accounts/a/disable", Some("a")),
+            ("/admin/accounts/a%20b%2Fc/disable", Some("a b/c")),
+            ("/admin/accounts/%ff/disable", None),
+        ] {
+            assert!(is_at(pattern, path));
+            assert_eq!(variable(pattern, path).as_deref(), name, "{path}");
+        }
+        for path in [
+            "/admin/accounts//disable",
+            "/admin/accounts/a",
+            "/admin/accounts/a/b/disable",
+            "/admin/accounts/a/disable/",
+        ] {
+            assert!(!is_at(pattern, path), "{path}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
+use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
@@ -246,6 +247,17 @@ pub struct Stores {
     pub database: DatabaseUrl,
     /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
     pub given: bool,
+    /// What several instances share; `None`: there is one instance.
+    pub redis: Option<RedisStore>,
+}
+
+/// What several instances share at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisStore {
+    /// Where it is.
+    pub url: RedisUrl,
+    /// What every key and channel begins with.
+    pub prefix: Box<str>,
 }
 
 /// What is logged.

@@ -11,7 +11,6 @@ const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
     ("prices", |file| !file.prices.is_empty()),
-    ("redis-url", |file| !file.redis_url.is_empty()),
     ("usage", |file| file.usage != Usage::default()),
 ];
 

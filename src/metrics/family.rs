@@ -125,6 +125,30 @@ pub(super) const LOGIN_FAILURES: Family = family(
     &[],
     Kind::Counter,
 );
+pub(super) const RENEWALS: Family = family(
+    "aiproxy_oauth_renewals_total",
+    "Renewals of accounts' OAuth tokens, by result.",
+    &["account", "result"],
+    Kind::Counter,
+);
+pub(super) const TOKEN_DEAD: Family = family(
+    "aiproxy_oauth_refresh_token_dead",
+    "1 when the account's refresh token is not valid any more.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_UNSAVED: Family = family(
+    "aiproxy_oauth_token_unsaved",
+    "1 while the account's tokens are in memory only, because the database does not take them.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_EXPIRY: Family = family(
+    "aiproxy_oauth_token_expiry_timestamp_seconds",
+    "When the account's access token ends, in unix time; 0 without one.",
+    &["account"],
+    Kind::Gauge,
+);
 pub(super) const STREAMS: Family = family(
     "aiproxy_streams_open",
     "Streamed answers under way, by the client's format.",
@@ -242,6 +266,7 @@ pub const FAMILIES: &[Family] = &[
     LOSSES,
     RELOADS,
     LOGIN_FAILURES,
+    RENEWALS,
     STREAMS,
     RUNNING,
     CONNECTIONS,
@@ -249,6 +274,9 @@ pub const FAMILIES: &[Family] = &[
     LOG_QUEUE,
     USABLE,
     RESTING_MODELS,
+    TOKEN_DEAD,
+    TOKEN_UNSAVED,
+    TOKEN_EXPIRY,
     RELOADED,
     RELOAD_OK,
     BUILD,

@@ -37,6 +37,39 @@ pub(super) fn class(status: u16) -> usize {
     }
 }
 
+/// How the renewal of a token has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The provider has granted one.
+    Granted,
+    /// The store had one that another instance has got.
+    Shared,
+    /// It did not work.
+    Failed,
+    /// The refresh token is dead.
+    Dead,
+}
+
+impl Renewal {
+    /// Of a token that came from the provider, or else from the store.
+    pub const fn of(granted: bool) -> Self {
+        match granted {
+            true => Self::Granted,
+            false => Self::Shared,
+        }
+    }
+
+    /// Its word.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Shared => "shared",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// Why a request or a try has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {

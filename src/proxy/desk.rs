@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, header};
 use pingora_core::Result;
@@ -59,6 +60,7 @@ pub struct Answer {
 pub struct Place(pub usize);
 
 /// Answers operators.
+#[async_trait]
 pub trait Desk: Send + Sync {
     /// Whether the question is for the clients' port.
     fn is_mounted(&self, path: &str) -> bool;
@@ -67,7 +69,12 @@ pub trait Desk: Send + Sync {
     fn admit(&self, asked: &Asked<'_>) -> std::result::Result<Place, Answer>;
 
     /// Answers a question that was let in.
-    fn answer(&self, place: Place, asked: &Asked<'_>, body: Bytes) -> Answer;
+    async fn answer(&self, place: Place, asked: &Asked<'_>, body: Bytes) -> Answer;
+}
+
+/// Whether a question may come with a body.
+pub fn has_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// Whether a path may be for operators.
@@ -95,11 +102,11 @@ pub(super) async fn serve(
     let answer = match desk.admit(&asked) {
         Ok(place) => {
             // Only who has shown the key may send a body.
-            let body = match request.method {
-                Method::POST => body::read(session, &ctx.live.config.limits.clone()).await?,
-                _ => Bytes::new(),
+            let body = match has_body(&request.method) {
+                true => body::read(session, &ctx.live.config.limits.clone()).await?,
+                false => Bytes::new(),
             };
-            desk.answer(place, &asked, body)
+            desk.answer(place, &asked, body).await
         }
         Err(answer) => answer,
     };

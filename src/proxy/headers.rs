@@ -308,7 +308,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let mut upstream = HeaderMap::new();
-        let key = (account.key_header, &account.key);
+        let key = Credential::Key(account.key_header, &account.key);
         let native = Kinship::Native;
         to_provider(&client, &account, "req_1", native, key, &mut upstream).unwrap();
         let mut lines: Vec<_> = upstream

@@ -37,7 +37,11 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         answered,
         own_key: ctx.own_key.is_some(),
     };
-    if means.replayable && !means.begun && !answered && is_about_address(&outcome) && attempt.go_on()
+    if means.replayable
+        && !means.begun
+        && !answered
+        && is_about_address(&outcome)
+        && attempt.go_on()
     {
         if !matches!(outcome, Outcome::Refused { status: 429, .. })
             && let Some(lease) = &attempt.lease

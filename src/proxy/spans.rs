@@ -102,9 +102,10 @@ pub(super) fn failed(ctx: &mut Context, outcome: &Outcome) {
     let status = attempt.and_then(|attempt: &Attempt| attempt.status);
     let code = status.map(|status| status.to_string());
     let error = match outcome {
-        Outcome::Refused { .. } | Outcome::BadState => code.as_deref(),
+        Outcome::Refused { .. } | Outcome::BadState | Outcome::BadToken => code.as_deref(),
         Outcome::BrokeOff(fault) => Some(kind(fault.kind)),
         Outcome::Unreachable => Some("unreachable"),
+        Outcome::NoToken(_) => Some("no_token"),
         Outcome::Stale => Some(words::STALE_CONNECTION),
         Outcome::Silent | Outcome::OutOfTime => Some("timeout"),
     };

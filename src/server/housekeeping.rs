@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
 use super::reload::Reloader;
+use super::tokens::Tokens;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
@@ -27,6 +28,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave for clients that read slowly.
 const LAST_BYTES: Duration = Duration::from_secs(5);
+/// How long tokens may take that are being renewed at the end.
+const LAST_TOKENS: Duration = Duration::from_secs(10);
 
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
@@ -34,6 +37,7 @@ pub(super) struct Housekeeping {
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
+    pub(super) tokens: Tokens,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -54,6 +58,8 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            super::redis::keep_connected(&self.reloader.current),
+            super::tokens::keep_fresh(&self.tokens),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -130,6 +136,7 @@ impl Housekeeping {
             () = self.lifecycle.disconnected() => {}
             () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
         }
+        self.tokens.settle(LAST_TOKENS).await;
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }

@@ -100,8 +100,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.upstream_ca != new.upstream_ca || !old.upstream_ca.iter().all(same_roots) {
         names.push("upstream-ca");
     }
-    if old.stores != new.stores {
+    if old.stores.database != new.stores.database {
         names.push("database-url");
+    }
+    if old.stores.redis != new.stores.redis {
+        names.push("redis-url or redis-prefix");
     }
     if old.otel != new.otel {
         names.push("otel");

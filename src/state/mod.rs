@@ -1,6 +1,7 @@
-//! What outlives a process or is shared by several: databases, and how they are spoken to.
+//! What outlives a process or is shared by several: databases, Redis, and how they are spoken to.
 //!
-//! [`sql`] is one dialect of SQL over SQLite, MySQL (MariaDB) and PostgreSQL. What is stored there and why
-//! is the business of the modules above.
+//! [`sql`] is one dialect of SQL over SQLite, MySQL (MariaDB) and PostgreSQL; [`redis`] is what instances
+//! share at once. What is stored there and why is the business of the modules above.
 
+pub mod redis;
 pub mod sql;

@@ -386,8 +386,16 @@ mod tests {
     fn what_is_no_token_is_said_without_quoting() {
         use NotGranted::{Dead, Garbage, Refused, Status};
         for (status, body, want) in [
-            (400, r#"{"error":"invalid_grant","error_description":"hunter2"}"#, Dead),
-            (401, r#"{"error":"invalid_client"}"#, Refused("invalid_client")),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"hunter2"}"#,
+                Dead,
+            ),
+            (
+                401,
+                r#"{"error":"invalid_client"}"#,
+                Refused("invalid_client"),
+            ),
             (200, r#"{"error":"invalid_grant"}"#, Dead),
             (400, r#"{"error":"hunter2"}"#, Status(400)),
             (500, r#"{"error":"invalid_grant"}"#, Status(500)),
@@ -396,8 +404,16 @@ mod tests {
             (200, "<html>", Garbage("it is no JSON object of a token")),
             (200, "[]", Garbage("it holds no usable token")),
             (200, "{}", Garbage("it holds no usable token")),
-            (200, r#"{"access_token":""}"#, Garbage("it holds no usable token")),
-            (200, r#"{"access_token":"a\nb"}"#, Garbage("it holds no usable token")),
+            (
+                200,
+                r#"{"access_token":""}"#,
+                Garbage("it holds no usable token"),
+            ),
+            (
+                200,
+                r#"{"access_token":"a\nb"}"#,
+                Garbage("it holds no usable token"),
+            ),
             (
                 200,
                 r#"{"access_token":"a","token_type":"mac"}"#,
@@ -412,7 +428,10 @@ mod tests {
 
     #[test]
     fn forms_and_proxies_are_encoded() {
-        assert_eq!(form(&[("a", "x y&="), ("b", "ü")]), "a=x%20y%26%3D&b=%C3%BC");
+        assert_eq!(
+            form(&[("a", "x y&="), ("b", "ü")]),
+            "a=x%20y%26%3D&b=%C3%BC"
+        );
         let proxy = OutboundProxy::try_new("socks5h://us%40er:p%3Aw@[::1]:9").unwrap();
         assert_eq!(proxy_url(&proxy), "socks5h://us%40er:p%3Aw@[::1]:9");
     }

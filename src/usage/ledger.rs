@@ -1,7 +1,7 @@
 //! Where records wait to be written, off the path of requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -12,7 +12,12 @@ use super::Record;
 pub struct Ledger {
     queue: mpsc::Sender<Record>,
     dropped: Arc<AtomicU64>,
+    /// Bytes of texts that wait to be counted.
+    texts: Arc<AtomicUsize>,
 }
+
+/// Most bytes of texts that wait to be counted.
+const TEXTS: usize = 32 << 20;
 
 /// What waits to be written.
 #[derive(Debug)]
@@ -25,12 +30,22 @@ impl Ledger {
         let ledger = Self {
             queue,
             dropped: Arc::default(),
+            texts: Arc::default(),
         };
         (ledger, Queue(waiting))
     }
 
     /// Takes a record. Never waits: without room it is dropped and counted.
-    pub fn record(&self, record: Record) {
+    ///
+    /// Where more texts wait to be counted than there is room for, those of this one are guessed by
+    /// their length.
+    pub fn record(&self, mut record: Record) {
+        if let Some(uncounted) = record.uncounted.take() {
+            record.uncounted = Some(match uncounted.wait_in(&self.texts, TEXTS) {
+                Ok(waits) => Arc::new(waits),
+                Err(guessed) => Arc::new(guessed),
+            });
+        }
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

@@ -4,6 +4,9 @@
 
 pub mod ledger;
 pub mod record;
+mod tokenizer;
+pub mod uncounted;
 
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
+pub use uncounted::{Sample, Uncounted};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Uncounted;
 use crate::chat::Format;
 
 /// Identifies a record: writing it twice counts it once. Ids that are made later sort later, to the
@@ -84,9 +85,9 @@ pub struct Record {
     pub streamed: bool,
     /// Whether it went with the client's own key for the provider: someone else pays.
     pub own_key: bool,
-    /// The status that the client got; 499: it left before there was one.
+    /// The status that the client got; 499: it left before there was one; 101: a WebSocket.
     pub status: u16,
-    /// Why it failed, in a word of the metrics; `None`: it did not.
+    /// Why it failed, in a word of the metrics, be it after its status had left; `None`: it did not.
     pub error: Option<&'static str>,
     /// Tries upstream.
     pub attempts: u32,
@@ -102,6 +103,10 @@ pub struct Record {
     pub output: Tokens,
     /// Of it, reasoning.
     pub reasoning: Tokens,
+    /// Searches of the web that the provider made for it.
+    pub web_searches: u64,
+    /// What those of these numbers are counted from that no provider said; see [`Record::count`].
+    pub uncounted: Option<Arc<Uncounted>>,
     /// What it cost; `None`: no price is known, or someone else pays.
     pub cost: Option<Cost>,
     /// From its first byte to the end of its answer, in microseconds.
@@ -115,6 +120,35 @@ pub struct Record {
     /// Labels of the client's key and of the account, as a JSON object of texts with sorted keys; empty:
     /// none. A key that both have is the client's.
     pub tags: Arc<str>,
+}
+
+impl Record {
+    /// Counts what no provider said, if there is anything. Whoever writes records calls this before
+    /// anything is made of their numbers, off the threads that serve: a long text takes long.
+    pub fn count(&mut self) {
+        let Some(uncounted) = self.uncounted.take() else {
+            return;
+        };
+        if let Some(count) = uncounted.input() {
+            self.input = Tokens::estimated(count);
+        }
+        if let Some(count) = uncounted.output() {
+            // What the provider said of an answer that was cut may be more than what came of it.
+            if self.output.quality == Quality::None || count > self.output.count {
+                self.output = Tokens::estimated(count);
+            }
+        }
+    }
+}
+
+impl Tokens {
+    /// A number that was counted here.
+    pub const fn estimated(count: u64) -> Self {
+        Self {
+            count,
+            quality: Quality::Estimated,
+        }
+    }
 }
 
 #[cfg(test)]

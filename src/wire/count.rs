@@ -116,7 +116,15 @@ pub fn write(format: Format, tokens: u64) -> Vec<u8> {
 /// What a request may cost where nobody counts: a token for every four bytes of text and a tenth more,
 /// and a fixed sum for every picture.
 pub fn estimate(request: &Request<'_>) -> u64 {
-    let mut sum = Sum::default();
+    let mut bytes = 0;
+    let pictures = texts(request, &mut |text| bytes += text.len() as u64);
+    let tokens = bytes.div_ceil(4);
+    tokens + tokens.div_ceil(10) + pictures
+}
+
+/// Hands out every text of a request that a model reads, and says what its pictures are taken to cost.
+pub(super) fn texts(request: &Request<'_>, each: &mut dyn FnMut(&str)) -> u64 {
+    let mut sum = Sum { each, images: 0 };
     for turn in request.instructions.iter().chain(&request.turns) {
         sum.parts(&turn.parts);
     }
@@ -128,19 +136,17 @@ pub fn estimate(request: &Request<'_>) -> u64 {
     {
         sum.text(schema.as_str());
     }
-    let tokens = sum.bytes.div_ceil(4);
-    tokens + tokens.div_ceil(10) + sum.images * IMAGE
+    sum.images * IMAGE
 }
 
-#[derive(Default)]
-struct Sum {
-    bytes: u64,
+struct Sum<'s> {
+    each: &'s mut dyn FnMut(&str),
     images: u64,
 }
 
-impl Sum {
+impl Sum<'_> {
     fn text(&mut self, text: &str) {
-        self.bytes += text.len() as u64;
+        (self.each)(text);
     }
 
     fn parts(&mut self, parts: &[Part<'_>]) {

@@ -24,6 +24,7 @@ mod openai_responses;
 mod profile;
 mod reply;
 pub mod sse;
+pub mod texts;
 pub mod translate;
 mod word;
 

@@ -38,6 +38,7 @@ mod packaging;
 mod pass_through;
 mod provider_pages;
 mod proxies_e2e;
+mod redis;
 mod refusals;
 mod reload;
 mod retries;

@@ -1,7 +1,7 @@
 //! The token that an account's requests send, and how it is with the next one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -86,6 +86,8 @@ pub struct Cell {
     token: ArcSwapOption<Token>,
     /// The serial of the last token that the provider has refused.
     refused: AtomicU64,
+    /// The operator has replaced the refresh token.
+    replaced: AtomicBool,
     /// Somebody needs a token.
     wanted: Notify,
     course: watch::Sender<Course>,
@@ -106,6 +108,7 @@ impl Default for Cell {
         Self {
             token: ArcSwapOption::empty(),
             refused: AtomicU64::new(0),
+            replaced: AtomicBool::new(false),
             wanted: Notify::new(),
             course: watch::Sender::new(Course::default()),
             memory: Mutex::default(),
@@ -173,6 +176,7 @@ impl Cell {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let course = *self.course.borrow();
         let due = match self.ready(now) {
+            Some(_) if self.replaced.load(Ordering::Acquire) => now,
             Some(token) => token.renew?,
             None => now,
         };
@@ -201,6 +205,7 @@ impl Cell {
         let lead = lead.mul_f64(1.0 + rand::random::<f64>() / 5.0);
         let serial = self.token.load().as_ref().map_or(0, |token| token.serial) + 1;
         let margin = MARGIN.min(lead / 5);
+        self.replaced.store(false, Ordering::Release);
         self.token.store(Some(Arc::new(Token {
             header,
             serial,
@@ -245,10 +250,12 @@ impl Cell {
         });
     }
 
-    /// The config has changed: what failed may go well now.
-    pub fn try_again(&self) {
+    /// The config has changed how tokens are got: what failed may go well now, and what comes from another
+    /// refresh token than `origin` is replaced at once.
+    pub fn replace_grant(&self, origin: &str) {
         self.course.send_modify(|course| course.not_before = None);
-        self.wanted.notify_one();
+        let is_other = self.kept().is_some_and(|kept| !kept.is_of(origin));
+        self.replaced.store(is_other, Ordering::Release);
     }
 
     /// What was kept last.
@@ -381,7 +388,10 @@ mod tests {
             let now = Instant::now();
             let not_before = cell.course.borrow().not_before.unwrap() - now;
             let want = (BACKOFF * (1 << n)).min(BACKOFF_MAX);
-            assert!((want / 2..=want).contains(&not_before), "{n}: {not_before:?}");
+            assert!(
+                (want / 2..=want).contains(&not_before),
+                "{n}: {not_before:?}"
+            );
             most = most.max(not_before);
             assert!(cell.ready(now).is_some());
         }

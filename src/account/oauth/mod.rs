@@ -7,6 +7,7 @@
 
 mod cell;
 mod refresh;
+mod shared;
 mod vault;
 
 use std::fmt::{self, Write};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::cell::Cell;
-use super::vault::{Kept, Shut, Stored, Turn, Vault};
+use super::vault::{Held, Kept, Shut, Stored, Turn, Vault};
 use super::{ClientAuth, Grant, OAuth};
 use crate::account::Account;
 use crate::secret::{Sealer, Secret};
@@ -93,56 +93,69 @@ impl Refresher {
         sealer: &Sealer,
     ) -> Ended {
         let life = limit(account) + SLACK;
-        let stored = loop {
+        let held = loop {
             match self.newer(oauth, cell, sealer).await {
-                Ok(Some(stored)) => return take(cell, &stored),
+                Ok(Some(stored)) => return self.take(account, oauth, cell, &stored, sealer).await,
                 Ok(None) => {}
-                Err(shut) => break self.without(account, cell, &shut),
+                Err(shut) => match is_urgent(account, cell, &shut) {
+                    true => break Held::default(),
+                    false => return Ended::Failed(shut.to_string()),
+                },
             }
             match self.vault.lock(oauth.id, &account.name, life).await {
                 Ok(Turn::Theirs) => tokio::time::sleep(LOOK).await,
-                // Between the look and the lock another may have been done.
-                Ok(Turn::Ours) => match self.newer(oauth, cell, sealer).await {
-                    Ok(Some(stored)) => {
-                        self.vault.unlock(oauth.id).await;
-                        return take(cell, &stored);
-                    }
-                    Ok(None) => break self.stored(account, oauth, sealer).await,
-                    Err(shut) => break self.without(account, cell, &shut),
+                Ok(Turn::Ours(held)) => break held,
+                Err(shut) => match is_urgent(account, cell, &shut) {
+                    true => break Held::default(),
+                    false => return Ended::Failed(shut.to_string()),
                 },
-                Err(shut) => break self.without(account, cell, &shut),
             }
         };
-        let stored = match stored {
-            Ok(stored) => stored,
-            Err(why) => return Ended::Failed(why),
-        };
-        let mut known = stored.as_ref().map(|stored| stored.version);
+        let ended = self.locked(account, oauth, cell, sealer).await;
+        self.vault.unlock(oauth.id, held).await;
+        ended
+    }
+
+    /// Gets a token while nobody else does.
+    async fn locked(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        cell: &Cell,
+        sealer: &Sealer,
+    ) -> Ended {
+        // Between the look and the lock another may have been done.
+        if let Ok(Some(stored)) = self.newer(oauth, cell, sealer).await {
+            return self.take(account, oauth, cell, &stored, sealer).await;
+        }
+        let stored = self.stored(account, oauth, sealer).await;
         let origin = oauth.origin();
         // What could not be saved is newer than what was.
         let memory = cell.kept().filter(|kept| kept.is_of(&origin));
-        let kept = match stored {
+        let kept = match &stored {
             _ if cell.is_unsaved() && memory.is_some() => memory,
-            Some(stored) if stored.kept.is_of(&origin) => Some(stored.kept),
+            Some(stored) if stored.kept.is_of(&origin) => Some(Arc::clone(&stored.kept)),
             Some(_) => None,
             None => memory,
         };
         let (kept, rotated) = match self.ask(account, oauth, kept.as_deref()).await {
             Ok(granted) => granted,
-            Err(why) => {
-                self.vault.unlock(oauth.id).await;
-                return failed(why);
-            }
+            Err(why) => return failed(why),
         };
         let kept = Arc::new(kept);
         if !rotated {
             cell.publish(Arc::clone(&kept));
         }
         // Rotated, it is written down first: whoever uses what came with it has burned the old one.
-        let mut saved = self.keep(account, oauth, known.take(), &kept, sealer).await;
-        if saved == Ok(false) {
-            saved = self.keep(account, oauth, None, &kept, sealer).await;
-        }
+        let save = |known| {
+            self.vault
+                .save(oauth.id, &account.name, known, &kept, sealer)
+        };
+        let saved = match save(stored.as_ref()).await {
+            // This process has slept over the end of its lock, and the newer token is this one.
+            Ok(false) => save(None).await,
+            saved => saved,
+        };
         if let Err(why) = &saved {
             log::error!(
                 "account {}: its tokens cannot be stored, and are in memory only: {why}",
@@ -156,6 +169,22 @@ impl Refresher {
         Ended::Fresh(Source::Provider)
     }
 
+    /// Another instance was faster.
+    async fn take(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        cell: &Cell,
+        stored: &Stored,
+        sealer: &Sealer,
+    ) -> Ended {
+        cell.publish(Arc::clone(&stored.kept));
+        self.vault
+            .copy(oauth.id, &account.name, stored, sealer)
+            .await;
+        Ended::Fresh(Source::Store)
+    }
+
     /// Tries once more to store what is in memory only. True: it is stored.
     pub async fn save(
         &self,
@@ -167,7 +196,10 @@ impl Refresher {
         let Some(kept) = cell.kept().filter(|_| cell.is_unsaved()) else {
             return true;
         };
-        let saved = self.keep(account, oauth, None, &kept, sealer).await.is_ok();
+        let saved = self
+            .vault
+            .save(oauth.id, &account.name, None, &kept, sealer);
+        let saved = saved.await.is_ok_and(|saved| saved);
         if saved {
             cell.set_unsaved(false);
             log::info!("account {}: its tokens are stored again", account.name);
@@ -230,63 +262,17 @@ impl Refresher {
         Ok(lasts.then_some(stored))
     }
 
-    /// The row, now that it is locked.
-    async fn stored(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        sealer: &Sealer,
-    ) -> Result<Option<Stored>, String> {
+    /// What is stored, if that can be told.
+    async fn stored(&self, account: &Account, oauth: &OAuth, sealer: &Sealer) -> Option<Stored> {
         match self.vault.load(oauth.id, sealer).await {
-            Ok(stored) => Ok(stored),
-            Err(shut @ (Shut::Sealed(_) | Shut::Form)) => {
+            Ok(stored) => stored,
+            Err(shut) => {
                 log::error!(
-                    "account {}: {shut}; the refresh token of the config is used",
+                    "account {}: {shut}; what this process knows of its tokens is used",
                     account.name
                 );
-                Ok(None)
+                None
             }
-            Err(shut) => Err(shut.to_string()),
-        }
-    }
-
-    /// The store is away: whether to do without.
-    fn without(
-        &self,
-        account: &Account,
-        cell: &Cell,
-        shut: &Shut,
-    ) -> Result<Option<Stored>, String> {
-        let is_urgent = cell
-            .left(Instant::now())
-            .is_some_and(|left| left < ALONE);
-        match is_urgent {
-            true => {
-                log::warn!(
-                    "account {}: a token is got without asking other instances: {shut}",
-                    account.name
-                );
-                Ok(None)
-            }
-            false => Err(shut.to_string()),
-        }
-    }
-
-    async fn keep(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        known: Option<i64>,
-        kept: &Kept,
-        sealer: &Sealer,
-    ) -> Result<bool, String> {
-        let saved = self
-            .vault
-            .save(oauth.id, &account.name, known, kept, sealer)
-            .await;
-        match saved {
-            Ok(version) => Ok(version.is_some()),
-            Err(shut) => Err(shut.to_string()),
         }
     }
 
@@ -366,7 +352,15 @@ fn failed(why: NotGranted) -> Ended {
     }
 }
 
-fn take(cell: &Cell, stored: &Stored) -> Ended {
-    cell.publish(Arc::clone(&stored.kept));
-    Ended::Fresh(Source::Store)
+/// No store can be asked: whether the token is got all the same, because the old one is about to end.
+fn is_urgent(account: &Account, cell: &Cell, shut: &Shut) -> bool {
+    let left = cell.left(Instant::now());
+    let is_urgent = left.is_some_and(|left| left < ALONE);
+    if is_urgent {
+        log::warn!(
+            "account {}: a token is got without asking other instances: {shut}",
+            account.name
+        );
+    }
+    is_urgent
 }

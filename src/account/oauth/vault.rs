@@ -1,4 +1,5 @@
-//! Where tokens are kept over the end of a process and between instances: sealed, in the database.
+//! Where tokens are kept over the end of a process and between instances: sealed, in the database and in
+//! Redis.
 //!
 //! A row has a lock with an end of its own, so that one who dies with it delays the others and no more; and
 //! a version, which a writer has to know, so that one who has slept over the end of its lock writes nothing
@@ -11,7 +12,9 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::TokenId;
+use super::shared::Shared;
 use crate::secret::{About, Sealer, Secret, TooLong, Unopened};
+use crate::state::redis::{Lock, Redis};
 use crate::state::sql::{Column, Database, SqlError};
 
 /// What the sealed text of a row is.
@@ -38,7 +41,11 @@ pub(super) struct Kept {
 /// Shows no token.
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Kept(issued {}, expires {:?})", self.issued, self.expires)
+        write!(
+            f,
+            "Kept(issued {}, expires {:?})",
+            self.issued, self.expires
+        )
     }
 }
 
@@ -111,10 +118,12 @@ fn moment(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-/// A row.
+/// What the stores have.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) version: i64,
+    /// The version in the database, which may be behind that in Redis.
+    row: i64,
     pub(super) kept: Arc<Kept>,
     /// It is sealed with an older key.
     pub(super) old: bool,
@@ -140,123 +149,181 @@ pub(super) enum Shut {
     TooLong(#[from] TooLong),
 }
 
-/// Who has a row.
-#[derive(Debug, PartialEq, Eq)]
+/// Whose turn it is to ask.
 pub(super) enum Turn {
-    /// This instance, for the time that it asked for.
-    Ours,
-    /// Another one.
+    /// This instance's, for the time that it asked for.
+    Ours(Held),
+    /// Another one's.
     Theirs,
 }
 
-/// The stores of tokens.
+/// A lock that is held.
+#[derive(Default)]
+pub(super) struct Held(Option<Lock>);
+
+/// The stores of tokens: the database and, where several instances share one, Redis.
 pub struct Vault {
     database: Arc<Database>,
+    shared: Shared,
     /// Tells this process from others.
     holder: String,
 }
 
 impl Vault {
-    /// One in `database`.
-    pub fn new(database: Arc<Database>) -> Self {
+    /// One in `database`, and in `redis`.
+    pub fn new(database: Arc<Database>, redis: Option<Arc<Redis>>) -> Self {
         let holder = format!("{:032x}", rand::random::<u128>());
-        Self { database, holder }
+        Self {
+            database,
+            shared: Shared(redis),
+            holder,
+        }
     }
 
-    /// What is kept under `id`.
+    /// The newest that is kept under `id`. An error when nobody can say what that is.
     pub(super) async fn load(&self, id: TokenId, sealer: &Sealer) -> Result<Option<Stored>, Shut> {
-        const SELECT: &str = "SELECT version, sealed FROM oauth_tokens WHERE id = ?";
-        let id = id.to_string();
-        let rows = within(self.database.rows(SELECT, vec![id.as_str().into()])).await?;
-        let Some(row) = rows.first() else {
+        let (row, shared) = tokio::join!(self.row(id), self.shared.load(id));
+        let shared = shared.flatten();
+        let (row, own) = match (row, &shared) {
+            (Ok(row), _) => row,
+            // Redis alone knows less than the database, but what it has is true.
+            (Err(_), Some(_)) => (0, None),
+            (Err(shut), None) => return Err(shut),
+        };
+        let own = own.map(|sealed| (row, sealed));
+        let newest = match (own, shared) {
+            (Some(own), Some(shared)) if shared.0 > own.0 => Some(shared),
+            (Some(own), _) => Some(own),
+            (None, shared) => shared,
+        };
+        let Some((version, sealed)) = newest else {
             return Ok(None);
         };
-        let Some(sealed) = row.maybe_text(1)? else {
-            return Ok(None);
-        };
-        let opened = sealer.open(about(&id), &sealed)?;
+        let opened = sealer.open(about(&id.to_string()), &sealed)?;
         let kept = serde_json::from_str(opened.secret.expose()).map_err(|_| Shut::Form)?;
         Ok(Some(Stored {
-            version: row.int(0)?,
+            version,
+            row,
             kept: Arc::new(kept),
             old: opened.old,
         }))
     }
 
-    /// The version of what is kept, whether it opens or not.
-    async fn version(&self, id: &str) -> Result<i64, Shut> {
-        const SELECT: &str = "SELECT version FROM oauth_tokens WHERE id = ?";
-        let rows = within(self.database.rows(SELECT, vec![id.into()])).await?;
-        rows.first().map_or(Ok(0), |row| Ok(row.int(0)?))
+    /// The version of the row and what is in it; 0 without one.
+    async fn row(&self, id: TokenId) -> Result<(i64, Option<String>), Shut> {
+        const SELECT: &str = "SELECT version, sealed FROM oauth_tokens WHERE id = ?";
+        let rows = within(self.database.rows(SELECT, vec![id.to_string().into()])).await?;
+        match rows.first() {
+            None => Ok((0, None)),
+            Some(row) => Ok((row.int(0)?, row.maybe_text(1)?)),
+        }
     }
 
-    /// Tries to take the lock of `id` for `life`.
+    /// Tries to take the lock of `id` for `life`, in every store that is there.
     pub(super) async fn lock(
         &self,
         id: TokenId,
         account: &str,
         life: Duration,
     ) -> Result<Turn, Shut> {
+        let lock = match self.shared.lock(id, life).await {
+            Some(None) => return Ok(Turn::Theirs),
+            Some(lock) => lock,
+            None => None,
+        };
+        match self.lock_row(id, account, life).await {
+            Ok(true) => Ok(Turn::Ours(Held(lock))),
+            Ok(false) => {
+                self.shared.unlock(lock).await;
+                Ok(Turn::Theirs)
+            }
+            Err(_) if lock.is_some() => Ok(Turn::Ours(Held(lock))),
+            Err(shut) => Err(shut),
+        }
+    }
+
+    async fn lock_row(&self, id: TokenId, account: &str, life: Duration) -> Result<bool, Shut> {
         const TAKE: &str = "UPDATE oauth_tokens SET locked_by = ?, locked_until = ? \
              WHERE id = ? AND (locked_by = ? OR locked_until < ? OR locked_until > ?)";
-        let id = id.to_string();
-        self.make(&id, account).await?;
+        self.make(id, account).await?;
         let now = SystemTime::now();
         let values = vec![
             self.holder.as_str().into(),
             millis(now + life).into(),
-            id.into(),
+            id.to_string().into(),
             self.holder.as_str().into(),
             millis(now).into(),
             millis(now + LONGEST).into(),
         ];
-        let taken = within(self.database.execute(TAKE, values)).await?;
-        Ok(match taken {
-            0 => Turn::Theirs,
-            _ => Turn::Ours,
-        })
+        Ok(within(self.database.execute(TAKE, values)).await? > 0)
     }
 
     /// Gives the lock back. What fails here ends by itself.
-    pub(super) async fn unlock(&self, id: TokenId) {
+    pub(super) async fn unlock(&self, id: TokenId, held: Held) {
         const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
              WHERE id = ? AND locked_by = ?";
         let values = vec![id.to_string().into(), self.holder.as_str().into()];
         let _ = within(self.database.execute(GIVE, values)).await;
+        self.shared.unlock(held.0).await;
     }
 
-    /// Keeps `kept` after the version `known` (`None`: whatever there is) and gives the lock back. `None`:
-    /// another one has written meanwhile.
+    /// Keeps `kept` after what is `known` (`None`: whatever there is). False: another one has written
+    /// meanwhile. An error: the database has it not, although Redis may.
     pub(super) async fn save(
         &self,
         id: TokenId,
         account: &str,
-        known: Option<i64>,
+        known: Option<&Stored>,
         kept: &Kept,
         sealer: &Sealer,
-    ) -> Result<Option<i64>, Shut> {
-        const SAVE: &str = "UPDATE oauth_tokens SET sealed = ?, version = ?, locked_by = '', \
-             locked_until = 0 WHERE id = ? AND version = ?";
-        let id = id.to_string();
-        let sealed = seal(&id, kept, sealer)?;
-        let known = match known {
-            Some(known) => known,
+    ) -> Result<bool, Shut> {
+        let sealed = seal(&id.to_string(), kept, sealer)?;
+        let (version, row) = match known {
+            Some(stored) => (stored.version, Ok(stored.row)),
             None => {
-                self.make(&id, account).await?;
-                self.version(&id).await?
+                let (row, shared) = tokio::join!(self.row(id), self.shared.load(id));
+                let shared = shared.flatten().map_or(0, |(version, _)| version);
+                let row = row.map(|(row, _)| row);
+                (shared.max(*row.as_ref().unwrap_or(&0)), row)
             }
         };
-        let values = vec![
-            sealed.into(),
-            (known + 1).into(),
-            id.into(),
-            known.into(),
-        ];
-        let saved = within(self.database.execute(SAVE, values)).await?;
-        Ok((saved > 0).then_some(known + 1))
+        let version = version + 1;
+        let saved = match row {
+            Ok(row) => self.write(id, account, (row, version), &sealed).await,
+            Err(shut) => Err(shut),
+        };
+        if !matches!(saved, Ok(false)) {
+            self.shared.save(id, version, &sealed).await;
+        }
+        saved
     }
 
-    /// Seals a row with the newest key.
+    /// Brings the database up to what Redis has. What fails here is done another time.
+    pub(super) async fn copy(&self, id: TokenId, account: &str, stored: &Stored, sealer: &Sealer) {
+        if stored.row < stored.version
+            && let Ok(sealed) = seal(&id.to_string(), &stored.kept, sealer)
+        {
+            let versions = (stored.row, stored.version);
+            let _ = self.write(id, account, versions, &sealed).await;
+        }
+    }
+
+    /// Replaces a version of the row by another; false: there is yet another.
+    async fn write(
+        &self,
+        id: TokenId,
+        account: &str,
+        (old, new): (i64, i64),
+        sealed: &str,
+    ) -> Result<bool, Shut> {
+        const WRITE: &str =
+            "UPDATE oauth_tokens SET sealed = ?, version = ? WHERE id = ? AND version = ?";
+        self.make(id, account).await?;
+        let values = vec![sealed.into(), new.into(), id.to_string().into(), old.into()];
+        Ok(within(self.database.execute(WRITE, values)).await? > 0)
+    }
+
+    /// Seals what is stored with the newest key.
     pub(super) async fn seal_again(
         &self,
         id: TokenId,
@@ -264,15 +331,15 @@ impl Vault {
         sealer: &Sealer,
     ) -> Result<(), Shut> {
         const SEAL: &str = "UPDATE oauth_tokens SET sealed = ? WHERE id = ? AND version = ?";
-        let id = id.to_string();
-        let sealed = seal(&id, &stored.kept, sealer)?;
-        let values = vec![sealed.into(), id.into(), stored.version.into()];
+        let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
+        self.shared.seal_again(id, &sealed).await;
+        let values = vec![sealed.into(), id.to_string().into(), stored.row.into()];
         within(self.database.execute(SEAL, values)).await?;
         Ok(())
     }
 
     /// Makes the row where it is missing.
-    async fn make(&self, id: &str, account: &str) -> Result<(), Shut> {
+    async fn make(&self, id: TokenId, account: &str) -> Result<(), Shut> {
         let columns = [
             Column::Key("id"),
             Column::Keep("account"),
@@ -284,7 +351,7 @@ impl Vault {
         // It is for people who look into the table.
         let account: String = account.chars().take(100).collect();
         let values = vec![
-            id.into(),
+            id.to_string().into(),
             account.into(),
             0_i64.into(),
             "".into(),
@@ -336,13 +403,25 @@ mod tests {
     fn kept(access: &str) -> Kept {
         let refresh = Some(Secret::new(format!("refresh-of-{access}")));
         let life = Some(Duration::from_secs(60));
-        Kept::new(Secret::new(access), refresh, life, "s", "o", SystemTime::now())
+        Kept::new(
+            Secret::new(access),
+            refresh,
+            life,
+            "s",
+            "o",
+            SystemTime::now(),
+        )
     }
 
     async fn two() -> (Vault, Vault) {
         let database = Arc::new(Database::new(DatabaseUrl::memory()));
         database.migrate().await.unwrap();
-        (Vault::new(Arc::clone(&database)), Vault::new(database))
+        let other = Vault::new(Arc::clone(&database), None);
+        (Vault::new(database, None), other)
+    }
+
+    async fn takes(vault: &Vault, life: Duration) -> bool {
+        matches!(vault.lock(id(), "n", life).await.unwrap(), Turn::Ours(_))
     }
 
     #[tokio::test]
@@ -351,49 +430,54 @@ mod tests {
         let sealer = sealer(&["1a"]);
         assert!(vault.load(id(), &sealer).await.unwrap().is_none());
         let kept = kept("access-canary");
-        let version = vault.save(id(), "n", None, &kept, &sealer).await.unwrap();
-        assert_eq!(version, Some(1));
+        let saved = vault.save(id(), "n", None, &kept, &sealer).await;
+        assert!(saved.unwrap());
         let stored = other.load(id(), &sealer).await.unwrap().unwrap();
-        assert_eq!((stored.version, &*stored.kept, stored.old), (1, &kept, false));
-        let rows = vault.database.rows("SELECT sealed FROM oauth_tokens", vec![]);
+        assert_eq!(
+            (stored.version, &*stored.kept, stored.old),
+            (1, &kept, false)
+        );
+        let rows = vault
+            .database
+            .rows("SELECT sealed FROM oauth_tokens", vec![]);
         let sealed = rows.await.unwrap()[0].text(0).unwrap();
         assert!(!sealed.contains("canary"));
     }
 
     #[tokio::test]
-    async fn one_has_the_lock_until_its_end_or_until_it_has_saved() {
+    async fn one_has_the_lock_until_it_gives_it_back_or_dies() {
         let (one, other) = two().await;
         let minute = Duration::from_secs(60);
-        assert_eq!(one.lock(id(), "n", minute).await.unwrap(), Turn::Ours);
-        assert_eq!(one.lock(id(), "n", minute).await.unwrap(), Turn::Ours);
-        assert_eq!(other.lock(id(), "n", minute).await.unwrap(), Turn::Theirs);
-        other.unlock(id()).await;
-        assert_eq!(other.lock(id(), "n", minute).await.unwrap(), Turn::Theirs);
-        let sealer = sealer(&["1a"]);
-        one.save(id(), "n", Some(0), &kept("a"), &sealer).await.unwrap();
+        assert!(takes(&one, minute).await && takes(&one, minute).await);
+        assert!(!takes(&other, minute).await);
+        other.unlock(id(), Held::default()).await;
+        assert!(!takes(&other, minute).await);
+        one.unlock(id(), Held::default()).await;
         // Its holder dies.
-        let short = Duration::from_millis(1);
-        assert_eq!(other.lock(id(), "n", short).await.unwrap(), Turn::Ours);
+        assert!(takes(&other, Duration::from_millis(1)).await);
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert_eq!(one.lock(id(), "n", minute).await.unwrap(), Turn::Ours);
-        one.unlock(id()).await;
+        assert!(takes(&one, minute).await);
+        one.unlock(id(), Held::default()).await;
         // A clock that is a day ahead.
-        let day = Duration::from_secs(86_400);
-        assert_eq!(other.lock(id(), "n", day).await.unwrap(), Turn::Ours);
-        assert_eq!(one.lock(id(), "n", minute).await.unwrap(), Turn::Ours);
+        assert!(takes(&other, Duration::from_secs(86_400)).await);
+        assert!(takes(&one, minute).await);
     }
 
     #[tokio::test]
     async fn who_comes_too_late_writes_nothing_over_what_is_newer() {
         let (one, other) = two().await;
         let sealer = sealer(&["1a"]);
-        let first = one.save(id(), "n", None, &kept("a"), &sealer).await.unwrap();
-        let second = other.save(id(), "n", first, &kept("b"), &sealer).await;
-        assert_eq!(second.unwrap(), Some(2));
-        let late = one.save(id(), "n", first, &kept("c"), &sealer).await;
-        assert_eq!(late.unwrap(), None);
+        one.save(id(), "n", None, &kept("a"), &sealer)
+            .await
+            .unwrap();
+        let first = one.load(id(), &sealer).await.unwrap();
+        let (newer, older) = (kept("b"), kept("c"));
+        let second = other.save(id(), "n", first.as_ref(), &newer, &sealer);
+        assert!(second.await.unwrap());
+        let late = one.save(id(), "n", first.as_ref(), &older, &sealer);
+        assert!(!late.await.unwrap());
         let stored = one.load(id(), &sealer).await.unwrap().unwrap();
-        assert_eq!(stored.kept.access, "b");
+        assert_eq!((stored.version, &*stored.kept.access), (2, "b"));
     }
 
     #[tokio::test]
@@ -416,7 +500,10 @@ mod tests {
     fn a_clock_that_jumps_does_not_lengthen_a_life() {
         let kept = kept("a");
         let hour = Duration::from_secs(3600);
-        assert_eq!(kept.left(kept.issued() - hour), Some(Duration::from_secs(60)));
+        assert_eq!(
+            kept.left(kept.issued() - hour),
+            Some(Duration::from_secs(60))
+        );
         assert_eq!(kept.left(kept.issued() + hour), Some(Duration::ZERO));
         assert_eq!(format!("{kept:?}").matches("a)").count(), 0);
     }

@@ -112,7 +112,7 @@ mod tests {
         let mut tried = Tried::default();
         let names = std::iter::from_fn(|| pick(&all, &mut tried));
         let names: Vec<_> = names.map(|choice| choice.account.name.clone()).collect();
-        assert_eq!(names, ["ours".into(), "both".into()]);
+        assert_eq!(names, ["ours", "both"].map(Arc::<str>::from));
         let theirs = all.for_client_key(None).unwrap();
         let choice = pick(&theirs, &mut Tried::default()).unwrap();
         assert_eq!(&*choice.account.name, "closed");

@@ -118,8 +118,13 @@ pub(super) struct File {
     /// `mysql://USER:PASSWORD@HOST/NAME` or `postgres://USER:PASSWORD@HOST/NAME`; `${VARIABLE}` and
     /// `file:/path` may hold all of it. Changes with a restart.
     pub(super) database_url: String,
-    /// Redis that several instances share their state in.
+    /// Redis (6 or later) that several instances share their state in:
+    /// `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://` over TLS with `upstream-ca` besides the system's
+    /// roots, or `unix:///PATH?db=N&user=USER&pass=PASSWORD`; `${VARIABLE}` and `file:/path` may hold all
+    /// of it. Empty: none. Changes with a restart.
     pub(super) redis_url: String,
+    /// What every key and channel in Redis begins with: two fleets in one Redis need two.
+    pub(super) redis_prefix: String,
     /// Usage records.
     pub(super) usage: Usage,
     /// The admin listener.
@@ -168,6 +173,7 @@ impl Default for File {
             prices: Vec::new(),
             database_url: Self::DATABASE_URL.to_owned(),
             redis_url: String::new(),
+            redis_prefix: "ai-proxy:".to_owned(),
             usage: Usage::default(),
             admin: Admin::default(),
             metrics_public: false,

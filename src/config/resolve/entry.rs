@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::base::{base, fallbacks};
 use super::cloak::cloak;
 use super::headers::headers;
-use super::base::{base, fallbacks};
 use super::oauth::oauth;
 use super::{Resolver, globs, proxy};
 use crate::account::oauth::OAuth;

@@ -44,7 +44,10 @@ pub(super) fn oauth(
         GrantType::ClientCredentials => {
             let why = "is required with `grant: client-credentials`";
             missing(&client_secret, "client-secret", why);
-            if refresh_token.as_ref().is_some_and(|token| !token.is_empty()) {
+            if refresh_token
+                .as_ref()
+                .is_some_and(|token| !token.is_empty())
+            {
                 let message = "is only for `grant: refresh-token`";
                 resolver.error(path.key("refresh-token"), message);
             }

@@ -1,9 +1,13 @@
 //! Where state is kept.
 
 use super::Resolver;
-use crate::config::Stores;
 use crate::config::file::File;
+use crate::config::{RedisStore, Stores};
+use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
+
+/// Longest prefix of keys in Redis.
+const PREFIX: usize = 64;
 
 /// The stores. What is wrong falls back to a database in memory, beside the error.
 pub(super) fn stores(file: &File, resolver: &mut Resolver<'_>) -> Stores {
@@ -16,5 +20,26 @@ pub(super) fn stores(file: &File, resolver: &mut Resolver<'_>) -> Stores {
     Stores {
         database: database.unwrap_or_else(DatabaseUrl::memory),
         given: file.database_url != File::DATABASE_URL,
+        redis: redis(file, resolver),
     }
+}
+
+fn redis(file: &File, resolver: &mut Resolver<'_>) -> Option<RedisStore> {
+    const PATH: &str = "redis-url";
+    let prefix = &file.redis_prefix;
+    if prefix.len() > PREFIX || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format_args!("must be at most {PREFIX} ASCII characters without spaces");
+        resolver.error("redis-prefix", message);
+    }
+    let url = resolver.dereference(&file.redis_url, &PATH.into())?;
+    if url.is_empty() {
+        return None;
+    }
+    let url = RedisUrl::parse(&url)
+        .map_err(|error| resolver.error(PATH, error))
+        .ok()?;
+    Some(RedisStore {
+        url,
+        prefix: prefix.as_str().into(),
+    })
 }

@@ -14,11 +14,7 @@ use super::Dialect;
 /// Version, what it brings, statements.
 type Step = (i64, &'static str, &'static str);
 
-const STEPS: &[Step] = &[(
-    3,
-    "tokens",
-    include_str!("schema/0003_tokens.sql"),
-)];
+const STEPS: &[Step] = &[(3, "tokens", include_str!("schema/0003_tokens.sql"))];
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
