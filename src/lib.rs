@@ -51,7 +51,7 @@
 //! | L4 | `live`, `lifecycle`, `traces`, `usage`, `metrics` | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
 //! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
-//! | L1 | `wire`, `state` | know what bytes mean |
+//! | L1 | `wire`, `state`, `price` | know what bytes mean, and what tokens cost |
 //! | L0 | `chat`, `secret` | name things |
 //!
 //! Only `server`, `demo`, `admin`, `proxy` and `upstream` know Pingora; `chat` and `wire` do no I/O; below `config`
@@ -68,6 +68,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod logging;
 pub mod metrics;
+pub mod price;
 pub mod proxy;
 pub mod rewrite;
 pub mod routing;

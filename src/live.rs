@@ -5,6 +5,7 @@
 
 mod made;
 mod plans;
+mod prices;
 mod profiles;
 
 use std::collections::HashMap;
@@ -16,11 +17,13 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
 pub use plans::Plans;
+pub use prices::Prices;
 pub use profiles::Profiles;
 
 use crate::account::book::Book;
 use crate::account::health::{Health, Report};
-use crate::account::oauth::{Cell, Standing};
+use crate::account::homes::Homes;
+use crate::account::oauth::{Cell, TokenReport};
 use crate::account::{Account, AccountId};
 use crate::config::{ClientKey, Config};
 use crate::metrics::{AccountNow, Meters, Metrics, TokenNow};
@@ -28,7 +31,8 @@ use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
-use crate::usage::Ledger;
+use crate::usage::counters::{Counters, Local};
+use crate::usage::{Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -42,8 +46,12 @@ pub struct Live {
     pub profiles: Profiles,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Plans>,
+    /// What models cost.
+    pub prices: Prices,
     /// Who made which stored response.
     pub made: Arc<Made>,
+    /// Where conversations are; `None`: they need not stay anywhere.
+    pub homes: Option<Arc<Homes>>,
     /// Where its requests are written down.
     pub ledger: Ledger,
     /// What its requests count with.
@@ -75,9 +83,11 @@ impl Live {
                 .map(|client| (client.hash, Arc::new(client.clone())))
                 .collect(),
             profiles: Profiles::new(&config),
+            prices: Prices::new(&config),
             payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(&shared.made),
             tokens: tokens(&config, book),
+            homes: config.session_affinity.then(|| Arc::clone(&shared.homes)),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -143,9 +153,12 @@ pub struct Current {
 struct Shared {
     book: Book,
     made: Arc<Made>,
+    homes: Arc<Homes>,
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
+    counters: Arc<dyn Counters>,
+    standing: Standing,
     redis: Option<Arc<Redis>>,
 }
 
@@ -162,9 +175,12 @@ impl Current {
         let shared = Shared {
             book: Book::default(),
             made: Arc::default(),
+            homes: Arc::default(),
             metrics,
             ledger,
             database: Arc::new(Database::new(config.stores.database.clone())),
+            counters: Arc::new(Local::default()),
+            standing: Standing::default(),
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
@@ -203,9 +219,29 @@ impl Current {
         &self.shared.metrics
     }
 
+    /// Where conversations are, whether a config asks for that or not.
+    pub fn homes(&self) -> &Arc<Homes> {
+        &self.shared.homes
+    }
+
     /// The database of the process.
     pub fn database(&self) -> &Arc<Database> {
         &self.shared.database
+    }
+
+    /// What was used in the last minutes, at once.
+    pub fn counters(&self) -> &Arc<dyn Counters> {
+        &self.shared.counters
+    }
+
+    /// How the stores of records are.
+    pub fn standing(&self) -> &Standing {
+        &self.shared.standing
+    }
+
+    /// Records that wait to be written, and that found no room.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What the process shares with other instances through; `None`: it is alone.
@@ -219,9 +255,9 @@ impl Current {
     }
 
     /// How it is with the token of an account that has one in place of a key.
-    pub fn standing(&self, account: &Account) -> Option<Standing> {
+    pub fn token_report(&self, account: &Account) -> Option<TokenReport> {
         let oauth = account.oauth.as_ref()?;
-        Some(self.shared.book.token(oauth.id).standing())
+        Some(self.shared.book.token(oauth.id).report())
     }
 
     /// How the accounts of `config` are now.
@@ -235,10 +271,10 @@ impl Current {
                     place,
                     usable: !report.key.is_some_and(|key| key.rests(now)),
                     resting_models: report.resting_models(now),
-                    token: self.standing(account).map(|standing| TokenNow {
-                        dead: standing.dead,
-                        unsaved: standing.unsaved,
-                        expires: standing.expires,
+                    token: self.token_report(account).map(|report| TokenNow {
+                        dead: report.dead,
+                        unsaved: report.unsaved,
+                        expires: report.expires,
                     }),
                 }
             })

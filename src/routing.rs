@@ -293,7 +293,8 @@ mod tests {
             Arc::new(account)
         };
         let accounts: Vec<_> = accounts.into_iter().map(any_format).collect();
-        Router::new(&accounts, rules, Strategy::RoundRobin, &Book::default())
+        // In the order of the file, whoever was asked before.
+        Router::new(&accounts, rules, Strategy::FillFirst, &Book::default())
     }
 
     fn rule(model: &str, providers: &[&str], models: &[&str]) -> RouteRule {
@@ -315,7 +316,7 @@ mod tests {
             match route.pick(
                 &mut tried,
                 Some(Format::Claude),
-                Seat::Fixed(0),
+                Seat::Turn(0),
                 Instant::now(),
             ) {
                 Pick::Chosen(choice) => {
@@ -467,7 +468,7 @@ mod tests {
             let route = router.of_provider("openai").unwrap();
             let (mut tried, mut order) = (Tried::default(), Vec::new());
             while let Pick::Chosen(choice) =
-                route.pick(&mut tried, None, Seat::Fixed(0), Instant::now())
+                route.pick(&mut tried, None, Seat::Turn(0), Instant::now())
             {
                 order.push(choice.account.name.to_string());
             }

@@ -38,6 +38,7 @@ mod signals;
 mod successor;
 mod tls;
 mod tokens;
+mod usage;
 
 use connections::Spoken;
 use housekeeping::Housekeeping;
@@ -46,6 +47,7 @@ use reload::Reloader;
 use signals::Signals;
 use tls::Tls;
 use tokens::Tokens;
+use usage::Usage;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
@@ -224,8 +226,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let lifecycle = Arc::new(Lifecycle::default());
     let spoken = spoken(&config);
     let metrics = Arc::new(Metrics::try_new()?);
-    let (ledger, _queue) = Ledger::new(LEDGER);
+    let (ledger, queue) = Ledger::new(LEDGER);
     let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
+    let usage = Usage::new(queue, &config.stores, &current);
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),
@@ -321,6 +324,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             pool,
             exporting,
             tokens,
+            usage,
             demo: after,
             ready: Arc::clone(&ready),
         },

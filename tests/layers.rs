@@ -24,7 +24,7 @@ use source::{Source, tree};
 /// The crate documentation in `src/lib.rs` shows the same table.
 const LAYERS: [&[&str]; 7] = [
     &["chat", "secret"],
-    &["wire", "state"],
+    &["wire", "state", "price"],
     &["routing", "rewrite", "account", "upstream"],
     &["config"],
     &["live", "lifecycle", "traces", "usage", "metrics"],
@@ -80,6 +80,10 @@ const SPAWN: &[(&str, &str)] = &[
     (
         "src/upstream/tunnel.rs",
         "copies between a socket pair and a proxy inside TLS; ends when either side closes",
+    ),
+    (
+        "src/usage/writer.rs",
+        "tokens of long texts are counted off the worker threads; awaited",
     ),
     (
         "src/proxy/body.rs",

@@ -15,6 +15,7 @@ use crate::wire::Format;
 
 pub mod book;
 pub mod health;
+pub mod homes;
 pub mod oauth;
 pub mod pool;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! rests. With all accounts well, a pick looks at one of them, however many there are.
 
 mod client_key;
+mod seat;
 mod survey;
 mod turns;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+pub use seat::Seat;
 pub use survey::{Seen, Standing};
 use turns::turns;
 
@@ -110,10 +112,9 @@ impl Tier {
     }
 
     fn start(&self, seat: Seat) -> usize {
-        match (seat, self.strategy) {
-            (Seat::Fixed(key), _) => usize::try_from(key % self.len() as u64).unwrap_or(0),
-            (Seat::Turn(_), Strategy::FillFirst) => 0,
-            (Seat::Turn(model), Strategy::RoundRobin) => self.cursor.next(model),
+        match self.strategy {
+            Strategy::FillFirst => 0,
+            Strategy::RoundRobin => self.cursor.next(seat.model()),
         }
     }
 }
@@ -127,15 +128,6 @@ impl Cursor {
     fn next(&self, model: u64) -> usize {
         self.0[(model % 16) as usize].fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// Where a search for an account begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seat {
-    /// The next in turn; holds a hash of the model's name.
-    Turn(u64),
-    /// Always the same one for the same conversation; holds a hash of it.
-    Fixed(u64),
 }
 
 /// Tiers in order, and the name that open accounts (those without a `models` list) are asked for.
@@ -227,9 +219,16 @@ impl Route {
         let (mut native, mut known, mut spent) = (false, false, false);
         for (t, target) in self.targets.iter().enumerate() {
             for (i, tier) in target.tiers.iter().enumerate() {
-                let start = tier.start(seat);
-                for turn in 0..tier.len() {
-                    let place = tier.at(start.wrapping_add(turn));
+                let home = tier.home(seat);
+                let mut start = None;
+                for turn in 0..tier.len() + usize::from(home.is_some()) {
+                    let place = match home.filter(|_| turn == 0) {
+                        Some(home) => home,
+                        None => {
+                            let start = *start.get_or_insert_with(|| tier.start(seat));
+                            tier.at(start.wrapping_add(turn - usize::from(home.is_some())))
+                        }
+                    };
                     let candidate = &tier.candidates[place];
                     let account = &candidate.account;
                     if candidate.closed {
@@ -513,9 +512,8 @@ mod tests {
 
     #[test]
     fn a_conversation_keeps_its_account_while_it_is_well() {
-        let route = route(vec![tier(Strategy::RoundRobin, &[1; 5])]);
-        let seat = Seat::Fixed(123_456_789);
-        let choose = || match route.pick(
+        let route = route(vec![tier(Strategy::RoundRobin, &[1, 3, 1, 1, 1])]);
+        let choose = |seat| match route.pick(
             &mut Tried::default(),
             Some(Format::OpenAiChat),
             seat,
@@ -524,12 +522,45 @@ mod tests {
             Pick::Chosen(choice) => choice,
             other => panic!("{other:?}"),
         };
-        let home = choose().account.name.clone();
-        assert!((0..10).all(|_| choose().account.name == home));
-        fail(choose());
-        let moved = choose().account.name.clone();
-        assert_ne!(moved, home);
-        assert!((0..10).all(|_| choose().account.name == moved));
+        let home = choose(SEAT).account;
+        let seat = Seat::With {
+            account: home.id,
+            model: 0,
+        };
+        let next = choose(SEAT).account.name.clone();
+        assert_ne!(next, home.name);
+        for _ in 0..10 {
+            assert_eq!(choose(seat).account.name, home.name);
+        }
+        assert_eq!(shares(&route, 7)["a1"], 3, "nobody's turn was taken");
+        fail(choose(seat));
+        assert_ne!(choose(seat).account.name, home.name);
+        let seen = route.survey(&Tried::default(), None, seat, Instant::now());
+        assert_eq!(seen.len(), 5);
+        assert_eq!(seen[0].account.id, home.id);
+        let stranger = Seat::With {
+            account: AccountId(0),
+            model: 0,
+        };
+        let names = (0..7).map(|_| choose(stranger).account.name.clone());
+        let names: std::collections::HashSet<_> = names.collect();
+        assert_eq!(names.len(), 4, "who is not here takes turns");
+    }
+
+    #[test]
+    fn a_conversation_tries_everybody_when_its_account_fails() {
+        let route = route(vec![tier(Strategy::RoundRobin, &[1; 4])]);
+        let account = pick(&route, &mut Tried::default()).unwrap().account.id;
+        let (mut tried, mut names) = (Tried::default(), Vec::new());
+        let seat = Seat::With { account, model: 0 };
+        while let Pick::Chosen(choice) = route.pick(&mut tried, None, seat, Instant::now()) {
+            names.push(choice.account.name.to_string());
+        }
+        assert_eq!(names.len(), 4);
+        assert_eq!(names[0], "a0");
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 4);
     }
 
     #[test]

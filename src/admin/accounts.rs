@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
-use crate::account::oauth::Standing;
+use crate::account::oauth::TokenReport;
 use crate::live::{Current, Live};
 
 #[derive(Serialize)]
@@ -123,21 +123,21 @@ fn shown(current: &Current, live: &Live, account: &Account) -> Shown {
             outcome: last.word,
             at: time(last.at),
         }),
-        token: current.standing(account).map(token),
+        token: current.token_report(account).map(token),
     }
 }
 
-fn token(standing: Standing) -> Token {
+fn token(report: TokenReport) -> Token {
     Token {
-        state: match (standing.dead, standing.usable) {
+        state: match (report.dead, report.usable) {
             (true, _) => "dead",
             (false, true) => "valid",
             (false, false) => "missing",
         },
-        expires: standing.expires.map(time),
-        renewed: standing.refreshed.map(time),
-        saved: !standing.unsaved,
-        last_error: standing.error.map(|(message, at)| TokenError {
+        expires: report.expires.map(time),
+        renewed: report.refreshed.map(time),
+        saved: !report.unsaved,
+        last_error: report.error.map(|(message, at)| TokenError {
             message,
             at: time(at),
         }),

@@ -45,6 +45,8 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    /// Those that the file gives.
+    prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
     database_url: String,
     /// What instances share, without a password; `None`: nothing.
@@ -113,6 +115,16 @@ struct Streaming {
 struct Routing {
     strategy: &'static str,
     session_affinity: bool,
+}
+
+#[derive(Serialize)]
+struct Price<'a> {
+    /// As it stands in records.
+    version: &'a str,
+    provider: Option<&'a str>,
+    model: &'a str,
+    input: String,
+    output: String,
 }
 
 #[derive(Serialize)]
@@ -262,6 +274,7 @@ impl<'a> Shown<'a> {
                 .map(|path| path.display().to_string()),
             rewrite_model_in_response: config.rewrite_model,
             translation: translation(config),
+            prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
             redis_url: config
@@ -342,6 +355,19 @@ fn auth(oauth: &OAuth) -> Auth<'_> {
         },
         scopes: &oauth.scopes,
     }
+}
+
+/// What the file says; what is shipped comes behind it and is in the documentation.
+fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
+    let rows = config.prices.rows().iter();
+    let own = rows.filter(|row| row.price.version.starts_with("config-"));
+    own.map(|row| Price {
+        version: &row.price.version,
+        provider: row.provider.as_deref(),
+        model: row.model.as_str(),
+        input: row.price.rates.input.to_string(),
+        output: row.price.rates.output.to_string(),
+    })
 }
 
 /// A configured header's value may be a credential.

@@ -16,6 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
+use crate::price;
 use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
 use crate::state::redis::RedisUrl;
@@ -101,6 +102,8 @@ pub struct Config {
     pub translation: Translation,
     /// What is changed in requests' bodies; `None`: nothing.
     pub payload: Option<Arc<Rules>>,
+    /// What models cost.
+    pub prices: Arc<price::Table>,
     /// Where state is kept.
     pub stores: Stores,
     /// What seals secrets that are stored; `None`: none are.
@@ -247,6 +250,8 @@ pub struct Stores {
     pub database: DatabaseUrl,
     /// Whether the file names it. The default one may be out of reach, on a disk that is read-only.
     pub given: bool,
+    /// Where usage waits while a database server is away.
+    pub spool: DatabaseUrl,
     /// What several instances share; `None`: there is one instance.
     pub redis: Option<RedisStore>,
 }

@@ -20,7 +20,7 @@ Generated from the config's types; do not edit. `config.example.yaml` shows ever
 
 - A key that is left out, or has no value, has its default. `…[]` is an item of a list, `….*` any key.
 - A size is `64MiB`, `512KiB`, `1GB` or a number of bytes. A duration is a number of seconds, whole or
-  decimal.
+  decimal. Dollars are a number or text, with at most nine decimals.
 - Keys, URLs and header values may be `${VARIABLE}` or `file:/path` instead of the value itself.
 - Which file: `--config`, else `AI_PROXY_CONFIG`, else `config.yaml` in the working directory. With no
   file, every provider whose variable is set is used: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`,
@@ -147,6 +147,7 @@ impl Table<'_> {
         match schema["format"].as_str() {
             Some("size") => return "size".to_owned(),
             Some("seconds") => return "seconds".to_owned(),
+            Some("dollars") => return "dollars".to_owned(),
             _ => {}
         }
         let kind = match &schema["type"] {

@@ -442,6 +442,28 @@ fn every_error_is_reported_with_its_path() {
         ),
         ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
         (
+            "prices:\n- {model: a, input: -1}\n- {model: a, input: 0.0000000001}\n- {model: a, input: 1e7}\n- {model: a, input: x}\n\
+             - {model: a}\n- {input: 1}\n- {model: a, provider: opnai, input: 1}\n- {model: a, inputs: 1}\n\
+             - {model: a, input: 1, tiers: [{input: 2}, {above: 5}, {above: 5}, {abov: 1}]}\n- {model: 'a[', input: [1]}\n- 7",
+            &[
+                "prices[7].inputs: unknown key; did you mean `input`?",
+                "prices[8].tiers[3].abov: unknown key; did you mean `above`?",
+                "prices[0].input: must be dollars from 0 to 1000000 with at most 9 decimals, as 0.075",
+                "prices[1].input: must be dollars from 0 to 1000000 with at most 9 decimals, as 0.075",
+                "prices[2].input: must be dollars from 0 to 1000000 with at most 9 decimals, as 0.075",
+                "prices[3].input: must be dollars from 0 to 1000000 with at most 9 decimals, as 0.075",
+                "prices[9].input: must be a number of dollars, as 0.075, not a list",
+                "prices[10]: must be a map, not a number",
+                "prices[4]: needs a price: input, output or request, each may be 0",
+                "prices[5].model: a pattern must not be empty",
+                "prices[6].provider: no provider or entry has this name; did you mean `openai`?",
+                "prices[8].tiers[0].above: must be at least 1",
+                "prices[8].tiers[2].above: is there twice",
+                "prices[8].tiers[3].above: must be at least 1",
+                "prices[9].model: 'a[' has a '[' that is not closed or has nothing in it",
+            ],
+        ),
+        (
             "secret-keys: [hunter2, '${NOT_SET}', '0101010101010101010101010101010101010101010101010101010101010101', \
              AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, \
              000102030405060708090A0B0C0D0E0F101112131415161718191a1b1c1d1e1f]",
@@ -491,13 +513,12 @@ fn every_error_is_reported_with_its_path() {
         // What is not built yet.
         (
             "proxy-pool: [{url: x}]\n\
-             translation: {n-fanout: true}\nprices: [a]\n\
+             translation: {n-fanout: true}\n\
              database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {retention-days: 1}\n\
              routing: {session-affinity: true}",
             &[
                 "proxy-pool: not available in this version",
                 "translation.n-fanout: not available in this version",
-                "prices: not available in this version",
                 "usage: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
                 "redis-prefix: must be at most 64 ASCII characters without spaces",
@@ -1177,4 +1198,35 @@ fn what_a_config_was_made_from_is_known_also_when_it_fails() {
     }
     let unrelated = environment.file("other", "other");
     assert_eq!(files.now(&unrelated), files);
+}
+
+#[test]
+fn a_price_is_read_to_its_last_digit_however_it_is_written() {
+    let read = config(
+        "prices:\n- {model: a*, input: 0.075, output: '0.30', cache-write-1h: 1, tiers: [{above: 100, output: 7}]}\n\
+         - {model: b, provider: claude, request: 0.000000001}",
+    );
+    let [first, second, ..] = read.prices.rows() else {
+        panic!("no rows");
+    };
+    let rates = &first.price.rates;
+    assert_eq!(rates.input.nano(), 75_000_000);
+    assert_eq!(rates.output.nano(), 300_000_000);
+    assert_eq!(rates.cache_write.nano(), 75_000_000);
+    assert_eq!(rates.cache_write_long.nano(), 1_000_000_000);
+    let long = &first.price.tiers[0];
+    assert_eq!((long.above, long.rates.output.nano()), (100, 7_000_000_000));
+    assert_eq!(long.rates.input.nano(), 75_000_000);
+    assert_eq!(second.provider.as_deref(), Some("anthropic"));
+    assert_eq!(second.price.request.nano(), 1);
+    // Every number with up to nine decimals that YAML's reader makes a float of is found again.
+    for nano in (1..1_000_000_000_000_000_u64).step_by(7_777_777_777_777) {
+        let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+        let config = config(&format!("prices: [{{model: a, input: {text}}}]"));
+        assert_eq!(
+            config.prices.rows()[0].price.rates.input.nano(),
+            nano,
+            "{text}"
+        );
+    }
 }

@@ -10,7 +10,6 @@ type Row<T> = (&'static str, fn(&T) -> bool);
 const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
-    ("prices", |file| !file.prices.is_empty()),
     ("usage", |file| file.usage != Usage::default()),
 ];
 

@@ -34,7 +34,10 @@ pub fn config_yaml(provider: SocketAddr) -> String {
         ("openai-api-key", "demo-gpt"),
         ("gemini-api-key", "demo-gemini"),
     ];
-    let mut yaml = format!("host: 127.0.0.1\napi-keys: [\"{CLIENT_KEY}\"]\n");
+    let mut yaml = format!(
+        "host: 127.0.0.1\napi-keys: [\"{CLIENT_KEY}\"]\n\
+         database-url: \"sqlite::memory:\"\n"
+    );
     for (list, model) in entries {
         yaml += &format!("{list}:\n");
         for number in 1..=2 {

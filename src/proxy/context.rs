@@ -20,6 +20,7 @@ use super::spans::Traced;
 use super::verdict::Outcome;
 use crate::account::Account;
 use crate::account::health::Lease;
+use crate::account::homes::Homes;
 use crate::account::oauth::Token;
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, Losses, OnLoss};
@@ -91,8 +92,10 @@ pub struct Call {
     pub model: Arc<str>,
     /// Who may serve it.
     pub route: Route,
-    /// Where the search for an account begins.
+    /// Where the search for an account begins, if its conversation is with none.
     pub seat: Seat,
+    /// The conversation that it is part of, where conversations stay with an account.
+    pub conversation: Option<u64>,
     /// Who was tried.
     pub tried: Tried,
     /// Tries so far.
@@ -247,6 +250,18 @@ impl Context {
 }
 
 impl Call {
+    /// Where the search for an account begins.
+    pub fn seat(&self, homes: Option<&Homes>) -> Seat {
+        let home = homes.zip(self.conversation);
+        match home.and_then(|(homes, conversation)| homes.of(conversation)) {
+            Some(account) => Seat::With {
+                account,
+                model: self.seat.model(),
+            },
+            None => self.seat,
+        }
+    }
+
     /// The format that an account must speak itself; `None`: any will do.
     pub fn native_format(&self) -> Option<Format> {
         match self.format {

@@ -3,6 +3,8 @@
 //! The request is read by `intake`, made ready by `attempt` and written by `attempt`, as if it were served. Only
 //! the search is another: it looks at the candidates and takes nobody's turn.
 
+mod price;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -62,8 +64,10 @@ pub struct Explanation {
     losses: Vec<Lost>,
     /// The gateway's guess.
     estimated_input_tokens: Option<u64>,
-    /// Nothing: there are no prices yet.
-    estimated_cost: Option<f64>,
+    /// Dollars for so much input, at that price.
+    estimated_cost: Option<String>,
+    /// The price of the model where it would be sent; `None`: it is unknown.
+    price: Option<price::Priced>,
     /// Why it would fail before anybody is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Refused>,
@@ -176,7 +180,8 @@ fn search(ctx: &mut Context, told: &mut Explanation) {
     let Some(call) = ctx.call.as_deref() else {
         return;
     };
-    let (route, native, seat) = (call.route.clone(), call.native_format(), call.seat);
+    let seat = call.seat(ctx.live.homes.as_deref());
+    let (route, native) = (call.route.clone(), call.native_format());
     let first = route.survey(&call.tried, native, seat, now);
     told.candidates = first.iter().map(|seen| shown(seen, now)).collect();
     for (place, seen) in first.iter().enumerate() {
@@ -228,6 +233,8 @@ impl Explanation {
         if let Some((_, losses)) = &attempt.translated {
             self.lost(losses);
         }
+        let input = self.estimated_input_tokens;
+        (self.estimated_cost, self.price) = price::price(ctx, &attempt, input);
         let format = attempt.relay.format();
         ctx.attempt = Some(Box::new(attempt));
         let Ok(mut header) = RequestHeader::build(Method::POST, b"/", None) else {

@@ -198,9 +198,10 @@ pub(super) fn call(
         Format::OpenAiResponses => stored::narrowed(ctx, route, &asked.body)?,
         _ => route,
     };
-    let seat = match config.session_affinity {
-        true => affinity::seat(headers, &asked.body),
-        false => Seat::Turn(affinity::hash(&*asked.model)),
+    let client = ctx.client.as_ref().map(|client| &client.hash);
+    let conversation = match (&ctx.live.homes, &ctx.own_key) {
+        (Some(_), None) => affinity::conversation(client, &asked.model, headers, &asked.body),
+        _ => None,
     };
     Ok(Call {
         format: Some(format),
@@ -213,8 +214,9 @@ pub(super) fn call(
         },
         marks: asked.marks,
         note: asked.note,
+        seat: Seat::Turn(affinity::hash(&*asked.model)),
         model: asked.model,
-        seat,
+        conversation,
         ..untried(ctx, asked.target, route)
     })
 }
@@ -256,6 +258,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         model: "".into(),
         route,
         seat: Seat::Turn(0),
+        conversation: None,
         tried: Tried::default(),
         tries: 0,
         rounds: 0,

@@ -15,7 +15,8 @@ use super::gate::Limit;
 use super::not_found::model_not_found;
 use super::verdict::{Outcome, exhausted, limited, unavailable};
 use crate::account::health::Cause;
-use crate::account::pool::{Choice, Pick};
+use crate::account::homes::Homes;
+use crate::account::pool::{Choice, Pick, Seat};
 use crate::chat::{Fault, FaultKind};
 use crate::config::Retry;
 
@@ -26,7 +27,7 @@ pub(super) async fn choose(session: &mut Session, ctx: &mut Context) -> Result<C
         let retry = &live.config.retry;
         let call = ctx.call_mut()?;
         let now = Instant::now();
-        let wait = match call.pick(now) {
+        let wait = match call.pick(live.homes.as_deref(), now) {
             Pick::Chosen(choice) => return Ok(choice),
             Pick::Foreign => Err(foreign(call)),
             Pick::Unknown => Err(unknown(call)),
@@ -60,9 +61,19 @@ pub(super) async fn choose(session: &mut Session, ctx: &mut Context) -> Result<C
 }
 
 impl Call {
-    fn pick(&mut self, now: Instant) -> Pick {
-        let native = self.native_format();
-        self.route.pick(&mut self.tried, native, self.seat, now)
+    /// The next account; the conversation moves to it.
+    fn pick(&mut self, homes: Option<&Homes>, now: Instant) -> Pick {
+        let (native, seat) = (self.native_format(), self.seat(homes));
+        let pick = self.route.pick(&mut self.tried, native, seat, now);
+        if let (Some(homes), Some(conversation), Pick::Chosen(choice)) =
+            (homes, self.conversation, &pick)
+        {
+            let account = choice.account.id;
+            if !matches!(seat, Seat::With { account: home, .. } if home == account) {
+                homes.settle(conversation, account);
+            }
+        }
+        pick
     }
 
     /// How long the request waits for an account that rests, if it does. A round may wait once; while

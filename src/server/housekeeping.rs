@@ -14,6 +14,7 @@ use tokio::sync::Barrier;
 
 use super::reload::Reloader;
 use super::tokens::Tokens;
+use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
@@ -38,6 +39,7 @@ pub(super) struct Housekeeping {
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
     pub(super) tokens: Tokens,
+    pub(super) usage: Usage,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -58,6 +60,7 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            self.write_usage(),
             super::redis::keep_connected(&self.reloader.current),
             super::tokens::keep_fresh(&self.tokens),
             async {
@@ -140,6 +143,7 @@ impl Housekeeping {
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }
+        self.usage.end().await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);

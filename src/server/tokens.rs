@@ -112,7 +112,7 @@ impl Tokens {
     }
 
     async fn renew(&self, kept: &Kept, account: &Account, oauth: &OAuth, sealer: Option<&Sealer>) {
-        let before = kept.cell.standing();
+        let before = kept.cell.report();
         self.busy.send_modify(|busy| *busy += 1);
         let ended = self
             .refresher
@@ -124,7 +124,7 @@ impl Tokens {
         match ended {
             Ended::Fresh(source) => {
                 metrics.renewed(&account.name, Renewal::of(source == Source::Provider));
-                let standing = kept.cell.standing();
+                let report = kept.cell.report();
                 log::info!(
                     "account {}: a token from {}{}",
                     account.name,
@@ -132,7 +132,7 @@ impl Tokens {
                         Source::Provider => "its token endpoint",
                         Source::Store => "the store",
                     },
-                    standing.expires.map_or_else(String::new, |at| {
+                    report.expires.map_or_else(String::new, |at| {
                         format!(", until {}", humantime::format_rfc3339_seconds(at))
                     })
                 );

@@ -19,9 +19,9 @@ pub struct Ledger {
 /// Most bytes of texts that wait to be counted.
 const TEXTS: usize = 32 << 20;
 
-/// What waits to be written.
+/// What waits to be written, and how many found no room.
 #[derive(Debug)]
-pub struct Queue(pub mpsc::Receiver<Record>);
+pub struct Queue(pub mpsc::Receiver<Record>, Arc<AtomicU64>);
 
 impl Ledger {
     /// One in which at most `room` records wait.
@@ -32,7 +32,8 @@ impl Ledger {
             dropped: Arc::default(),
             texts: Arc::default(),
         };
-        (ledger, Queue(waiting))
+        let dropped = Arc::clone(&ledger.dropped);
+        (ledger, Queue(waiting, dropped))
     }
 
     /// Takes a record. Never waits: without room it is dropped and counted.
@@ -54,5 +55,22 @@ impl Ledger {
     /// Records for which there was no room.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Records that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+impl Queue {
+    /// Records for which there was no room, and those that [`lose`](Self::lose) has counted.
+    pub(super) fn dropped(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    /// Counts records that were taken and could not be written anywhere.
+    pub(super) fn lose(&self, count: usize) {
+        self.1.fetch_add(count as u64, Ordering::Relaxed);
     }
 }

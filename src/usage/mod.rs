@@ -1,12 +1,29 @@
 //! What was used, by whom, and what it cost.
 //!
-//! Every request ends with one [`Record`], which goes into the [`Ledger`].
+//! Every request ends with one [`Record`], which goes into the [`Ledger`]. A [`Writer`] takes it from there,
+//! makes an [`Entry`] of it that every database can store, and writes it in batches ([`store`]): as a row,
+//! and into the sums by hour and by day in the same transaction.
 
+pub mod counters;
+pub mod entry;
 pub mod ledger;
 pub mod record;
+mod spool;
+pub mod standing;
+pub mod store;
+mod stores;
+pub mod sums;
 mod tokenizer;
 pub mod uncounted;
+pub mod writer;
 
+pub use counters::Counters;
+pub use entry::Entry;
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
+pub use standing::Standing;
+pub use writer::{Finish, Writer};
+
+#[cfg(test)]
+mod store_tests;
 pub use uncounted::{Sample, Uncounted};

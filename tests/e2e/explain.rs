@@ -241,7 +241,7 @@ async fn the_candidates_are_named_with_how_they_stand_and_nothing_changes() {
     let upstream = Upstream::script([limited, ok]).await;
     let url = upstream.url();
     let gateway = Gateway::start(&with_key(&format!(
-        "api-keys: [{{key: {CLIENT_KEY}, name: team}}]\nopenai-api-key:\n\
+        "api-keys: [{{key: {CLIENT_KEY}, name: team}}]\nprices: [{{model: m, input: 2.5, output: 10}}]\nopenai-api-key:\n\
          - {{name: rests, api-key: {UPSTREAM_KEY_A}, base-url: '{url}', priority: 3, models: [{{id: real, alias: m}}]}}\n\
          - {{name: one, api-key: {UPSTREAM_KEY_A}, base-url: '{url}', models: [m]}}\n\
          - {{name: two, api-key: {UPSTREAM_KEY_B}, base-url: '{url}', models: [m]}}\n"
@@ -268,7 +268,11 @@ async fn the_candidates_are_named_with_how_they_stand_and_nothing_changes() {
         (&json!("team"), &json!("openai-chat"))
     );
     assert_eq!(after["estimated_input_tokens"], 110);
-    assert_eq!(after["estimated_cost"], Value::Null);
+    // 110 × 2.50 dollars a million.
+    assert_eq!(after["estimated_cost"], "0.000275");
+    assert_eq!(after["price"]["output"], "10");
+    let version = after["price"]["version"].as_str().unwrap();
+    assert!(version.starts_with("config-"), "{version}");
     for _ in 0..5 {
         assert_eq!(
             states(&explained(&gateway, question.clone()).await),

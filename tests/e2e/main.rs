@@ -11,6 +11,7 @@
 
 mod access_log;
 mod admin;
+mod affinity;
 mod aliases;
 mod ask;
 mod bad_body;
@@ -52,6 +53,7 @@ mod support;
 mod support_test;
 mod timeouts;
 mod tls;
+mod tokens;
 #[cfg(feature = "otel")]
 mod traces;
 mod traffic;

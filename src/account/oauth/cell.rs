@@ -53,7 +53,7 @@ pub enum NoToken {
 
 /// How it is with an account's token, for people.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub struct TokenReport {
     /// Whether there is one that may be sent.
     pub usable: bool,
     /// When it ends.
@@ -273,10 +273,10 @@ impl Cell {
     }
 
     /// How it is.
-    pub fn standing(&self) -> Standing {
+    pub fn report(&self) -> TokenReport {
         let token = self.ready(Instant::now());
         let memory = self.memory.lock();
-        Standing {
+        TokenReport {
             usable: token.is_some(),
             expires: token.and_then(|token| token.expires),
             refreshed: memory.refreshed,
@@ -373,7 +373,7 @@ mod tests {
         let began = Instant::now();
         assert_eq!(cell.wait(minute).await.unwrap_err(), NoToken::Dead);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        let standing = cell.standing();
+        let standing = cell.report();
         assert!(standing.dead && !standing.usable);
         assert_eq!(standing.error.unwrap().0, "no");
     }

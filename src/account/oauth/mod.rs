@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::secret::Secret;
 use crate::upstream::oauth::TokenUrl;
 
-pub use cell::{Cell, NoToken, Standing, Token};
+pub use cell::{Cell, NoToken, Token, TokenReport};
 pub use refresh::{Ended, Refresher, Source};
 pub use vault::Vault;
 

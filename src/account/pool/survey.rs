@@ -67,7 +67,7 @@ impl Route {
         let mut seen = Vec::new();
         for target in &self.targets {
             for tier in target.tiers.iter() {
-                let mut places: Vec<usize> = Vec::new();
+                let mut places: Vec<usize> = tier.home(seat).into_iter().collect();
                 for turn in 0..tier.len() {
                     let place = tier.at(tier.first(seat).wrapping_add(turn));
                     if !places.contains(&place) {
@@ -117,11 +117,11 @@ impl Candidate {
 impl Tier {
     /// Where the next search begins, without taking the turn.
     fn first(&self, seat: Seat) -> usize {
-        match (seat, self.strategy) {
-            (Seat::Turn(model), Strategy::RoundRobin) => {
-                self.cursor.0[(model % 16) as usize].load(Ordering::Relaxed)
+        match self.strategy {
+            Strategy::RoundRobin => {
+                self.cursor.0[(seat.model() % 16) as usize].load(Ordering::Relaxed)
             }
-            _ => self.start(seat),
+            Strategy::FillFirst => 0,
         }
     }
 }

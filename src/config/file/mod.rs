@@ -17,6 +17,7 @@ mod entry;
 mod later;
 mod otel;
 mod payload;
+mod price;
 mod scalar;
 mod tls;
 mod translation;
@@ -29,6 +30,7 @@ pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
 pub(super) use later::{Unread, Usage};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
+pub(super) use price::{Amount, PriceItem};
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use tls::Tls;
 pub(super) use translation::{
@@ -112,8 +114,8 @@ pub(super) struct File {
     pub(super) profiles: Vec<ProfileItem>,
     /// Rules that change request bodies.
     pub(super) payload: Payload,
-    /// Prices of models.
-    pub(super) prices: Vec<Unread>,
+    /// Prices of models, before those that are shipped: the first that fits holds.
+    pub(super) prices: Vec<PriceItem>,
     /// Where usage, accounts and tokens are stored: `sqlite:PATH`, `sqlite::memory:`,
     /// `mysql://USER:PASSWORD@HOST/NAME` or `postgres://USER:PASSWORD@HOST/NAME`; `${VARIABLE}` and
     /// `file:/path` may hold all of it. Changes with a restart.
@@ -342,7 +344,8 @@ impl Default for StreamingOptions {
 pub(super) struct Routing {
     /// How one of several equal credentials is chosen.
     pub(super) strategy: StrategyName,
-    /// Whether a conversation stays with its credential.
+    /// Whether a conversation stays with its credential: until that one fails, and then with the one that
+    /// took over.
     pub(super) session_affinity: bool,
 }
 

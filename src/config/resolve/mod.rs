@@ -29,6 +29,7 @@ mod listen;
 mod oauth;
 mod otel;
 mod payload;
+mod prices;
 mod reference;
 mod routes;
 mod sealer;
@@ -95,6 +96,7 @@ pub(super) fn resolve(
             &accounts.names,
             &mut resolver,
         ),
+        prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
         sealer,
         payload: payload::rules(&file.payload, &mut resolver),

@@ -20,6 +20,7 @@ pub(super) fn stores(file: &File, resolver: &mut Resolver<'_>) -> Stores {
     Stores {
         database: database.unwrap_or_else(DatabaseUrl::memory),
         given: file.database_url != File::DATABASE_URL,
+        spool: DatabaseUrl::file("data/ai-proxy-spool.db"),
         redis: redis(file, resolver),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+/// What stands behind the definition of a table of MySQL. Its rows lie in the order of their primary key.
+const INNODB: &str = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+
 /// A database's SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -79,7 +82,13 @@ impl Dialect {
 
     /// A statement that inserts one row of `columns` into `table`, or changes the row with the same key.
     pub fn upsert(self, table: &str, columns: &[Column]) -> String {
-        let mut statement = self.insert("INSERT", table, columns);
+        self.upsert_rows(table, columns, 1)
+    }
+
+    /// The same for several rows, of which no two may have the same key.
+    pub fn upsert_rows(self, table: &str, columns: &[Column], rows: usize) -> String {
+        let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
+        let mut statement = self.insert_rows(table, &names, rows);
         let keys: Vec<_> = columns
             .iter()
             .filter(|column| matches!(column, Column::Key(_)))
@@ -117,46 +126,51 @@ impl Dialect {
         statement
     }
 
-    fn insert(self, verb: &str, table: &str, columns: &[Column]) -> String {
-        let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
-        let values = vec!["?"; names.len()].join(", ");
+    /// A statement that inserts `rows` rows of `columns` into `table`. One that is there is an error.
+    pub fn insert_rows(self, table: &str, columns: &[&str], rows: usize) -> String {
+        let row = format!("({})", vec!["?"; columns.len()].join(", "));
         format!(
-            "{verb} INTO {table} ({}) VALUES ({values})",
-            names.join(", ")
+            "INSERT INTO {table} ({}) VALUES {}",
+            columns.join(", "),
+            vec![row.as_str(); rows].join(", ")
         )
     }
 
     /// `schema` with its types in the words of the dialect: `{name}` a text of at most 191 characters
-    /// that may be indexed, `{text}`, `{bytes}`, `{int}`, `{serial}` a primary key that counts itself,
-    /// `{table}` what stands behind a table's definition.
+    /// that may be indexed, `{id}` 16 bytes that may be indexed, `{text}`, `{bytes}`, `{int}`, `{serial}` a
+    /// primary key that counts itself, `{table}` what stands behind a table's definition, `{clustered}`
+    /// the same where rows lie in the order of their primary key.
     pub(super) fn schema(self, schema: &str) -> String {
-        let words: [(&str, &str); 6] = match self {
+        let words: [(&str, &str); 8] = match self {
             Self::Sqlite => [
                 ("{name}", "TEXT"),
+                ("{id}", "BLOB"),
                 ("{text}", "TEXT"),
                 ("{bytes}", "BLOB"),
                 ("{int}", "INTEGER"),
                 ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
                 ("{table}", ""),
+                ("{clustered}", " WITHOUT ROWID"),
             ],
             Self::MySql => [
                 ("{name}", "VARCHAR(191)"),
+                ("{id}", "BINARY(16)"),
                 ("{text}", "LONGTEXT"),
                 ("{bytes}", "LONGBLOB"),
                 ("{int}", "BIGINT"),
                 ("{serial}", "BIGINT PRIMARY KEY AUTO_INCREMENT"),
-                (
-                    "{table}",
-                    " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                ),
+                ("{table}", INNODB),
+                ("{clustered}", INNODB),
             ],
             Self::Postgres => [
                 ("{name}", "VARCHAR(191)"),
+                ("{id}", "BYTEA"),
                 ("{text}", "TEXT"),
                 ("{bytes}", "BYTEA"),
                 ("{int}", "BIGINT"),
                 ("{serial}", "BIGSERIAL PRIMARY KEY"),
                 ("{table}", ""),
+                ("{clustered}", ""),
             ],
         };
         let replaced = |text: String, (from, to): (&str, &str)| text.replace(from, to);
@@ -193,6 +207,10 @@ mod tests {
         assert_eq!(
             Dialect::MySql.upsert("t", &columns),
             "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE n = t.n + VALUES(n), s = VALUES(s)"
+        );
+        assert_eq!(
+            Dialect::Sqlite.upsert_rows("t", &[Column::Key("a"), Column::Keep("k")], 2),
+            "INSERT INTO t (a, k) VALUES (?, ?), (?, ?) ON CONFLICT (a) DO NOTHING"
         );
         let only = [Column::Key("a")];
         assert_eq!(

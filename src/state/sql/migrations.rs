@@ -14,7 +14,10 @@ use super::Dialect;
 /// Version, what it brings, statements.
 type Step = (i64, &'static str, &'static str);
 
-const STEPS: &[Step] = &[(3, "tokens", include_str!("schema/0003_tokens.sql"))];
+const STEPS: &[Step] = &[
+    (1, "usage", include_str!("schema/0001_usage.sql")),
+    (3, "tokens", include_str!("schema/0003_tokens.sql")),
+];
 
 /// What a migration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -157,9 +157,14 @@ fn form(request: &Request) -> BTreeMap<String, String> {
 /// The client's id and secret, wherever they are.
 fn client(request: &Request, form: &BTreeMap<String, String>) -> Option<(String, String)> {
     let Some(header) = request.header("authorization") else {
-        return Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone()));
+        return Some((
+            form.get("client_id")?.clone(),
+            form.get("client_secret")?.clone(),
+        ));
     };
-    let pair = BASE64_STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let pair = BASE64_STANDARD
+        .decode(header.strip_prefix("Basic ")?)
+        .ok()?;
     let pair = String::from_utf8(pair).ok()?;
     let (id, secret) = pair.split_once(':')?;
     let decode = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
