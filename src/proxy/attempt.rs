@@ -131,7 +131,11 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
     let aliased = *choice.model != *call.model;
     let mut attempt = Attempt {
         target: None,
-        base: (choice.lease.address(), account.fallbacks.len()),
+        refusal: None,
+        base: (
+            choice.lease.address() % (1 + account.fallbacks.len()),
+            account.fallbacks.len(),
+        ),
         token: None,
         renewed: false,
         headers: Vec::new(),

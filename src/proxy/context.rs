@@ -178,6 +178,8 @@ pub struct Attempt {
     pub lease: Option<Lease>,
     /// Where it goes, if not where the client's call went; with the query.
     pub target: Option<String>,
+    /// What another address of the account has refused it with.
+    pub refusal: Option<Outcome>,
     /// Which of the account's addresses it goes to, and how many others are left to try.
     pub base: (usize, usize),
     /// What it shows in place of the account's key.

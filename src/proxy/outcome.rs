@@ -57,8 +57,16 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         );
         attempt.again = true;
         ctx.live.meters.metrics().retried(meter::cause(&outcome));
+        if matches!(outcome, Outcome::Refused { .. }) {
+            attempt.refusal = Some(outcome);
+        }
         return true;
     }
+    // What one address has said counts for more than that another is away.
+    let outcome = match (outcome, attempt.refusal.take()) {
+        (Outcome::Unreachable | Outcome::Silent, Some(refusal)) => refusal,
+        (outcome, _) => outcome,
+    };
     let verdict = verdict(&outcome, means);
     if let Some(failure) = verdict.failure {
         let about = (&*ctx.request_id, ctx.own_key.is_some());

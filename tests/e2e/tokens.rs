@@ -29,7 +29,7 @@ fn ok() -> Reply {
 /// An OAuth account at `provider`; `auth` and `more` are added.
 fn account(oauth: &OAuth, provider: &Upstream, auth: &str, more: &str) -> String {
     format!(
-        "- name: main\n  preset: openai\n  base-url: '{}'\n  timeouts: {{connect: 1, first-byte: 2}}\n{more}  \
+        "- name: main\n  preset: openai\n  base-url: '{}'\n  timeouts: {{connect: 1, first-byte: 4}}\n{more}  \
          auth: {{type: oauth2, token-url: '{}', client-id: {CLIENT_ID}, client-secret: '{CLIENT_SECRET}'{auth}}}\n",
         provider.url(),
         oauth.url(),
@@ -328,12 +328,14 @@ async fn a_token_of_unknown_life_serves_until_it_is_refused() {
 async fn tokens_are_asked_for_through_the_accounts_proxy() {
     for proxy in [Proxy::http(), Proxy::socks5()] {
         let proxy = proxy.authenticated().await;
-        let oauth = OAuth::start(3600).await;
+        let oauth = OAuth::tls(3600).await;
         let provider = oauth.provider(ok()).await;
         let auth = format!(", refresh-token: {REFRESH}");
         let more = format!("  proxy-url: '{}'\n", proxy.url());
         let accounts = account(&oauth, &provider, &auth, &more);
-        let gateway = Gateway::start(&with_keys(KEY, &accounts)).await;
+        let yaml = with_keys(KEY, &accounts);
+        let roots = oauth.ca_pem();
+        let gateway = Gateway::start(&format!("upstream-ca: '{}'\n{yaml}", roots.display())).await;
         served(&gateway).await;
         let targets = proxy.targets();
         let oauth_at = oauth.url();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::cell::Cell;
-use super::vault::{Held, Kept, Shut, Stored, Turn, Vault};
+use super::vault::{Kept, Shut, Stored, Turn, Vault};
 use super::{ClientAuth, Grant, OAuth};
 use crate::account::Account;
 use crate::secret::{Sealer, Secret};
@@ -97,38 +97,40 @@ impl Refresher {
             match self.newer(oauth, cell, sealer).await {
                 Ok(Some(stored)) => return self.take(account, oauth, cell, &stored, sealer).await,
                 Ok(None) => {}
-                Err(shut) => match is_urgent(account, cell, &shut) {
-                    true => break Held::default(),
-                    false => return Ended::Failed(shut.to_string()),
-                },
+                Err(shut) if goes_alone(account, oauth, cell, &shut) => break None,
+                Err(shut) => return Ended::Failed(shut.to_string()),
             }
             match self.vault.lock(oauth.id, &account.name, life).await {
                 Ok(Turn::Theirs) => tokio::time::sleep(LOOK).await,
-                Ok(Turn::Ours(held)) => break held,
-                Err(shut) => match is_urgent(account, cell, &shut) {
-                    true => break Held::default(),
-                    false => return Ended::Failed(shut.to_string()),
-                },
+                Ok(Turn::Ours(held)) => break Some(held),
+                Err(shut) if goes_alone(account, oauth, cell, &shut) => break None,
+                Err(shut) => return Ended::Failed(shut.to_string()),
             }
         };
-        let ended = self.locked(account, oauth, cell, sealer).await;
+        let Some(held) = held else {
+            return self.next(account, oauth, cell, sealer, None).await;
+        };
+        // Between the look and the lock another may have been done.
+        let ended = match self.newer(oauth, cell, sealer).await {
+            Ok(Some(stored)) => self.take(account, oauth, cell, &stored, sealer).await,
+            _ => {
+                let stored = self.stored(account, oauth, sealer).await;
+                self.next(account, oauth, cell, sealer, stored).await
+            }
+        };
         self.vault.unlock(oauth.id, held).await;
         ended
     }
 
-    /// Gets a token while nobody else does.
-    async fn locked(
+    /// Gets the token after `stored`, while nobody else does.
+    async fn next(
         &self,
         account: &Account,
         oauth: &OAuth,
         cell: &Cell,
         sealer: &Sealer,
+        stored: Option<Stored>,
     ) -> Ended {
-        // Between the look and the lock another may have been done.
-        if let Ok(Some(stored)) = self.newer(oauth, cell, sealer).await {
-            return self.take(account, oauth, cell, &stored, sealer).await;
-        }
-        let stored = self.stored(account, oauth, sealer).await;
         let origin = oauth.origin();
         // What could not be saved is newer than what was.
         let memory = cell.kept().filter(|kept| kept.is_of(&origin));
@@ -352,15 +354,19 @@ fn failed(why: NotGranted) -> Ended {
     }
 }
 
-/// No store can be asked: whether the token is got all the same, because the old one is about to end.
-fn is_urgent(account: &Account, cell: &Cell, shut: &Shut) -> bool {
+/// No store can be asked: whether the token is got all the same, because the old one is about to end. Not
+/// with a refresh token that the provider may have replaced, which only the store knows.
+fn goes_alone(account: &Account, oauth: &OAuth, cell: &Cell, shut: &Shut) -> bool {
     let left = cell.left(Instant::now());
     let is_urgent = left.is_some_and(|left| left < ALONE);
-    if is_urgent {
+    let origin = oauth.origin();
+    let is_safe = oauth.grant == Grant::ClientCredentials
+        || cell.kept().is_some_and(|kept| kept.is_of(&origin));
+    if is_urgent && is_safe {
         log::warn!(
             "account {}: a token is got without asking other instances: {shut}",
             account.name
         );
     }
-    is_urgent
+    is_urgent && is_safe
 }

@@ -20,7 +20,7 @@ use crate::state::sql::{Column, Database, SqlError};
 /// What the sealed text of a row is.
 const WHAT: &str = "oauth.tokens";
 /// How long a store may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(1500);
 /// A lock that ends later than this was taken by a clock that is wrong.
 const LONGEST: Duration = Duration::from_secs(600);
 

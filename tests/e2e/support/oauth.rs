@@ -57,6 +57,15 @@ pub struct OAuth {
 impl OAuth {
     /// One that knows the client and its two refresh tokens; tokens live for `life` seconds.
     pub async fn start(life: u32) -> Self {
+        Self::new(life, false).await
+    }
+
+    /// The same inside TLS, by an authority of its own.
+    pub async fn tls(life: u32) -> Self {
+        Self::new(life, true).await
+    }
+
+    async fn new(life: u32, tls: bool) -> Self {
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Well,
             life: Some(life.into()),
@@ -66,13 +75,22 @@ impl OAuth {
             access: HashSet::new(),
         }));
         let own = Arc::clone(&state);
-        let upstream = Upstream::handler(move |request| answer(&own, request)).await;
+        let upstream = Upstream::handler(move |request| answer(&own, request));
+        let upstream = match tls {
+            true => upstream.tls().await,
+            false => upstream.await,
+        };
         Self { upstream, state }
     }
 
     /// Where tokens are asked for.
     pub fn url(&self) -> String {
         format!("{}/token?tenant=t", self.upstream.url())
+    }
+
+    /// The root certificate's file, for `upstream-ca`.
+    pub fn ca_pem(&self) -> std::path::PathBuf {
+        self.upstream.ca_pem()
     }
 
     /// What it does from now on.
