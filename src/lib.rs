@@ -48,7 +48,7 @@
 //! |---|---|---|
 //! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command` | put the parts together |
 //! | L5 | `proxy`, `admin` | talk to clients and providers |
-//! | L4 | `live`, `lifecycle`, `traces`, `usage`, `metrics` | hold what requests share |
+//! | L4 | `live`, `lifecycle`, `traces`, `usage`, `metrics`, `roster` | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
 //! | L2 | `routing`, `rewrite`, `account`, `upstream` | decide: who, in which order, where |
 //! | L1 | `wire`, `state`, `price` | know what bytes mean, and what tokens cost |
@@ -71,6 +71,7 @@ pub mod metrics;
 pub mod price;
 pub mod proxy;
 pub mod rewrite;
+pub mod roster;
 pub mod routing;
 pub mod secret;
 pub mod server;

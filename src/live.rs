@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -25,14 +26,14 @@ use crate::account::health::{Health, Report};
 use crate::account::homes::Homes;
 use crate::account::oauth::{Cell, TokenReport};
 use crate::account::{Account, AccountId};
-use crate::config::{ClientKey, Config};
+use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics, TokenNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
 use crate::state::sql::Database;
 use crate::usage::counters::{Counters, Local};
-use crate::usage::{Ledger, Standing};
+use crate::usage::{Labels, Ledger, Standing};
 use crate::wire::Format;
 
 /// One config in force.
@@ -54,6 +55,8 @@ pub struct Live {
     pub homes: Option<Arc<Homes>>,
     /// Where its requests are written down.
     pub ledger: Ledger,
+    /// The words that are written down with them.
+    pub labels: Labels,
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
@@ -71,6 +74,7 @@ impl Live {
         Self {
             meters: Meters::new(&config, &shared.metrics),
             ledger: shared.ledger.clone(),
+            labels: Labels::new(&config.clients, &config.accounts),
             router: Router::new(
                 &config.accounts,
                 config.routes.clone(),
@@ -146,7 +150,23 @@ pub struct Current {
     live: ArcSwap<Live>,
     /// Counts configs.
     changes: watch::Sender<u64>,
+    /// What the one in force is made of.
+    parts: Mutex<Parts>,
     shared: Shared,
+}
+
+/// What a config in force is made of.
+struct Parts {
+    /// The file's.
+    config: Config,
+    /// The accounts of the database.
+    stored: Vec<Arc<StoredAccount>>,
+}
+
+impl Parts {
+    fn together(&self) -> Config {
+        self.config.with_stored(&self.stored)
+    }
 }
 
 /// What outlives configs.
@@ -184,9 +204,14 @@ impl Current {
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
+        let parts = Parts {
+            config,
+            stored: Vec::new(),
+        };
         Self {
-            live: ArcSwap::from_pointee(Live::new(config, &shared)),
             changes: watch::Sender::default(),
+            live: ArcSwap::from_pointee(Live::new(parts.together(), &shared)),
+            parts: Mutex::new(parts),
             shared,
         }
     }
@@ -196,9 +221,22 @@ impl Current {
         self.live.load_full()
     }
 
-    /// Puts `config` in force for requests that begin from now on.
+    /// Puts the `config` of a file in force for requests that begin from now on, with the accounts of the
+    /// database that are there.
     pub fn replace(&self, config: Config) {
-        let live = Live::new(config, &self.shared);
+        self.put(|parts| parts.config = config);
+    }
+
+    /// Puts these accounts of the database in force beside those of the file.
+    pub fn replace_stored(&self, stored: Vec<Arc<StoredAccount>>) {
+        self.put(|parts| parts.stored = stored);
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Parts)) {
+        // Whoever comes second waits, so that nobody takes a change back.
+        let mut parts = self.parts.lock();
+        change(&mut parts);
+        let live = Live::new(parts.together(), &self.shared);
         self.live.store(Arc::new(live));
         self.shared.book.sweep();
         self.changes.send_modify(|configs| *configs += 1);

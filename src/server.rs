@@ -19,6 +19,7 @@ use crate::live::Current;
 use crate::logging;
 use crate::metrics::{Metrics, MetricsError};
 use crate::proxy::Gateway;
+use crate::roster::Roster;
 use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
 use crate::upstream::oauth::TokenClient;
@@ -34,6 +35,7 @@ mod http2;
 mod listening;
 mod redis;
 mod reload;
+mod roster;
 mod signals;
 mod successor;
 mod tls;
@@ -52,6 +54,8 @@ use usage::Usage;
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
 /// signal that nobody listens for kills.
 const SIGNAL_LISTENERS: usize = 2;
+/// Who looks for accounts in the database. Nothing is served before they have been looked for.
+const LOOKS: usize = 1;
 /// Where clients connect.
 const CLIENTS: Role = Role {
     word: "listening on http",
@@ -238,7 +242,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         environment,
         overrides,
     });
+    let roster = Arc::new(Roster::new(Arc::clone(&current), Arc::clone(&resolver)));
     let admin = Arc::new(Admin {
+        roster: Arc::clone(&roster),
         current: Arc::clone(&current),
         lifecycle: Arc::clone(&lifecycle),
         log_queue: logging::waiting,
@@ -277,7 +283,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .unwrap_or(address);
     let operators = Operators::bind(&config, upgrade)?;
     let services = 1 + usize::from(operators.is_some()) + usize::from(demo.is_some());
-    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS));
+    let ready = Arc::new(Barrier::new(services + SIGNAL_LISTENERS + LOOKS));
     server.add_service(Bound::new(
         service,
         address,
@@ -320,6 +326,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         "housekeeping",
         Housekeeping {
             reloader,
+            roster,
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,

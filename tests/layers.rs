@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 7] = [
     &["wire", "state", "price"],
     &["routing", "rewrite", "account", "upstream"],
     &["config"],
-    &["live", "lifecycle", "traces", "usage", "metrics"],
+    &["live", "lifecycle", "traces", "usage", "metrics", "roster"],
     &["proxy", "admin"],
     &[
         "main",
@@ -48,6 +48,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("admin", "proxy"),
     ("live", "metrics"),
     ("live", "usage"),
+    ("roster", "live"),
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),
@@ -100,6 +101,10 @@ const VALUE: &[(&str, &str)] = &[
     (
         "src/config/schema.rs",
         "schemars makes JSON schemas as values; walked once per load",
+    ),
+    (
+        "src/config/read.rs",
+        "the schema of one entry, kept as schemars makes it",
     ),
     (
         "src/config/file/payload.rs",

@@ -9,6 +9,7 @@ use oauth::OAuth;
 
 use crate::rewrite::Cloak;
 use crate::secret::Secret;
+use crate::upstream::media::Reach;
 use crate::upstream::presets::{KeyHeader, Preset};
 use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
 use crate::wire::Format;
@@ -72,6 +73,8 @@ pub struct Account {
     pub priority: i32,
     /// How long its requests may take.
     pub timeouts: Timeouts,
+    /// How far its connections may go; `None`: anywhere, because the config file says so.
+    pub reach: Option<Reach>,
     /// The Google Cloud project of requests in the Code Assist envelope.
     pub project: Option<Box<str>>,
     /// How its requests are shaped; `None`: not at all.

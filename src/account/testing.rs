@@ -52,6 +52,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             total: minute,
             websocket: None,
         },
+        reach: None,
         project: None,
         cloak: None,
     }

@@ -3,11 +3,15 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+use super::audit::moment;
+use super::config;
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
 use crate::account::oauth::TokenReport;
+use crate::config::{Standing, StoredState};
 use crate::live::{Current, Live};
 
 #[derive(Serialize)]
@@ -18,13 +22,39 @@ pub(super) struct Accounts {
 #[derive(Serialize)]
 struct Shown {
     name: String,
+    /// `file` or `database`.
+    source: &'static str,
+    /// `ready`; `resting`; `probation`: the rest is over, and the next request decides; `disabled`;
+    /// `error`: it cannot be used as it is stored.
+    state: &'static str,
+    /// Why it is in the state `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    stored: Option<Stored>,
+    #[serde(flatten)]
+    serving: Option<Serving>,
+}
+
+/// What only accounts of the database have.
+#[derive(Serialize)]
+struct Stored {
+    version: i64,
+    created_at: String,
+    changed_at: String,
+}
+
+/// What only accounts in service have.
+#[derive(Serialize)]
+struct Serving {
     provider: String,
     base_url: String,
     formats: Vec<&'static str>,
     priority: i32,
     weight: u32,
-    /// `ready`; `resting`; `probation`: the rest is over, and the next request decides.
-    state: &'static str,
+    /// What its connections go through, without user and password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Failed>,
     /// The models that are not well.
@@ -84,46 +114,97 @@ struct Last {
     at: String,
 }
 
+/// One account, with what was written about it.
+#[derive(Serialize)]
+pub(super) struct One {
+    #[serde(flatten)]
+    shown: Shown,
+    /// Without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Box<RawValue>>,
+}
+
+impl One {
+    pub(super) fn version(&self) -> Option<i64> {
+        self.shown.stored.as_ref().map(|stored| stored.version)
+    }
+}
+
 impl Accounts {
     pub(super) fn of(current: &Current) -> Self {
         let live = current.load();
         let accounts = live.config.accounts.iter();
+        let serving = accounts.map(|account| {
+            let stored = live.config.stored(&account.name);
+            shown(current, &live, account, stored)
+        });
+        let others = live.config.stored.iter().filter_map(idle);
         Self {
-            accounts: accounts
-                .map(|account| shown(current, &live, account))
-                .collect(),
+            accounts: serving.chain(others).collect(),
         }
     }
 }
 
-fn shown(current: &Current, live: &Live, account: &Account) -> Shown {
+impl Accounts {
+    /// The account with this name.
+    pub(super) fn one(current: &Current, name: &str) -> Option<One> {
+        let live = current.load();
+        let stored = live.config.stored(name);
+        let mut accounts = live.config.accounts.iter();
+        let account = accounts.find(|account| *account.name == *name);
+        let shown = match (account, stored) {
+            (Some(account), stored) => shown(current, &live, account, stored),
+            (None, Some(stored)) => idle(stored)?,
+            (None, None) => return None,
+        };
+        // What cannot be opened cannot be shown.
+        let config = match (stored, account) {
+            (Some(stored), _) => {
+                let document = stored.account.document.as_ref().ok();
+                document.and_then(|document| to_raw_value(&document.masked()).ok())
+            }
+            (None, account) => {
+                account.and_then(|account| to_raw_value(&config::Entry::of(account)).ok())
+            }
+        };
+        Some(One { shown, config })
+    }
+}
+
+fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
     let last = live.meters.last(account.id);
     Shown {
         name: account.name.to_string(),
-        provider: account
-            .providers
-            .first()
-            .map_or_else(String::new, |name| name.to_string()),
-        base_url: account.base.to_url(),
-        formats: account.formats.iter().map(|format| format.name()).collect(),
-        priority: account.priority,
-        weight: account.weight,
+        source: if stored.is_some() { "database" } else { "file" },
         state: report.key.as_ref().map_or("ready", state),
-        key: report.key.as_ref().map(failed),
-        models: report
-            .models
-            .iter()
-            .map(|(name, mark)| Model {
-                model: name.to_string(),
-                failed: failed(mark),
-            })
-            .collect(),
-        last_outcome: last.map(|last| Last {
-            outcome: last.word,
-            at: time(last.at),
+        error: None,
+        stored: stored.map(Stored::of),
+        serving: Some(Serving {
+            provider: account
+                .providers
+                .first()
+                .map_or_else(String::new, |name| name.to_string()),
+            base_url: account.base.to_url(),
+            formats: account.formats.iter().map(|format| format.name()).collect(),
+            priority: account.priority,
+            weight: account.weight,
+            proxy: account.proxy.as_ref().map(ToString::to_string),
+            key: report.key.as_ref().map(failed),
+            models: report
+                .models
+                .iter()
+                .map(|(name, mark)| Model {
+                    model: name.to_string(),
+                    failed: failed(mark),
+                })
+                .collect(),
+            last_outcome: last.map(|last| Last {
+                outcome: last.word,
+                at: time(last.at),
+            }),
+            token: current.token_report(account).map(token),
         }),
-        token: current.token_report(account).map(token),
     }
 }
 
@@ -141,6 +222,33 @@ fn token(report: TokenReport) -> Token {
             message,
             at: time(at),
         }),
+    }
+}
+
+/// An account of the database that is not in service.
+fn idle(stored: &StoredState) -> Option<Shown> {
+    let (state, error) = match &stored.standing {
+        Standing::InService(_) => return None,
+        Standing::Disabled(_) => ("disabled", None),
+        Standing::Wrong(reason) => ("error", Some(reason.clone())),
+    };
+    Some(Shown {
+        name: stored.account.name.to_string(),
+        source: "database",
+        state,
+        error,
+        stored: Some(Stored::of(stored)),
+        serving: None,
+    })
+}
+
+impl Stored {
+    fn of(state: &StoredState) -> Self {
+        Self {
+            version: state.account.version,
+            created_at: moment(state.account.created_at),
+            changed_at: moment(state.account.changed_at),
+        }
     }
 }
 

@@ -70,10 +70,12 @@ struct Client<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Admin {
     listen: String,
     key: Option<&'static str>,
     mount: bool,
+    allow_private_base_urls: bool,
 }
 
 #[derive(Serialize)]
@@ -136,7 +138,7 @@ struct Route<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     name: &'a str,
     preset: &'a str,
     providers: &'a [Box<str>],
@@ -225,6 +227,7 @@ impl<'a> Shown<'a> {
                 listen: config.admin.address.to_string(),
                 key: config.admin.key.as_ref().map(|_| HIDDEN),
                 mount: config.admin.mount,
+                allow_private_base_urls: config.admin.private_base_urls,
             },
             metrics_public: config.metrics_public,
             limits: Limits {
@@ -299,7 +302,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(account: &'a Account) -> Self {
+    pub(super) fn of(account: &'a Account) -> Self {
         let glob = |glob: &'a crate::account::Glob| glob.as_str();
         Self {
             name: &account.name,

@@ -74,7 +74,7 @@ fn uri(path: &str) -> Result<Uri, String> {
 }
 
 /// A parameter of a query, decoded.
-fn parameter(query: &str, name: &str) -> Option<Result<String, String>> {
+pub(super) fn parameter(query: &str, name: &str) -> Option<Result<String, String>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let decoded = percent_decode_str(value).decode_utf8();

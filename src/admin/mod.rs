@@ -5,10 +5,13 @@
 //! sits at the [`Desk`] of the clients' port where the config mounts it there.
 
 mod accounts;
+mod audit;
+mod conditions;
 mod config;
 mod explain;
 mod listener;
 mod logins;
+mod manage;
 mod models;
 #[cfg(test)]
 mod openapi_tests;
@@ -32,6 +35,7 @@ use crate::live::Current;
 use crate::metrics::Moment;
 use crate::proxy::desk::{Answer, Asked, Desk, Place};
 use crate::proxy::{self, Health, health};
+use crate::roster::Roster;
 use crate::secret::KeyHash;
 use routes::Topic;
 
@@ -68,6 +72,8 @@ pub struct Admin {
     pub log_queue: fn() -> usize,
     /// Reads the config again.
     pub reload: Arc<dyn Reload>,
+    /// The accounts of the database.
+    pub roster: Arc<Roster>,
     /// Who has tried wrong keys.
     pub logins: Logins,
 }
@@ -104,6 +110,7 @@ impl Desk for Admin {
             Topic::Accounts => json(200, &accounts::Accounts::of(&self.current)),
             Topic::Reload => self.reload(),
             Topic::Explain => self.explain(asked, &body),
+            topic => self.manage(topic, route.path, asked, &body).await,
         };
         guarded(answer)
     }
@@ -171,19 +178,10 @@ impl Admin {
         struct Refused {
             errors: Vec<Wrong>,
         }
-        #[derive(Serialize)]
-        struct Wrong {
-            path: String,
-            message: String,
-        }
         match self.reload.reload() {
             Ok(reloaded) => json(200, &reloaded),
             Err(errors) => {
-                let errors = errors.into_iter().map(|error| Wrong {
-                    path: error.path,
-                    message: error.message,
-                });
-                let errors = errors.collect();
+                let errors = errors.into_iter().map(Wrong::from).collect();
                 json(422, &Refused { errors })
             }
         }
@@ -194,6 +192,20 @@ impl Admin {
             Ok(request) => json(200, &proxy::explain::explain(self.current.load(), &request)),
             Err(message) => refusal(400, "invalid_question", &message),
         }
+    }
+}
+
+/// What is wrong with a value.
+#[derive(Serialize)]
+struct Wrong {
+    path: String,
+    message: String,
+}
+
+impl From<ConfigError> for Wrong {
+    fn from(error: ConfigError) -> Self {
+        let ConfigError { path, message } = error;
+        Self { path, message }
     }
 }
 
@@ -243,18 +255,20 @@ fn unauthorized(code: &'static str, message: &'static str) -> Answer {
     answer
 }
 
+/// What an error says.
+#[derive(Serialize)]
+struct ErrorText<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
 /// An error, with the headers of all answers.
 fn refusal(status: u16, code: &str, message: &str) -> Answer {
     #[derive(Serialize)]
     struct Refusal<'a> {
-        error: Error<'a>,
+        error: ErrorText<'a>,
     }
-    #[derive(Serialize)]
-    struct Error<'a> {
-        code: &'a str,
-        message: &'a str,
-    }
-    let error = Error { code, message };
+    let error = ErrorText { code, message };
     let body = serde_json::to_string(&Refusal { error }).unwrap_or_default();
     guarded(document(status, body))
 }

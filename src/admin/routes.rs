@@ -28,23 +28,34 @@ pub(super) enum Topic {
     Accounts,
     Reload,
     Explain,
+    CreateAccount,
+    Account,
+    ReplaceAccount,
+    PatchAccount,
+    DeleteAccount,
+    DisableAccount,
+    EnableAccount,
+    Audit,
 }
 
 const fn get(path: &'static str, topic: Topic) -> Route {
+    route(Method::GET, path, topic)
+}
+
+const fn post(path: &'static str, topic: Topic) -> Route {
+    route(Method::POST, path, topic)
+}
+
+const fn route(method: Method, path: &'static str, topic: Topic) -> Route {
     Route {
-        method: Method::GET,
+        method,
         path,
         topic,
     }
 }
 
-const fn post(path: &'static str, topic: Topic) -> Route {
-    Route {
-        method: Method::POST,
-        path,
-        topic,
-    }
-}
+/// One account.
+const ACCOUNT: &str = "/admin/accounts/{name}";
 
 /// All questions. What is under `/admin` takes the key.
 pub const ROUTES: &[Route] = &[
@@ -57,6 +68,14 @@ pub const ROUTES: &[Route] = &[
     get("/admin/metrics", Topic::MetricsJson),
     get("/admin/models", Topic::Models),
     get("/admin/accounts", Topic::Accounts),
+    post("/admin/accounts", Topic::CreateAccount),
+    get(ACCOUNT, Topic::Account),
+    route(Method::PUT, ACCOUNT, Topic::ReplaceAccount),
+    route(Method::PATCH, ACCOUNT, Topic::PatchAccount),
+    route(Method::DELETE, ACCOUNT, Topic::DeleteAccount),
+    post("/admin/accounts/{name}/disable", Topic::DisableAccount),
+    post("/admin/accounts/{name}/enable", Topic::EnableAccount),
+    get("/admin/audit", Topic::Audit),
     post("/admin/reload", Topic::Reload),
     post("/admin/explain", Topic::Explain),
 ];
@@ -99,7 +118,6 @@ fn is_at(pattern: &str, path: &str) -> bool {
     fits && segments.next().is_none()
 }
 
-#[cfg(test)]
 /// What stands in a path for the one `{…}` of `pattern`, decoded. `None`: it is not text.
 pub(super) fn variable(pattern: &str, path: &str) -> Option<String> {
     let at = pattern

@@ -46,4 +46,4 @@ pub use tool::{
     Common, CustomFormat, CustomTool, Function, Location, McpServer, ProviderKind, ProviderTool,
     Tool, ToolChoice, ToolKind,
 };
-pub use usage::{CacheWrites, Usage};
+pub use usage::{CacheWrites, Odd, Usage};

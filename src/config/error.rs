@@ -39,6 +39,11 @@ impl fmt::Display for Errors {
 }
 
 impl Errors {
+    /// Only this one, about the value of `path`.
+    pub fn about(path: &str, message: &str) -> Self {
+        Self::one(path, message)
+    }
+
     /// Only this one.
     pub(super) fn one(path: impl fmt::Display, message: impl fmt::Display) -> Self {
         let mut errors = Self::default();

@@ -5,7 +5,7 @@
 //! the mirror of `config.yaml`, and `resolve` turns that and the environment into a [`Config`].
 //! [`watch`] does so again when the file changes. Nothing below this layer knows YAML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::rewrite::Rules;
 use crate::secret::{KeyHash, Sealer};
 use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
-use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
+use crate::upstream::{OutboundProxy, Timeouts};
 use crate::wire::Setting;
 
 mod environment;
@@ -34,6 +34,7 @@ mod origins;
 mod read;
 mod resolve;
 mod schema;
+mod stored;
 mod tree;
 mod unavailable;
 mod watch;
@@ -53,6 +54,7 @@ pub use load::{Source, load};
 pub use origins::Origins;
 pub use resolve::Overrides;
 pub use schema::schema;
+pub use stored::{Document, Standing, StoredAccount, StoredState};
 pub use watch::watch;
 
 pub use crate::account::pool::Strategy;
@@ -92,8 +94,15 @@ pub struct Config {
     /// Ordered model rules; the first match wins.
     pub routes: Vec<RouteRule>,
     /// Enabled accounts, in file order within each list and in the order of the lists
-    /// (`claude-api-key`, `openai-api-key`, `gemini-api-key`, `openai-compatibility`).
+    /// (`claude-api-key`, `openai-api-key`, `gemini-api-key`, `openai-compatibility`), then those of the
+    /// database.
     pub accounts: Vec<Arc<Account>>,
+    /// What the file's accounts take, so that those of the database cannot have it.
+    pub ground: Arc<Ground>,
+    /// The accounts of the database, those that are out of service among them.
+    pub stored: Vec<StoredState>,
+    /// What connections go through where no account says otherwise.
+    pub proxy: Option<Arc<OutboundProxy>>,
     /// PEM file with roots that are trusted for providers besides the system's.
     pub upstream_ca: Option<PathBuf>,
     /// Whether an aliased answer names the model that the client asked for.
@@ -114,6 +123,13 @@ pub struct Config {
     pub otel: Option<Box<str>>,
     /// The files that it was made from.
     pub files: Files,
+}
+
+/// What the accounts of the file take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ground {
+    /// Their names, those of disabled entries among them.
+    pub names: BTreeSet<Arc<str>>,
 }
 
 /// Where clients connect.
@@ -137,6 +153,8 @@ pub struct Admin {
     pub key: Option<KeyHash>,
     /// Whether `/admin` is served on the clients' port too.
     pub mount: bool,
+    /// Whether accounts that are made here may be in private networks.
+    pub private_base_urls: bool,
     /// Whether the file says anything about it. What nobody asked for may be missing when another
     /// process has its port.
     pub given: bool,

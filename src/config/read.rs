@@ -1,7 +1,12 @@
 //! Text to [`File`]: everything in it that is wrong in form, all at once.
 
+use std::sync::LazyLock;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
 use super::error::{Errors, KeyPath, did_you_mean};
-use super::file::File;
+use super::file::{Entry, File};
 use super::schema::{self, Shape};
 use super::tree::Node;
 use super::yaml;
@@ -26,6 +31,19 @@ pub(super) fn read(text: &str, name: &str) -> (File, Errors) {
     tree.drop_nulls();
     let file = read_what_can_be_read(&mut tree, &mut errors);
     (file, errors)
+}
+
+/// The same for one entry of the provider list `list`, which stands alone.
+pub(super) fn read_entry(mut tree: Node, list: &str) -> (Entry, Errors) {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(schema::tree);
+    let mut errors = Errors::default();
+    let shape = Shape::of(&SCHEMA).key(list).and_then(|list| list.item());
+    if let Some(shape) = shape {
+        check_keys(&mut tree, &shape, &KeyPath::default(), &mut errors);
+    }
+    tree.drop_nulls();
+    let entry = read_what_can_be_read(&mut tree, &mut errors);
+    (entry, errors)
 }
 
 /// Reports and takes out keys that are unknown or there twice.
@@ -69,16 +87,16 @@ fn shown(key: &str) -> String {
 }
 
 /// Reads the tree; what cannot be read is reported, cut out and left at its default.
-fn read_what_can_be_read(tree: &mut Node, errors: &mut Errors) -> File {
+fn read_what_can_be_read<T: DeserializeOwned + Default>(tree: &mut Node, errors: &mut Errors) -> T {
     loop {
-        let error = match serde_path_to_error::deserialize::<_, File>(&*tree) {
-            Ok(file) => return file,
+        let error = match serde_path_to_error::deserialize::<_, T>(&*tree) {
+            Ok(read) => return read,
             Err(error) => error,
         };
         let path = error.path().clone();
         errors.add(&path, error.inner());
         if !tree.cut(path.iter()) {
-            return File::default();
+            return T::default();
         }
     }
 }

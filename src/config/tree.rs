@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, Unexpected, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::{Serialize, Serializer, forward_to_deserialize_any};
 use serde_path_to_error::Segment;
 
 /// One value with what is below it. Not printable: any text may be a secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) enum Node {
     /// Where a list item that could not be read was cut out. It reads as the default of whatever is
     /// wanted, so that the items after it keep their numbers.
@@ -81,6 +81,23 @@ impl Node {
 
     fn is_leaf(&self) -> bool {
         !matches!(self, Self::List(_) | Self::Map(_))
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Hole | Self::Null => serializer.serialize_unit(),
+            Self::Bool(bool) => serializer.serialize_bool(*bool),
+            Self::Signed(number) => serializer.serialize_i64(*number),
+            Self::Unsigned(number) => serializer.serialize_u64(*number),
+            Self::Float(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+            }
+        }
     }
 }
 

@@ -149,6 +149,24 @@ pub(super) const TOKEN_EXPIRY: Family = family(
     &["account"],
     Kind::Gauge,
 );
+pub(super) const ACCOUNT_CHANGES: Family = family(
+    "aiproxy_account_changes_total",
+    "Changes of accounts of the database that were made here, by what was done.",
+    &["action"],
+    Kind::Counter,
+);
+pub(super) const STORED_ACCOUNTS: Family = family(
+    "aiproxy_stored_accounts",
+    "Accounts of the database: serving, disabled, or wrong and out of service.",
+    &["state"],
+    Kind::Gauge,
+);
+pub(super) const ROSTER_STALE: Family = family(
+    "aiproxy_stored_accounts_stale",
+    "1 while the accounts of the database cannot be looked at; those in force stay.",
+    &[],
+    Kind::Gauge,
+);
 pub(super) const STREAMS: Family = family(
     "aiproxy_streams_open",
     "Streamed answers under way, by the client's format.",
@@ -267,6 +285,9 @@ pub const FAMILIES: &[Family] = &[
     RELOADS,
     LOGIN_FAILURES,
     RENEWALS,
+    ACCOUNT_CHANGES,
+    STORED_ACCOUNTS,
+    ROSTER_STALE,
     STREAMS,
     RUNNING,
     CONNECTIONS,

@@ -11,6 +11,7 @@ mod expose;
 mod family;
 mod meters;
 mod process;
+mod roster;
 mod words;
 
 use std::collections::HashMap;
@@ -59,6 +60,7 @@ pub struct Metrics {
     reloaded: GaugeVec,
     login_failures: IntCounterVec,
     renewals: IntCounterVec,
+    roster: roster::Roster,
     /// What is known only when somebody looks.
     now: expose::Gauges,
     /// How the last try on each account ended, whatever config it is in.
@@ -115,6 +117,7 @@ impl Metrics {
             reloaded,
             login_failures: counter(registered, &family::LOGIN_FAILURES)?,
             renewals: counter(registered, &family::RENEWALS)?,
+            roster: roster::Roster::try_new(registered)?,
             now: expose::Gauges::try_new(registered)?,
             last: Mutex::default(),
             last_reload: AtomicU8::new(2),

@@ -85,8 +85,9 @@ pub(super) async fn peer(
         call.tries += 1;
         let timeouts = account.timeouts;
         let load = load(&call.body, timeouts);
-        let (base, proxy) = (ctx.attempt()?.base(), account.proxy.as_ref());
-        let found = gateway.peers.peer(base, proxy, timeouts.connect, load);
+        let proxy = account.proxy.as_ref();
+        let (base, reach) = (ctx.attempt()?.base(), account.reach);
+        let found = (gateway.peers).peer(base, proxy, reach, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
                 let attempt = ctx.attempt_mut()?;
@@ -406,8 +407,9 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
                 *data = None;
             }
             ctx.call_mut()?.upload_begun |= data.as_ref().is_some_and(|data| !data.is_empty());
+            ctx.timing.uploads(data.as_ref().map_or(0, Bytes::len));
         }
-        Payload::WebSocket => {}
+        Payload::WebSocket => ctx.timing.uploads(data.as_ref().map_or(0, Bytes::len)),
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::account::health::Lease;
 use crate::account::homes::Homes;
 use crate::account::oauth::Token;
 use crate::account::pool::{Route, Seat, Tried};
-use crate::chat::{Fault, Losses, OnLoss};
+use crate::chat::{Fault, Losses, OnLoss, Usage};
 use crate::config::ClientKey;
 use crate::lifecycle::Running;
 use crate::live::Live;
@@ -114,6 +114,8 @@ pub struct Call {
     pub stale: u32,
     /// How the last try ended.
     pub last: Option<Outcome>,
+    /// What tries have used that were not the last, by their providers' words.
+    pub spent: Option<Usage>,
     /// A provider's own answer to a model that it does not know, for when nobody else knows it.
     pub unknown_model: Option<Fault>,
     /// Whether its history holds reasoning state that this gateway has wrapped, once that was looked

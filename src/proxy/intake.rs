@@ -90,6 +90,9 @@ async fn read(
         return Err(too_many().into());
     }
     admission::authenticate(&request.headers, uri.query(), ctx)?;
+    if !matches!(endpoint, Endpoint::Models(..)) {
+        ctx.timing.write_down();
+    }
     let asks_for_websocket = websocket::is_asked_for(request);
     if asks_for_websocket
         && ctx.client.is_none()
@@ -268,6 +271,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         bootstrap: config.retry.bootstrap,
         stale: 0,
         last: None,
+        spent: None,
         unknown_model: None,
         carries_state: None,
         fetched: Fetched::default(),

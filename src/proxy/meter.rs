@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::context::Context;
+use super::record::{self, End};
 use super::verdict::Outcome;
 use crate::account::AccountId;
 use crate::metrics::{Cause, Ended, OpenStream, Part};
@@ -26,6 +27,12 @@ pub struct Timing {
     stream: Option<OpenStream>,
     /// Nobody counts it: a question for health or metrics.
     uncounted: bool,
+    /// It is written down: it came with a key that may ask, and asks for more than models' names.
+    recorded: bool,
+    /// Bytes of its body that passed through.
+    uploaded: u64,
+    /// Bytes that the gateway has told the client itself.
+    told: u64,
 }
 
 impl Timing {
@@ -37,6 +44,36 @@ impl Timing {
     /// It is a question for health or metrics.
     pub(super) fn leave_out(&mut self) {
         self.uncounted = true;
+    }
+
+    /// It will be written down what it has used.
+    pub(super) fn write_down(&mut self) {
+        self.recorded = true;
+    }
+
+    /// Some of its body passes through.
+    pub(super) fn uploads(&mut self, bytes: usize) {
+        self.uploaded += bytes as u64;
+    }
+
+    /// Bytes of its body that passed through.
+    pub(super) const fn uploaded(&self) -> u64 {
+        self.uploaded
+    }
+
+    /// The gateway has told the client something itself.
+    pub(super) fn tells(&mut self, bytes: usize) {
+        self.told += bytes as u64;
+    }
+
+    /// Bytes that the gateway has told the client itself.
+    pub(super) const fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// When the first content of a streamed answer came.
+    pub(super) const fn first_token(&self) -> Option<Instant> {
+        self.first_token
     }
 
     /// An account is chosen; `waited`: that took more than looking.
@@ -125,8 +162,8 @@ pub(super) fn cause(outcome: &Outcome) -> Cause {
     }
 }
 
-/// The request has ended with `status`.
-pub(super) fn ended(ctx: &mut Context, status: u16) {
+/// The request has ended with `status`; `broke`: not as it should.
+pub(super) fn ended(ctx: &mut Context, status: u16, broke: bool) {
     ctx.timing.stream = None;
     if ctx.timing.uncounted {
         return;
@@ -137,6 +174,16 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
         None if status >= 400 => Some(Cause::ProviderAnswer),
         None => None,
     };
+    let end = End {
+        status,
+        cause,
+        left: broke && !has_whole_answer(ctx),
+    };
+    let record = ctx.timing.recorded.then(|| record::of(ctx, end));
+    let usage = record.as_ref().and_then(record::usage);
+    if let Some(record) = record {
+        ctx.live.ledger.record(record);
+    }
     let meters = &ctx.live.meters;
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());
     let format = call.and_then(|call| call.format);
@@ -151,9 +198,7 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
             .timing
             .first_token
             .map(|first| first.saturating_duration_since(ctx.started)),
-        usage: attempt
-            .and_then(|attempt| attempt.relay.usage())
-            .filter(|usage| usage.exact),
+        usage,
     });
     let Some(attempt) = attempt else {
         return;
@@ -170,4 +215,12 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
             meters.lost((format, *upstream), losses.notes());
         }
     }
+}
+
+/// Whether the client has all of its answer, however its connections have ended.
+fn has_whole_answer(ctx: &Context) -> bool {
+    let attempt = ctx.attempt.as_deref();
+    let call = ctx.call.as_deref();
+    attempt.is_some_and(|attempt| attempt.relay.has_ended())
+        && call.is_some_and(|call| call.gate.has_begun())
 }

@@ -45,6 +45,7 @@ mod outcome;
 mod own_key;
 mod pass_through;
 mod paths;
+mod record;
 mod relay;
 mod reshape;
 mod respond;
@@ -254,7 +255,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
     }
     spans::finish(ctx, status);
     access::write(session, ctx, status, ctx.live.config.log.format);
-    meter::ended(ctx, status);
+    meter::ended(ctx, status, error.is_some());
     if let Some(call) = ctx.call.as_deref() {
         downstream::unwrap(&mut session.downstream_session, &call.gate);
     }

@@ -107,6 +107,9 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             false
         }
     };
+    if retry && let Some(said) = attempt.relay.take_usage() {
+        call.spent = Some(call.spent.map_or(said, |spent| spent.plus(said)));
+    }
     let account = attempt.account.id;
     call.last = Some(outcome);
     if let Some(outcome) = ctx.call.as_deref().and_then(|call| call.last.as_ref()) {

@@ -6,7 +6,9 @@
 //! whole events pass, so that a keep-alive or an error event always falls between two of them.
 
 mod events;
+mod heard;
 mod translated;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +18,21 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCO
 use pingora_http::ResponseHeader;
 
 use events::Events;
+use heard::Heard;
 use translated::{Counted, Translated};
+use whole::Whole;
 
 use super::foreign::Back;
 use super::{headers, hint};
-use crate::chat::{Fault, FaultKind};
+use crate::chat::{Fault, FaultKind, Usage};
 use crate::rewrite::{Masks, Unmasker};
-use crate::wire::json::{self, JsonError, Splicer};
+use crate::usage::Sample;
+use crate::wire::json::Splicer;
 use crate::wire::sse::TooLong;
 use crate::wire::{Format, Shape, codec};
 
 /// Longest error answer that is read before it is judged; a longer one is judged by its beginning.
 const REFUSAL: usize = 256 * 1024;
-/// How deep a document is looked into to tell whether it is whole.
-const NESTING: usize = 512;
 
 /// What the client asked for.
 #[derive(Debug, Clone)]
@@ -79,6 +82,8 @@ pub struct Relay {
     masks: Option<Arc<Masks>>,
     /// Puts it back.
     unmasker: Option<Unmasker>,
+    /// What it says about its cost.
+    heard: Heard,
     state: State,
 }
 
@@ -93,13 +98,7 @@ enum State {
         body: BytesMut,
     },
     /// One document.
-    Whole {
-        held: BytesMut,
-        open: bool,
-        /// Only the end of the connection tells its end.
-        unframed: bool,
-        splicer: Option<Box<Splicer>>,
-    },
+    Whole(Whole),
     /// Events.
     Events(Box<Events>),
     /// Something to be translated.
@@ -134,8 +133,25 @@ impl Relay {
             comments: false,
             masks: None,
             unmasker: None,
+            heard: Heard::default(),
             state: State::Waiting,
         }
+    }
+
+    /// What the answer has cost so far, if its provider has said so: all of it once a whole answer is
+    /// there or a stream has ended. A provider may say it in an error too.
+    pub fn usage(&self) -> Option<Usage> {
+        self.heard.usage()
+    }
+
+    /// What the provider has said is taken, and nothing was heard.
+    pub fn take_usage(&mut self) -> Option<Usage> {
+        std::mem::take(&mut self.heard).usage()
+    }
+
+    /// What came of the answer, where it may have to be counted here.
+    pub fn take_sample(&mut self) -> Sample {
+        self.heard.take_sample()
     }
 
     /// Whether something has to be put back into the answer.
@@ -151,6 +167,7 @@ impl Relay {
     /// The provider's header came. Makes it fit for the client.
     pub fn header(&mut self, header: &mut ResponseHeader) -> Kind {
         let status = header.status.as_u16();
+        self.heard = Heard::new(self.wanted.format.and_then(|_| self.format()));
         let encoded = header
             .headers
             .get(CONTENT_ENCODING)
@@ -176,16 +193,9 @@ impl Relay {
                     (true, _) => self.events(format, Shape::Sse),
                     (false, Shape::JsonArray) => self.events(format, Shape::JsonArray),
                     (false, _) => {
-                        let splicer = self.splicer(format, Shape::Whole).map(Box::new);
-                        (
-                            State::Whole {
-                                held: BytesMut::new(),
-                                open: false,
-                                unframed: is_unframed(header),
-                                splicer,
-                            },
-                            Kind::Whole,
-                        )
+                        let splicer = self.splicer(format, Shape::Whole);
+                        let whole = Whole::new(is_unframed(header), splicer);
+                        (State::Whole(whole), Kind::Whole)
                     }
                 }
             }
@@ -217,7 +227,7 @@ impl Relay {
     /// What puts words back into the answer that has begun; `None`: it is none that is read.
     fn unmasker(&self, masks: &Arc<Masks>, header: &ResponseHeader) -> Option<Unmasker> {
         let shape = match &self.state {
-            State::Whole { .. } => Shape::Whole,
+            State::Whole(_) => Shape::Whole,
             State::Events(events) => events.shape(),
             State::Translated(_) if is_event_stream(header) => Shape::Sse,
             State::Translated(_) => Shape::Whole,
@@ -249,6 +259,7 @@ impl Relay {
                 .push(data, end)
                 .map_err(|_: TooLong| Ending::CutShort)?;
         }
+        let heard = &mut self.heard;
         match &mut self.state {
             State::Waiting | State::Opaque => Ok(()),
             State::Refusal {
@@ -264,6 +275,7 @@ impl Relay {
                     return Ok(());
                 }
                 let body = body.split().freeze();
+                heard.document(&body);
                 let revealed = self.masks.as_ref().and_then(|masks| masks.reveal(&body));
                 let body = revealed.map_or(body, Bytes::from);
                 Err(Ending::Refused {
@@ -273,44 +285,9 @@ impl Relay {
                     body,
                 })
             }
-            State::Whole {
-                held,
-                open,
-                unframed,
-                splicer,
-            } => {
-                let piece = data.take().unwrap_or_default();
-                if *open && splicer.is_none() {
-                    *data = Some(piece);
-                    return Ok(());
-                }
-                match splicer {
-                    None if end && held.is_empty() => {
-                        if is_cut(&piece, *unframed) {
-                            return Err(Ending::CutShort);
-                        }
-                        *data = Some(piece);
-                        return Ok(());
-                    }
-                    None => held.extend_from_slice(&piece),
-                    Some(splicer) => {
-                        let mut out = Vec::with_capacity(piece.len() + 64);
-                        splicer.push(&piece, &mut out);
-                        if end {
-                            splicer.end(&mut out);
-                        }
-                        held.extend_from_slice(&out);
-                    }
-                }
-                if end && !*open && is_cut(held, *unframed) {
-                    return Err(Ending::CutShort);
-                }
-                *open |= end || held.len() > hold_back;
-                *data = open.then(|| held.split().freeze());
-                Ok(())
-            }
-            State::Events(events) => events.body(data, end, hold_back),
-            State::Translated(translated) => translated.body(data, end, hold_back),
+            State::Whole(whole) => whole.body(data, end, hold_back, heard),
+            State::Events(events) => events.body(data, end, hold_back, heard),
+            State::Translated(translated) => translated.body(data, end, hold_back, heard),
             State::Counted(counted) => counted.body(data, end),
             State::Unreadable => Err(Ending::BrokeOff(Box::new(Fault::new(
                 FaultKind::BadUpstream,
@@ -375,18 +352,6 @@ fn is_unframed(header: &ResponseHeader) -> bool {
     header.version <= http::Version::HTTP_11
         && !header.headers.contains_key(CONTENT_LENGTH)
         && !header.headers.contains_key(TRANSFER_ENCODING)
-}
-
-/// Whether a document that has come to its end is none: it is empty, or its JSON breaks off.
-fn is_cut(document: &[u8], unframed: bool) -> bool {
-    let breaks_off = || {
-        document.trim_ascii_start().starts_with(b"{")
-            && matches!(
-                json::shallow(document, NESTING, |_| {}),
-                Err(JsonError::NotJson { .. })
-            )
-    };
-    document.is_empty() || (unframed && breaks_off())
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub(super) async fn fault(
     }
     ctx.status = Some(reply.status);
     ctx.fault = Some(fault);
+    ctx.timing.tells(reply.body.len());
     send(session, header, reply.body.into()).await
 }
 
@@ -77,6 +78,7 @@ pub(super) async fn estimate(
     header.insert_header("x-aiproxy-usage", "estimated")?;
     identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(200);
+    ctx.timing.tells(body.len());
     send(session, header, body.into()).await
 }
 

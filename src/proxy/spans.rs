@@ -1,6 +1,6 @@
 //! What a request's traces are told, phase by phase. Without traces each of these looks at one `Option`.
 
-mod tap;
+mod named;
 
 use http::HeaderMap;
 use pingora_http::RequestHeader;
@@ -11,12 +11,12 @@ use super::verdict::Outcome;
 use crate::traces::words::{self, kind, provider};
 use crate::traces::{Ended, RequestTrace, Traces, Tried};
 use crate::wire::Format;
-use tap::{Tap, Told};
+use named::Named;
 
 /// The traces of one request, and what they need to hear.
 pub struct Traced {
     trace: RequestTrace,
-    tap: Tap,
+    named: Named,
 }
 
 /// A request begins.
@@ -44,8 +44,8 @@ pub(super) fn begin(
         Endpoint::WrongMethod(_) | Endpoint::Operators | Endpoint::Unknown => "unknown".to_owned(),
     };
     let trace = traces.begin(request.method.as_str(), &route, &request.headers);
-    let tap = Tap::default();
-    ctx.trace = Some(Box::new(Traced { trace, tap }));
+    let named = Named::default();
+    ctx.trace = Some(Box::new(Traced { trace, named }));
 }
 
 /// What it asks for is known.
@@ -88,8 +88,8 @@ pub(super) fn inject(traces: Option<&Traces>, ctx: &Context, upstream: &mut Head
 
 /// A piece of the answer passes.
 pub(super) fn passes(ctx: &mut Context, data: &[u8]) {
-    if let Some(Traced { tap, .. }) = ctx.trace.as_deref_mut() {
-        tap.passes(data);
+    if let Some(Traced { named, .. }) = ctx.trace.as_deref_mut() {
+        named.passes(data);
     }
 }
 
@@ -121,11 +121,16 @@ pub(super) fn finish(ctx: &mut Context, status: u16) {
     let Some(traced) = ctx.trace.take() else {
         return;
     };
-    let Traced { mut trace, tap } = *traced;
-    let told = match ctx.call.as_deref() {
-        Some(call) if call.format.is_some() => tap.told(),
-        _ => Told::default(),
-    };
+    let Traced { mut trace, named } = *traced;
+    let has_format = ctx
+        .call
+        .as_deref()
+        .is_some_and(|call| call.format.is_some());
+    let model = has_format.then(|| named.model()).flatten();
+    let usage = ctx
+        .attempt
+        .as_deref()
+        .and_then(|attempt| attempt.relay.usage());
     // An answer to an alias may name the alias.
     let is_own = |attempt: &Attempt| {
         let call = ctx.call.as_deref();
@@ -136,9 +141,9 @@ pub(super) fn finish(ctx: &mut Context, status: u16) {
     let fault = ctx.fault.as_ref().map(|fault| kind(fault.kind));
     let failed = (status >= 500 || status == 0).then_some(&*code);
     let ended = Ended {
-        input_tokens: told.input,
-        output_tokens: told.output,
-        answered_by: told.model.as_deref().filter(|_| is_own),
+        input_tokens: usage.map(|usage| usage.input),
+        output_tokens: usage.map(|usage| usage.output),
+        answered_by: model.as_deref().filter(|_| is_own),
         ..Ended::default()
     };
     let theirs = ctx.attempt.as_deref().and_then(|attempt| attempt.status);

@@ -13,11 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
 use super::reload::Reloader;
+use super::roster;
 use super::tokens::Tokens;
 use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
 use crate::lifecycle::Lifecycle;
+use crate::roster::Roster;
 use crate::traces::Exporting;
 use crate::upstream::plaintext::Pool;
 use crate::{demo, logging};
@@ -35,6 +37,7 @@ const LAST_TOKENS: Duration = Duration::from_secs(10);
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
     pub(super) reloader: Arc<Reloader>,
+    pub(super) roster: Arc<Roster>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
@@ -60,6 +63,7 @@ impl BackgroundService for Housekeeping {
             self.show_demo(),
             self.sweep(),
             self.send_traces(),
+            roster::follow(&self.roster, &self.ready),
             self.write_usage(),
             super::redis::keep_connected(&self.reloader.current),
             super::tokens::keep_fresh(&self.tokens),

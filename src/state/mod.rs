@@ -1,7 +1,9 @@
 //! What outlives a process or is shared by several: databases, Redis, and how they are spoken to.
 //!
 //! [`sql`] is one dialect of SQL over SQLite, MySQL (MariaDB) and PostgreSQL; [`redis`] is what instances
-//! share at once. What is stored there and why is the business of the modules above.
+//! share at once. What is stored there and why is the business of the modules above, except for what
+//! several of them need: [`accounts`].
 
+pub mod accounts;
 pub mod redis;
 pub mod sql;

@@ -15,6 +15,7 @@ use reqwest::{Client, Proxy, Response, Url, header};
 use serde::Deserialize;
 use tokio_rustls::rustls::ClientConfig;
 
+use super::media::Reach;
 use super::resolve::Resolver;
 use super::{OutboundProxy, ProxyScheme};
 use crate::secret::Secret;
@@ -95,6 +96,8 @@ pub struct TokenRequest<'a> {
     pub basic: Option<(&'a str, &'a Secret)>,
     /// Through this proxy.
     pub proxy: Option<&'a OutboundProxy>,
+    /// How far the connection may go; `None`: anywhere. What is behind a proxy the proxy finds.
+    pub reach: Option<Reach>,
     /// For the connection.
     pub connect: Duration,
     /// For all of it.
@@ -154,6 +157,14 @@ impl TokenClient {
     }
 
     async fn exchange(&self, request: &TokenRequest<'_>) -> Result<Granted, NotGranted> {
+        let host = request.url.0.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let reach = request.reach.filter(|_| request.proxy.is_none());
+        if let (Ok(ip), Some(reach)) = (host.parse(), reach)
+            && Reach::of(ip) > reach
+        {
+            return Err(NotGranted::Unreachable);
+        }
         let client = self.client(request).map_err(|_| NotGranted::Unreachable)?;
         let mut post = client
             .post(request.url.0.clone())
@@ -175,7 +186,10 @@ impl TokenClient {
     fn client(&self, request: &TokenRequest<'_>) -> reqwest::Result<Client> {
         let builder = Client::builder()
             .tls_backend_preconfigured((*self.tls).clone())
-            .dns_resolver(Found(Arc::clone(&self.resolver)))
+            .dns_resolver(Found {
+                resolver: Arc::clone(&self.resolver),
+                reach: request.reach.filter(|_| request.proxy.is_none()),
+            })
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -314,16 +328,20 @@ fn known(code: &str) -> Option<&'static str> {
 }
 
 /// Resolves names as for providers.
-struct Found(Arc<Resolver>);
+struct Found {
+    resolver: Arc<Resolver>,
+    reach: Option<Reach>,
+}
 
 impl Resolve for Found {
     fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.0);
+        let (resolver, reach) = (Arc::clone(&self.resolver), self.reach);
         Box::pin(async move {
             let addresses = resolver.addresses(name.as_str()).await?;
             // Port 0 stands for that of the URL.
             let addresses: Vec<_> = addresses
                 .into_iter()
+                .filter(|ip| reach.is_none_or(|reach| Reach::of(*ip) <= reach))
                 .map(|ip| SocketAddr::new(ip, 0))
                 .collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)

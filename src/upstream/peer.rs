@@ -9,6 +9,7 @@ use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions, Scheme};
 use tokio_rustls::rustls::ClientConfig;
 
+use super::media::Reach;
 use super::plaintext::Plaintext;
 use super::resolve::{ResolveError, Resolver};
 use super::tunnel::Tunnel;
@@ -57,11 +58,13 @@ impl Peers {
         &self.resolver
     }
 
-    /// The peer for `base`, through `proxy` when there is one.
+    /// The peer for `base`, through `proxy` when there is one. What it connects to itself must be within
+    /// `reach`; what is behind a proxy the proxy finds.
     pub async fn peer(
         &self,
         base: &BaseUrl,
         proxy: Option<&Arc<OutboundProxy>>,
+        reach: Option<Reach>,
         connect: Duration,
         load: Load,
     ) -> Result<Box<HttpPeer>, ResolveError> {
@@ -84,7 +87,13 @@ impl Peers {
         }
         let mut group_key = 0;
         let address = match proxy {
-            None => self.resolver.resolve(&base.host, base.port).await?,
+            None => {
+                let address = self.resolver.resolve(&base.host, base.port).await?;
+                if reach.is_some_and(|reach| Reach::of(address.ip()) > reach) {
+                    return Err(ResolveError::out_of_reach(&base.host));
+                }
+                address
+            }
             Some(proxy) => {
                 let mut hasher = DefaultHasher::new();
                 (proxy, &base.host, base.port).hash(&mut hasher);

@@ -32,6 +32,16 @@ pub struct ResolveError {
     reason: String,
 }
 
+impl ResolveError {
+    /// The name leads to where it may not.
+    pub(super) fn out_of_reach(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            reason: "it leads to an address that this account may not have".to_owned(),
+        }
+    }
+}
+
 /// Asks the name servers.
 #[async_trait]
 pub trait Lookup: Send + Sync + 'static {

@@ -42,10 +42,7 @@ impl Ledger {
     /// their length.
     pub fn record(&self, mut record: Record) {
         if let Some(uncounted) = record.uncounted.take() {
-            record.uncounted = Some(match uncounted.wait_in(&self.texts, TEXTS) {
-                Ok(waits) => Arc::new(waits),
-                Err(guessed) => Arc::new(guessed),
-            });
+            record.uncounted = Some(Arc::new(uncounted.wait_in(&self.texts, TEXTS)));
         }
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);

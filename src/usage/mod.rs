@@ -6,6 +6,7 @@
 
 pub mod counters;
 pub mod entry;
+pub mod labels;
 pub mod ledger;
 pub mod record;
 mod spool;
@@ -19,11 +20,12 @@ pub mod writer;
 
 pub use counters::Counters;
 pub use entry::Entry;
+pub use labels::Labels;
 pub use ledger::{Ledger, Queue};
 pub use record::{Cost, Quality, Record, RecordId, Tokens};
 pub use standing::Standing;
+pub use uncounted::{Sample, Uncounted};
 pub use writer::{Finish, Writer};
 
 #[cfg(test)]
 mod store_tests;
-pub use uncounted::{Sample, Uncounted};

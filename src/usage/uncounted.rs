@@ -9,6 +9,11 @@ use super::tokenizer::{Counter, scaled};
 use crate::chat::Format;
 use crate::wire::texts;
 
+/// Bytes of a request to a token, where there is no time to count.
+const BYTES: u64 = 4;
+/// Bytes of a stream to a token.
+const FRAMED: u64 = 64;
+
 /// What the numbers of a record are counted from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uncounted {
@@ -71,27 +76,27 @@ impl Uncounted {
         }
     }
 
-    /// It as it may wait where at most `most` bytes do, of which `taken` says how many there are. `Err`:
-    /// there is no room for its texts.
-    pub(super) fn wait_in(&self, taken: &Arc<AtomicUsize>, most: usize) -> Result<Self, Self> {
+    /// It as it may wait where at most `most` bytes do, of which `taken` says how many there are. Without
+    /// room for its texts: as a guess by their length.
+    pub(super) fn wait_in(&self, taken: &Arc<AtomicUsize>, most: usize) -> Self {
         let request = self.request.as_ref().map(|(_, body)| body.len());
         let answer = self.answer.as_ref().map(|sample| sample.kept.len());
         let size = request.unwrap_or(0) + answer.unwrap_or(0);
         if taken.fetch_add(size, Ordering::Relaxed) + size <= most {
-            return Ok(Self {
+            return Self {
                 room: Room(Some((Arc::clone(taken), size))),
                 ..self.clone()
-            });
+            };
         }
         taken.fetch_sub(size, Ordering::Relaxed);
-        Err(Self {
+        Self {
             guessed: Some((
-                request.map(|bytes| bytes as u64 / 4),
+                request.map(|bytes| bytes as u64 / BYTES),
                 // Most of a stream is not text.
-                self.answer.as_ref().map(|sample| sample.seen / 64),
+                self.answer.as_ref().map(|sample| sample.seen / FRAMED),
             )),
             ..Self::default()
-        })
+        }
     }
 
     /// Tokens of the request.
@@ -137,3 +142,57 @@ impl PartialEq for Room {
 }
 
 impl Eq for Room {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(text: &str) -> Sample {
+        let mut sample = Sample::default();
+        for piece in text.as_bytes().chunks(1000) {
+            sample.push(piece);
+        }
+        sample
+    }
+
+    fn uncounted(request: &str, answer: &str) -> Uncounted {
+        let request = Bytes::copy_from_slice(request.as_bytes());
+        Uncounted::new(
+            &"gpt-5".into(),
+            Some((Format::OpenAiChat, request)),
+            Some(sample(answer)),
+        )
+    }
+
+    #[test]
+    fn both_sides_are_counted() {
+        let uncounted = uncounted(
+            r#"{"model":"m","messages":[{"role":"user","content":"hello world"}]}"#,
+            r#"{"choices":[{"message":{"content":"hello world"}}]}"#,
+        );
+        assert_eq!((uncounted.input(), uncounted.output()), (Some(8), Some(2)));
+        assert_eq!(Uncounted::default().input(), None);
+        assert_eq!(Uncounted::default().output(), None);
+    }
+
+    #[test]
+    fn of_a_long_answer_the_beginning_is_kept_and_the_rest_is_taken_to_be_like_it() {
+        let event = "data: {\"choices\":[{\"delta\":{\"content\":\" hello\"}}]}\n\n";
+        let sample = sample(&event.repeat(10_000));
+        assert_eq!(sample.kept.len(), Sample::MOST);
+        let tokens = sample.tokens("gpt-5");
+        assert!((9_900..=10_100).contains(&tokens), "{tokens}");
+    }
+
+    #[test]
+    fn without_room_numbers_are_guessed_and_room_comes_back() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let one = uncounted(&"x".repeat(60), &"y".repeat(640));
+        let waits = one.wait_in(&taken, 1000);
+        assert_eq!((taken.load(Ordering::Relaxed), &waits), (700, &one));
+        let other = one.wait_in(&taken, 1000);
+        assert_eq!((other.input(), other.output()), (Some(15), Some(10)));
+        drop((waits, other));
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
+    }
+}

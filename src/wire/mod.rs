@@ -24,6 +24,7 @@ mod openai_responses;
 mod profile;
 mod reply;
 pub mod sse;
+pub mod tally;
 pub mod texts;
 pub mod translate;
 mod word;
@@ -49,7 +50,7 @@ pub use word::Word;
 
 use std::sync::Arc;
 
-use crate::chat::{Event, Extra, Fault, Losses, Request};
+use crate::chat::{Event, Extra, Fault, Losses, Request, Usage};
 use event::{Words, event_type, finders, has_member, unframe};
 use json::Node;
 
@@ -154,6 +155,10 @@ pub trait Codec: Sync {
     fn echo(&self, _body: Node<'_>) -> Extra<'static> {
         Extra::default()
     }
+
+    /// What an answer has cost, by one event of it, an element of Gemini's array or the whole document;
+    /// `before`: by the events before.
+    fn usage(&self, answer: Node<'_>, before: Option<Usage>) -> Option<Usage>;
 
     /// Reads an answer that comes as `shape`.
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode>;

@@ -10,7 +10,7 @@ use super::json::{Document, JsonError, Node, Note};
 use super::media::{self, Media, Wanted};
 use super::sse::Event as SseEvent;
 use super::{Decode, Encode, Format, Profile, Reply, Shape, codec};
-use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss, StopReason, Usage};
+use crate::chat::{Event, Fault, FaultKind, Losses, OnLoss, StopReason};
 
 /// Most parts of one answer: text, calls, whatever it holds.
 const PARTS: usize = 10_000;
@@ -179,8 +179,6 @@ pub struct Answer {
     ended: bool,
     /// Parts so far.
     parts: usize,
-    /// What it has cost so far.
-    usage: Option<Usage>,
 }
 
 /// The formats and framings of an answer.
@@ -211,7 +209,6 @@ impl Answer {
             over: false,
             ended: false,
             parts: 0,
-            usage: None,
         }
     }
 
@@ -258,11 +255,6 @@ impl Answer {
             .event(Event::Fault(fault), &mut self.losses, out);
     }
 
-    /// What it has cost so far, as the provider says.
-    pub const fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
     /// What of the answer could not be carried so far.
     pub const fn losses(&self) -> &Losses {
         &self.losses
@@ -276,7 +268,6 @@ impl Answer {
     ) {
         let (restore, encoder) = (&mut self.restore, &mut self.encoder);
         let (losses, over, ended) = (&mut self.losses, &mut self.over, &mut self.ended);
-        let known = &mut self.usage;
         let (is_mute, parts) = (&mut self.is_mute, &mut self.parts);
         let mut write = |event: Event<'_>| {
             if *over {
@@ -320,11 +311,6 @@ impl Answer {
         };
         step(&mut *self.decoder, &mut |event| {
             *ended |= matches!(event, Event::End | Event::Fault(_));
-            match &event {
-                Event::Usage(usage) => *known = Some(*usage),
-                Event::Start(start) if start.usage.is_some() => *known = start.usage,
-                _ => {}
-            }
             restore.event(event, &mut write);
         });
     }

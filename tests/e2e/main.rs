@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod accounts;
 mod admin;
 mod affinity;
 mod aliases;

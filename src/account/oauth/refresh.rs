@@ -316,6 +316,7 @@ impl Refresher {
             form,
             basic,
             proxy: account.proxy.as_deref(),
+            reach: account.reach,
             connect: account.timeouts.connect,
             total: limit(account),
         };

@@ -17,6 +17,10 @@ pub(in crate::config) struct Admin {
     pub(in crate::config) key: String,
     /// Whether `/admin` is served on the clients' port too.
     pub(in crate::config) mount: bool,
+    /// Whether accounts that are made through `/admin/accounts` may be at addresses of this machine and
+    /// of private networks, as may those of this file. Link-local addresses and the metadata services of
+    /// clouds are never allowed there.
+    pub(in crate::config) allow_private_base_urls: bool,
 }
 
 impl Default for Admin {
@@ -26,6 +30,7 @@ impl Default for Admin {
             port: 8318,
             key: String::new(),
             mount: false,
+            allow_private_base_urls: false,
         }
     }
 }

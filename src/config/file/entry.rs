@@ -9,6 +9,15 @@ use super::auth::Auth;
 use super::cloak::Cloak;
 use super::scalar::{Brief, Seconds};
 
+/// The keys of the lists.
+pub(in crate::config) const LISTS: [&str; 5] = [
+    "claude-api-key",
+    "openai-api-key",
+    "gemini-api-key",
+    super::File::COMPATIBLE,
+    super::File::ACCOUNTS,
+];
+
 /// One credential at one provider.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]

@@ -26,7 +26,7 @@ pub(super) use admin::Admin;
 pub(super) use auth::{AuthType, ClientAuth, GrantType};
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
-pub(super) use entry::{Entry, EntryTimeouts, ModelItem, WireApi};
+pub(super) use entry::{Entry, EntryTimeouts, LISTS, ModelItem, WireApi};
 pub(super) use later::{Unread, Usage};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};

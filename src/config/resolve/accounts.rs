@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Resolver;
 use super::entry::{Defaults, List, account};
 use crate::account::{Account, AccountId};
+use crate::config::Ground;
 use crate::config::error::KeyPath;
 use crate::config::file::{Entry, File};
 use crate::upstream::{OutboundProxy, Timeouts};
@@ -16,6 +17,8 @@ pub(super) struct Accounts {
     pub(super) enabled: Vec<Arc<Account>>,
     /// Every name under which an entry is found, those of disabled entries included.
     pub(super) names: BTreeSet<Box<str>>,
+    /// What others cannot have any more.
+    pub(super) ground: Arc<Ground>,
 }
 
 /// The accounts of all lists. Disabled entries are checked like the others.
@@ -29,6 +32,7 @@ pub(super) fn accounts(
     let mut enabled: Vec<Arc<Account>> = Vec::new();
     let mut places: HashMap<AccountId, KeyPath> = HashMap::new();
     let mut names = BTreeSet::new();
+    let mut ground = Ground::default();
     let mut account_names = Names::reserve(file, resolver);
     let defaults = Defaults {
         timeouts,
@@ -40,6 +44,7 @@ pub(super) fn accounts(
         for (n, entry) in entries.iter().enumerate() {
             let path = KeyPath::from(key).item(n);
             let name = account_names.of(entry, list.provider(entry));
+            ground.names.insert(Arc::clone(&name));
             let Some(account) = account(entry, list, name, defaults, &path, resolver) else {
                 continue;
             };
@@ -59,7 +64,11 @@ pub(super) fn accounts(
             enabled.push(Arc::new(account));
         }
     }
-    Accounts { enabled, names }
+    Accounts {
+        enabled,
+        names,
+        ground: Arc::new(ground),
+    }
 }
 
 /// The names of accounts: the operator's own, and `provider-N` for the others.

@@ -32,6 +32,7 @@ pub(super) fn admin(
         address: SocketAddr::new(host, file.port),
         key,
         mount: file.mount,
+        private_base_urls: file.allow_private_base_urls,
         given: *file != file::Admin::default(),
     }
 }

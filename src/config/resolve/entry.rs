@@ -183,6 +183,7 @@ pub(super) fn account(
         weight: entry.weight,
         priority: entry.priority,
         timeouts,
+        reach: None,
         project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
         cloak,
     })

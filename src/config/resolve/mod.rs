@@ -33,9 +33,12 @@ mod prices;
 mod reference;
 mod routes;
 mod sealer;
+mod stored;
 mod stores;
 mod tls;
 mod translation;
+
+pub(super) use stored::stored;
 
 /// What flags say; it goes before everything else.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +59,7 @@ pub(super) fn resolve(
 ) -> Result<Config, Errors> {
     let mut resolver = Resolver {
         environment,
+        literal: false,
         errors: Errors::default(),
     };
     unavailable::check(file, &mut resolver.errors);
@@ -88,6 +92,9 @@ pub(super) fn resolve(
         timeouts,
         routes,
         accounts: accounts.enabled,
+        ground: accounts.ground,
+        stored: Vec::new(),
+        proxy,
         upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
         rewrite_model: file.rewrite_model_in_response,
         translation: translation::translation(
@@ -110,6 +117,8 @@ pub(super) fn resolve(
 /// Collects errors and follows references.
 struct Resolver<'a> {
     environment: &'a dyn Environment,
+    /// Whether every value stands for itself: who writes it may not read the process's environment.
+    literal: bool,
     errors: Errors,
 }
 
@@ -120,6 +129,11 @@ impl Resolver<'_> {
 
     /// The value that `text` stands for.
     fn dereference(&mut self, text: &str, path: &KeyPath) -> Option<String> {
+        if self.literal {
+            return reference::literal(text)
+                .map_err(|message| self.error(path, message))
+                .ok();
+        }
         reference::dereference(text, self.environment)
             .map_err(|message| self.error(path, message))
             .ok()

@@ -21,6 +21,20 @@ pub(super) fn dereference(text: &str, environment: &dyn Environment) -> Result<S
     set(environment, name).ok_or_else(|| format!("environment variable {name} is not set"))
 }
 
+/// `text` itself, which must not look like a reference or like what is shown in place of a secret.
+pub(super) fn literal(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    if text.starts_with("file:") || text.contains("${") {
+        return Err("must be the value itself: ${NAME} and file:PATH are for the config file only");
+    }
+    if text.contains('…') || text.contains("***") {
+        return Err(
+            "is what is shown in place of a secret; leave the key out to keep the old value",
+        );
+    }
+    Ok(text.to_owned())
+}
+
 fn read(path: &str, environment: &dyn Environment) -> Result<String, String> {
     let bytes = environment
         .read(Path::new(path))

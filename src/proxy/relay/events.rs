@@ -3,9 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Ending;
+use super::heard::Heard;
 use crate::chat::Fault;
 use crate::wire::json::Splicer;
 use crate::wire::sse::{Blocks, Elements, TooLong};
+use crate::wire::tally::may_count;
 use crate::wire::{Codec, Shape, Weight};
 
 /// Longest event (translation of images inlines them).
@@ -70,16 +72,19 @@ impl Events {
         data: &mut Option<Bytes>,
         end: bool,
         hold_back: usize,
+        heard: &mut Heard,
     ) -> Result<(), Ending> {
         let mut seen = Seen::default();
         let mut ready = match data.take() {
             None => Bytes::new(),
-            Some(piece) => self
-                .push(piece, &mut seen)
-                .map_err(|_: TooLong| Ending::CutShort)?,
+            Some(piece) => {
+                heard.piece(&piece);
+                self.push(piece, &mut seen, heard)
+                    .map_err(|_: TooLong| Ending::CutShort)?
+            }
         };
         if end {
-            let tail = self.tail(&mut seen);
+            let tail = self.tail(&mut seen, heard);
             if !tail.is_empty() {
                 ready = [ready, tail].concat().into();
             }
@@ -106,21 +111,26 @@ impl Events {
         Ok(())
     }
 
-    fn push(&mut self, piece: Bytes, seen: &mut Seen) -> Result<Bytes, TooLong> {
+    fn push(&mut self, piece: Bytes, seen: &mut Seen, heard: &mut Heard) -> Result<Bytes, TooLong> {
         let (codec, shape) = (self.codec, self.shape);
+        let mut look = |event: &[u8]| {
+            seen.weigh(codec, event, shape);
+            heard.event(event, shape);
+        };
         match (&mut self.framing, &mut self.splicer) {
             (Framing::Sse(blocks), None) if self.open => {
                 let ready = blocks.pass(piece)?;
                 if codec.may_end(&ready) {
                     let mut again = Blocks::new(EVENT);
-                    again.push(ready.clone(), |block| seen.weigh(codec, block, shape))?;
-                    seen.weigh(codec, &again.tail(), shape);
+                    again.push(ready.clone(), &mut look)?;
+                    look(&again.tail());
+                } else if may_count(&ready) {
+                    let mut again = Blocks::new(EVENT);
+                    again.push(ready.clone(), |block| heard.event(block, shape))?;
                 }
                 Ok(ready)
             }
-            (Framing::Sse(blocks), None) => {
-                blocks.push(piece, |block| seen.weigh(codec, block, shape))
-            }
+            (Framing::Sse(blocks), None) => blocks.push(piece, look),
             (Framing::Sse(blocks), Some(splicer)) => {
                 let mut out = Vec::with_capacity(piece.len() + 64);
                 let is_open = self.open;
@@ -128,12 +138,13 @@ impl Events {
                     if !is_open || codec.may_end(block) {
                         seen.weigh(codec, block, shape);
                     }
+                    heard.event(block, shape);
                     splice_block(splicer, block, &mut out);
                 })?;
                 Ok(out.into())
             }
             (Framing::Array(elements), splicer) => {
-                let ready = elements.push(piece, |element| seen.weigh(codec, element, shape))?;
+                let ready = elements.push(piece, look)?;
                 let Some(splicer) = splicer else {
                     return Ok(ready);
                 };
@@ -146,13 +157,14 @@ impl Events {
 
     /// What is left when the provider has closed: a last event without its blank line, the end of
     /// the array.
-    fn tail(&mut self, seen: &mut Seen) -> Bytes {
+    fn tail(&mut self, seen: &mut Seen, heard: &mut Heard) -> Bytes {
         let (tail, complete) = match &mut self.framing {
             Framing::Sse(blocks) => (blocks.tail(), true),
             Framing::Array(elements) => (elements.tail(), false),
         };
         if complete && !tail.is_empty() {
             seen.weigh(self.codec, &tail, self.shape);
+            heard.event(&tail, self.shape);
         }
         match &mut self.splicer {
             Some(splicer) if !tail.is_empty() => {

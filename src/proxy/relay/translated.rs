@@ -4,8 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::foreign::{Back, BackKind};
 use super::events::EVENT;
+use super::heard::Heard;
 use super::{Ending, Kind, Relay, State};
-use crate::chat::{Fault, FaultKind, Losses, Usage};
+use crate::chat::{Fault, FaultKind, Losses};
 use crate::wire::sse::{Blocks, Elements};
 use crate::wire::translate::{Answer, Route, Seen};
 use crate::wire::{Format, Shape, count};
@@ -29,6 +30,7 @@ impl Relay {
     pub fn renew(&mut self) {
         self.state = State::Waiting;
         self.unmasker = None;
+        self.heard = Heard::default();
     }
 
     /// Writes an error into an answer that was being translated. False: it was not.
@@ -47,14 +49,6 @@ impl Relay {
     pub fn enough(&self) -> Option<u64> {
         match &self.state {
             State::Translated(translated) => translated.enough(),
-            _ => None,
-        }
-    }
-
-    /// What a translated answer has cost so far, where the provider says so.
-    pub fn usage(&self) -> Option<Usage> {
-        match &self.state {
-            State::Translated(translated) => translated.answer.usage(),
             _ => None,
         }
     }
@@ -170,14 +164,15 @@ impl Translated {
         data: &mut Option<Bytes>,
         end: bool,
         hold_back: usize,
+        heard: &mut Heard,
     ) -> Result<(), Ending> {
         let mut seen = Seen::default();
         let mut out = std::mem::take(&mut self.held);
         if let Some(piece) = data.take() {
-            self.push(piece, &mut seen, &mut out)?;
+            self.push(piece, &mut seen, &mut out, heard)?;
         }
         if end {
-            self.end(&mut seen, &mut out);
+            self.end(&mut seen, &mut out, heard);
         }
         self.ended |= seen.ended;
         if let Some(fault) = seen.fault {
@@ -206,7 +201,16 @@ impl Translated {
         Ok(())
     }
 
-    fn push(&mut self, piece: Bytes, seen: &mut Seen, out: &mut Vec<u8>) -> Result<(), Ending> {
+    fn push(
+        &mut self,
+        piece: Bytes,
+        seen: &mut Seen,
+        out: &mut Vec<u8>,
+        heard: &mut Heard,
+    ) -> Result<(), Ending> {
+        if !matches!(self.framing, Framing::Whole(_)) {
+            heard.piece(&piece);
+        }
         let Self {
             answer,
             framing,
@@ -216,6 +220,7 @@ impl Translated {
         } = self;
         let mut take = |framed, event: &[u8]| {
             let before = out.len();
+            heard.event(event, framed);
             let one = answer.push(framed, event, out);
             if one.ended && *comments && *wanted == Shape::Sse {
                 comment(answer.losses(), before, out);
@@ -242,7 +247,7 @@ impl Translated {
     }
 
     /// The provider has closed: what is left is its last event, or the whole document.
-    fn end(&mut self, seen: &mut Seen, out: &mut Vec<u8>) {
+    fn end(&mut self, seen: &mut Seen, out: &mut Vec<u8>, heard: &mut Heard) {
         let before = out.len();
         let left = match &mut self.framing {
             Framing::Whole(held) => Some((Shape::Whole, held.split().freeze())),
@@ -253,6 +258,10 @@ impl Translated {
         if let Some((framed, left)) = left
             && !left.is_empty()
         {
+            match framed {
+                Shape::Whole => heard.document(&left),
+                Shape::Sse | Shape::JsonArray => heard.event(&left, framed),
+            }
             add(&mut last, self.answer.push(framed, &left, out));
         }
         add(&mut last, self.answer.end(out));

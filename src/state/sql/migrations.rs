@@ -16,7 +16,13 @@ type Step = (i64, &'static str, &'static str);
 
 const STEPS: &[Step] = &[
     (1, "usage", include_str!("schema/0001_usage.sql")),
+    (
+        2,
+        "accounts and audit",
+        include_str!("schema/0002_accounts.sql"),
+    ),
     (3, "tokens", include_str!("schema/0003_tokens.sql")),
+    (5, "proxy pool", include_str!("schema/0005_proxies.sql")),
 ];
 
 /// What a migration has done.

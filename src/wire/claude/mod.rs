@@ -15,7 +15,7 @@ use super::{
     Codec, Decode, Encode, ErrorReply, Profile, Reply, Shape, Weight, Words, event_type, finders,
     has_member, unframe,
 };
-use crate::chat::{Fault, FaultKind, Losses, Request};
+use crate::chat::{Fault, FaultKind, Losses, Request, Usage};
 use request::betas;
 
 /// What an end or an error has.
@@ -112,6 +112,18 @@ impl Codec for Claude {
             headers.push(("anthropic-beta", betas.join(",")));
         }
         headers
+    }
+
+    fn usage(&self, answer: Node<'_>, before: Option<Usage>) -> Option<Usage> {
+        let message = answer.get("message").unwrap_or(answer);
+        let Some(usage) = message.get("usage") else {
+            return before;
+        };
+        let mut counted = before.map_or_else(answer::Counted::default, |usage| {
+            answer::Counted::resume(&usage)
+        });
+        counted.replace(usage);
+        counted.usage()
     }
 
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {

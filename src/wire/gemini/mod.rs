@@ -19,7 +19,7 @@ use super::fault::{self, Dialect, phrase, proto_duration};
 use super::json::{Node, elements, is_blank, pick, quote, unquote};
 use super::{Codec, ErrorReply, Shape, Weight, Words, finders, has_member, unframe};
 use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{Fault, FaultKind, Losses, Request};
+use crate::chat::{Fault, FaultKind, Losses, Request, Usage};
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| finders(["Reason\"", "error"]));
@@ -98,6 +98,10 @@ impl Codec for Gemini {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         encode::encode(request, profile, losses, out)
+    }
+
+    fn usage(&self, answer: Node<'_>, before: Option<Usage>) -> Option<Usage> {
+        answer::usage::of(answer).or(before)
     }
 
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {

@@ -20,6 +20,7 @@ mod splice;
 mod strings;
 mod template;
 mod text;
+mod top_level;
 mod tree;
 mod walk;
 mod write;
@@ -39,6 +40,7 @@ pub use text::{
     compact, decode_escape, decode_lossy_into, escape_into, quote, quote_into, quote_or_null,
     string_end, unquote,
 };
+pub use top_level::TopLevel;
 pub use tree::Tree;
 pub use write::{ArrayWriter, ObjectWriter, array, members_into, number_into, object};
 

@@ -170,6 +170,20 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// A number of something. One that is negative or not whole is cut to what can be, and noted in `odd`.
+    pub fn count(self, odd: &mut bool) -> Option<u64> {
+        self.u64().or_else(|| {
+            let number = self.f64()?;
+            *odd = true;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates; a number of JSON is none that is not a number"
+            )]
+            Some(number.max(0.0) as u64)
+        })
+    }
+
     /// A whole number.
     pub fn i64(self) -> Option<i64> {
         self.text

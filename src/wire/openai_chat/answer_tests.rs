@@ -182,9 +182,9 @@ fn comes_back_the_same(name: &str, answer: &Answer<'static>) {
 
 /// Usage that nobody gave is written as zeros.
 fn with_usage(mut answer: Answer<'static>) -> Answer<'static> {
-    let nothing = || crate::chat::Usage {
+    let nothing = || Usage {
         exact: true,
-        ..crate::chat::Usage::default()
+        ..Usage::default()
     };
     answer.usage.get_or_insert_with(nothing);
     answer

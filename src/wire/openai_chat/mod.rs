@@ -14,9 +14,9 @@ use memchr::memmem;
 
 use std::sync::Arc;
 
-use super::json::Node;
+use super::json::{Fields, Node};
 use super::{Decode, Encode, Profile, Reply};
-use crate::chat::{CacheMark, Extra, Fault, Losses, Request};
+use crate::chat::{CacheMark, Extra, Fault, Losses, Request, Usage};
 
 use super::fault;
 use super::json::{elements, is_blank, pick, unquote};
@@ -101,6 +101,10 @@ impl Codec for OpenAiChat {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         write::encode(request, profile, losses, out)
+    }
+
+    fn usage(&self, answer: Node<'_>, before: Option<Usage>) -> Option<Usage> {
+        usage::of(&Fields::of(answer)).or(before)
     }
 
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {

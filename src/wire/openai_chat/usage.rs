@@ -1,7 +1,15 @@
 //! What an answer cost, in this format's words.
 
-use crate::chat::Usage;
+use crate::chat::{Odd, Usage};
 use crate::wire::json::{Fields, Node, ObjectWriter};
+use crate::wire::tally::Count;
+
+/// What a chunk or a whole answer says about its cost, wherever its server puts it.
+pub(super) fn of(answer: &Fields<'_>) -> Option<Usage> {
+    let usage = answer.get("usage");
+    let usage = usage.or_else(|| answer.get("x_groq")?.get("usage"));
+    usage.and_then(decode)
+}
 
 /// Reads `usage`. `None` for what says nothing.
 pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
@@ -14,26 +22,42 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
         details("prompt_tokens_details"),
         details("completion_tokens_details"),
     );
-    let within = |group: &Option<Fields<'_>>, name| group.as_ref()?.get(name)?.u64();
-    let count = |name| usage.get(name).and_then(Node::u64);
-    let input = |name| within(&prompt, name);
-    let output = |name| within(&completion, name).unwrap_or(0);
-    let cached = input("cached_tokens")
-        .or_else(|| count("prompt_cache_hit_tokens"))
-        .or_else(|| count("cached_tokens"));
+    fn within<'a>(group: &Option<Fields<'a>>, name: &str) -> Option<Node<'a>> {
+        group.as_ref()?.get(name)
+    }
+    let input = |name| within(&prompt, name).and_then(Node::u64).unwrap_or(0);
+    let output = |name| within(&completion, name).and_then(Node::u64).unwrap_or(0);
+    let cached = within(&prompt, "cached_tokens")
+        .or_else(|| usage.get("prompt_cache_hit_tokens"))
+        .or_else(|| usage.get("cached_tokens"));
+    let written = within(&prompt, "cache_write_tokens");
+    let thought = within(&completion, "reasoning_tokens");
+    let mut odd = Odd::default();
+    let (prompt, reasoning) = (
+        odd.count(usage.get("prompt_tokens"), Odd::INPUT),
+        odd.count(thought, Odd::REASONING),
+    );
+    let said = odd.count(usage.get("completion_tokens"), Odd::OUTPUT);
+    // xAI counts reasoning beside the completion, and only its total tells.
+    let sums = prompt
+        .checked_add(said)
+        .and_then(|sum| sum.checked_add(reasoning));
+    let total = usage.get("total_tokens").and_then(Node::u64);
+    let is_beside = reasoning > 0 && total.is_some() && total == sums;
     Some(Usage {
-        input: count("prompt_tokens").unwrap_or(0),
-        cache_read: cached.unwrap_or(0),
-        cache_write: input("cache_write_tokens").unwrap_or(0),
-        output: count("completion_tokens").unwrap_or(0),
-        reasoning: output("reasoning_tokens"),
-        audio_input: input("audio_tokens").unwrap_or(0),
+        input: prompt,
+        cache_read: odd.count(cached, Odd::CACHE_READ),
+        cache_write: odd.count(written, Odd::CACHE_WRITE),
+        output: if is_beside { said + reasoning } else { said },
+        reasoning,
+        audio_input: input("audio_tokens"),
         audio_output: output("audio_tokens"),
-        image_input: input("image_tokens").unwrap_or(0),
+        image_input: input("image_tokens"),
         image_output: output("image_tokens"),
         prediction_accepted: output("accepted_prediction_tokens"),
         prediction_rejected: output("rejected_prediction_tokens"),
         exact: true,
+        odd,
         ..Usage::default()
     })
 }

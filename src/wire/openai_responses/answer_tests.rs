@@ -48,7 +48,7 @@ fn recorded_answers_come_back_the_same() {
         before.usage = before.usage.or(after.usage);
         before.start.created = before.start.created.or(after.start.created);
         assert_eq!(after.candidates, before.candidates, "{name}");
-        let count = |usage: Option<crate::chat::Usage>| {
+        let count = |usage: Option<Usage>| {
             usage.map(|usage| (usage.input, usage.output, usage.reasoning, usage.cache_read))
         };
         assert_eq!(count(after.usage), count(before.usage), "{name}");

@@ -16,13 +16,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use memchr::memmem;
 
 use super::fault;
-use super::json::{Node, is_blank, pick, quote, unquote};
+use super::json::{Fields, Node, is_blank, pick, quote, unquote};
 use super::openai::OpenAiError;
 use super::{
     Codec, Decode, Encode, ErrorReply, Profile, Reply, Shape, Weight, Words, event_type, finders,
     unframe,
 };
-use crate::chat::{Extra, Fault, FaultKind, Losses, Request};
+use crate::chat::{Extra, Fault, FaultKind, Losses, Request, Usage};
 
 /// What an end or an error has.
 static ENDS: Words = Words::new(|| {
@@ -140,6 +140,12 @@ impl Codec for OpenAiResponses {
         let mut all = body.object().rest();
         all.0.retain(|(key, _)| write::ECHO.contains(&&**key));
         all.into_owned()
+    }
+
+    fn usage(&self, answer: Node<'_>, before: Option<Usage>) -> Option<Usage> {
+        // An event has the response in it.
+        let response = answer.get("response").unwrap_or(answer);
+        answer::usage(&Fields::of(response)).or(before)
     }
 
     fn decoder(&self, shape: Shape, reply: &Arc<Reply>) -> Box<dyn Decode> {

@@ -25,4 +25,5 @@ mod testing;
 
 pub(super) use decode::Decoder;
 pub(super) use stream::StreamEncoder;
+pub(super) use usage::Counted;
 pub(super) use whole::WholeEncoder;

@@ -1,11 +1,12 @@
 //! What an answer cost, as Anthropic counts: input without what went through caches.
 
-use crate::chat::{CacheWrites, Usage};
-use crate::wire::json::{Fields, Node, ObjectWriter};
+use crate::chat::{CacheWrites, Odd, Usage};
+use crate::wire::json::{Fields, Kind, Node, ObjectWriter};
+use crate::wire::tally::Count;
 
 /// What was said about the cost so far. Later numbers replace earlier ones, they never add up.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(in crate::wire::claude) struct Counted {
     input: u64,
     cache_read: u64,
     cache_write: u64,
@@ -15,13 +16,43 @@ pub(super) struct Counted {
     web_searches: u64,
     web_fetches: u64,
     said: bool,
+    odd: Odd,
 }
 
 impl Counted {
+    /// What was said so far, from what that comes to.
+    pub(in crate::wire::claude) fn resume(usage: &Usage) -> Self {
+        Self {
+            input: plain_input(usage),
+            cache_read: usage.cache_read,
+            cache_write: usage.cache_write,
+            cache_writes: usage.cache_writes,
+            output: usage.output,
+            reasoning: usage.reasoning,
+            web_searches: usage.web_searches,
+            web_fetches: usage.web_fetches,
+            said: true,
+            odd: usage.odd,
+        }
+    }
+
     /// Takes over every number that `usage` has; `null` keeps the one before.
-    pub(super) fn replace(&mut self, usage: Node<'_>) {
+    pub(in crate::wire::claude) fn replace(&mut self, usage: Node<'_>) {
         let usage = Fields::of(usage);
-        let number = |node: &Fields<'_>, key: &str| node.get(key).and_then(Node::u64);
+        let mut odd = self.odd;
+        let mut number = |node: &Fields<'_>, key: &str| {
+            let node = node.get(key)?;
+            let is_number = node.kind() == Kind::Number;
+            let what = match key {
+                "input_tokens" => Odd::INPUT,
+                "cache_read_input_tokens" => Odd::INPUT.and(Odd::CACHE_READ),
+                "cache_creation_input_tokens" => Odd::INPUT.and(Odd::CACHE_WRITE),
+                "output_tokens" => Odd::OUTPUT,
+                "thinking_tokens" => Odd::REASONING,
+                _ => Odd::default(),
+            };
+            is_number.then(|| odd.count(Some(node), what))
+        };
         let mut set = |to: &mut u64, number: Option<u64>| {
             if let Some(number) = number {
                 *to = number;
@@ -47,7 +78,7 @@ impl Counted {
         let written = number(&usage, "cache_creation_input_tokens");
         set(&mut self.cache_write, written);
         if let Some(writes) = usage.get("cache_creation").map(Fields::of) {
-            let count = |key| number(&writes, key).unwrap_or_default();
+            let mut count = |key| number(&writes, key).unwrap_or_default();
             let writes = CacheWrites {
                 minutes5: count("ephemeral_5m_input_tokens"),
                 hour1: count("ephemeral_1h_input_tokens"),
@@ -64,10 +95,11 @@ impl Counted {
                 .cache_writes
                 .filter(|writes| total(writes) == self.cache_write);
         }
+        self.odd = odd;
     }
 
     /// It in neutral totals; `None`: nothing was said.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub(in crate::wire::claude) fn usage(&self) -> Option<Usage> {
         self.said.then(|| Usage {
             input: self
                 .input
@@ -81,18 +113,23 @@ impl Counted {
             web_searches: self.web_searches,
             web_fetches: self.web_fetches,
             exact: true,
+            odd: self.odd,
             ..Usage::default()
         })
     }
 }
 
-/// Writes the members of `usage`. The four counts that clients add up are always there.
-pub(super) fn write(usage: &Usage, o: &mut ObjectWriter<'_>) {
-    let plain = usage
+/// Input that went through no cache.
+const fn plain_input(usage: &Usage) -> u64 {
+    usage
         .input
         .saturating_sub(usage.cache_read)
-        .saturating_sub(usage.cache_write);
-    o.num("input_tokens", plain);
+        .saturating_sub(usage.cache_write)
+}
+
+/// Writes the members of `usage`. The four counts that clients add up are always there.
+pub(super) fn write(usage: &Usage, o: &mut ObjectWriter<'_>) {
+    o.num("input_tokens", plain_input(usage));
     o.num("cache_creation_input_tokens", usage.cache_write);
     o.num("cache_read_input_tokens", usage.cache_read);
     if let Some(writes) = usage.cache_writes {

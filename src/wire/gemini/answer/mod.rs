@@ -12,7 +12,7 @@ mod more;
 mod outcome;
 mod sources;
 mod stop;
-mod usage;
+pub(super) mod usage;
 
 pub(super) use decoder::Decoder;
 pub(super) use encoder::Encoder;

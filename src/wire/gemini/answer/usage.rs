@@ -1,24 +1,26 @@
 //! `usageMetadata`: what an answer cost.
 
-use super::super::super::json::{Node, ObjectWriter};
+use super::super::super::json::{Kind, Node, ObjectWriter};
+use super::super::super::tally::Count;
 use super::super::members::{fields, list};
 use super::super::request::tier;
-use crate::chat::{Tier, Usage};
+use crate::chat::{Odd, Tier, Usage};
 
 /// Reads it. `None`: there are no numbers in it.
 pub(super) fn read(node: Node<'_>) -> Option<Usage> {
     let mut members = fields(node);
     let mut is_said = false;
-    let mut count = |name: &str| {
-        let count = members.take(name).and_then(Node::u64);
-        is_said |= count.is_some();
-        count.unwrap_or(0)
+    let mut odd = Odd::default();
+    let mut count = |name: &str, what: Odd| {
+        let count = members.take(name);
+        is_said |= count.is_some_and(|count| count.kind() == Kind::Number);
+        odd.count(count, what)
     };
-    let prompt = count("promptTokenCount");
-    let cache_read = count("cachedContentTokenCount");
-    let candidates = count("candidatesTokenCount");
-    let reasoning = count("thoughtsTokenCount");
-    let tool_input = count("toolUsePromptTokenCount");
+    let prompt = count("promptTokenCount", Odd::INPUT);
+    let cache_read = count("cachedContentTokenCount", Odd::CACHE_READ);
+    let candidates = count("candidatesTokenCount", Odd::OUTPUT);
+    let reasoning = count("thoughtsTokenCount", Odd::OUTPUT.and(Odd::REASONING));
+    let tool_input = count("toolUsePromptTokenCount", Odd::INPUT);
     if !is_said {
         return None;
     }
@@ -35,8 +37,18 @@ pub(super) fn read(node: Node<'_>) -> Option<Usage> {
         image_output: modality(output, "IMAGE"),
         tool_input,
         exact: true,
+        odd,
         ..Usage::default()
     })
+}
+
+/// What a chunk or a whole answer, in its envelope or without, says about its cost.
+pub(in crate::wire::gemini) fn of(answer: Node<'_>) -> Option<Usage> {
+    let mut answer = fields(answer);
+    match answer.take("usageMetadata") {
+        Some(usage) => read(usage),
+        None => read(fields(answer.take("response")?).take("usageMetadata")?),
+    }
 }
 
 /// How the answer was served.

@@ -63,9 +63,7 @@ impl Decoder {
         if is_error || error.is_some_and(|error| !is_blank(error.raw().as_bytes())) {
             return self.fail(fault::decode(fault::IN_STREAM, data), emit);
         }
-        let usage = chunk.get("usage");
-        let usage = usage.or_else(|| chunk.get("x_groq")?.get("usage"));
-        self.usage = usage.and_then(usage::decode).or(self.usage);
+        self.usage = usage::of(chunk).or(self.usage);
         let choices = chunk.get("choices");
         let has_choices = |choices: Node<'_>| {
             choices.kind() == Kind::Array && !is_blank(choices.raw().as_bytes())

@@ -11,10 +11,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::json::{Fields, Node};
+use super::super::tally::Count;
 use super::super::{Decode, Reply, Shape};
 use super::decode::tier;
 use crate::chat::{
-    CacheWrites, Content, Fault, FaultKind, Part, Start, Stop, StopReason, ToolCall, Usage,
+    CacheWrites, Content, Fault, FaultKind, Odd, Part, Start, Stop, StopReason, ToolCall, Usage,
 };
 
 /// How deep an answer may nest.
@@ -49,8 +50,11 @@ fn seconds(node: Node<'_>) -> Option<u64> {
 }
 
 /// What a response has cost.
-fn usage(response: &Fields<'_>) -> Option<Usage> {
+pub(super) fn usage(response: &Fields<'_>) -> Option<Usage> {
     let usage = Fields::of(response.get("usage")?);
+    if usage.is_empty() {
+        return None;
+    }
     let number = |fields: &Option<Fields<'_>>, key: &str| {
         let number = fields.as_ref().and_then(|fields| fields.get(key)?.u64());
         number.unwrap_or(0)
@@ -63,23 +67,27 @@ fn usage(response: &Fields<'_>) -> Option<Usage> {
         .as_ref()
         .and_then(|input| input.get("cache_write_tokens_details"));
     let ttl = ttl.map(Fields::of);
-    let usage = Some(usage);
+    let within = |fields: &Option<Fields<'_>>, key: &str, what, odd: &mut Odd| {
+        odd.count(fields.as_ref().and_then(|fields| fields.get(key)), what)
+    };
+    let mut odd = Odd::default();
     Some(Usage {
-        input: number(&usage, "input_tokens"),
-        cache_read: number(&input, "cached_tokens"),
-        cache_write: number(&input, "cache_write_tokens"),
+        input: odd.count(usage.get("input_tokens"), Odd::INPUT),
+        cache_read: within(&input, "cached_tokens", Odd::CACHE_READ, &mut odd),
+        cache_write: within(&input, "cache_write_tokens", Odd::CACHE_WRITE, &mut odd),
         cache_writes: ttl.is_some().then(|| CacheWrites {
             minutes30: number(&ttl, "ttl_30m_tokens"),
             hours12: number(&ttl, "ttl_12h_tokens"),
             ..CacheWrites::default()
         }),
-        output: number(&usage, "output_tokens"),
-        reasoning: number(&output, "reasoning_tokens"),
+        output: odd.count(usage.get("output_tokens"), Odd::OUTPUT),
+        reasoning: within(&output, "reasoning_tokens", Odd::REASONING, &mut odd),
         audio_input: number(&input, "audio_tokens"),
         audio_output: number(&output, "audio_tokens"),
         image_input: number(&input, "image_tokens"),
         image_output: number(&output, "image_tokens"),
         exact: true,
+        odd,
         ..Usage::default()
     })
 }
