@@ -15,6 +15,7 @@ mod cloak;
 mod cors;
 mod entry;
 mod later;
+mod log;
 mod otel;
 mod payload;
 mod price;
@@ -28,6 +29,7 @@ pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, LISTS, ModelItem, WireApi};
 pub(super) use later::{Unread, Usage};
+pub(super) use log::{LogFormat, LogLevel};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use price::{Amount, PriceItem};
@@ -372,30 +374,4 @@ pub(super) struct RouteItem {
     pub(super) providers: Vec<String>,
     /// Models to ask for, in order, in place of the one that the client named. Empty: that one.
     pub(super) models: Vec<String>,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum LogLevel {
-    /// Only what failed.
-    Error,
-    /// And what an operator should look at.
-    Warn,
-    /// And one line per request.
-    Info,
-    /// And what the gateway decides.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum LogFormat {
-    /// `key=value` pairs.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
