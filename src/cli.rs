@@ -11,6 +11,7 @@ use structopt::clap::AppSettings::{
 use crate::chat::Format;
 use crate::config::Overrides;
 use crate::health_command::Target;
+use crate::migrate_command;
 use crate::translate_command::Kind;
 
 /// One daemon in front of every LLM provider.
@@ -74,6 +75,24 @@ pub enum Command {
         /// Longest that it may take, in seconds
         #[structopt(long, value_name = "SECONDS", default_value = "5")]
         timeout: u64,
+    },
+    /// Bring the database's tables up to date
+    ///
+    /// For MySQL and PostgreSQL, before the first start and after every update; SQLite does without.
+    /// Exit code: 0 done, 1 failed.
+    Migrate {
+        /// Only say whether they are up to date: exit code 0, else 1
+        #[structopt(long)]
+        check: bool,
+    },
+    /// Make the sums of days again from their usage records
+    RebuildUsage {
+        /// The first day, in UTC, as 2026-01-31
+        #[structopt(value_name = "DAY", parse(try_from_str = migrate_command::day))]
+        from: i64,
+        /// The last day [default: the same]
+        #[structopt(value_name = "LAST", parse(try_from_str = migrate_command::day))]
+        until: Option<i64>,
     },
     /// Translate one document from one format into another
     ///

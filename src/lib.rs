@@ -46,7 +46,7 @@
 //!
 //! | Layer | Modules | What they do |
 //! |---|---|---|
-//! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command` | put the parts together |
+//! | L6 | `main`, `cli`, `server`, `logging`, `demo`, `translate_command`, `health_command`, `migrate_command` | put the parts together |
 //! | L5 | `proxy`, `admin` | talk to clients and providers |
 //! | L4 | `live`, `lifecycle`, `traces`, `usage`, `metrics`, `roster` | hold what requests share |
 //! | L3 | `config` | turn YAML into values that cannot fail later |
@@ -68,6 +68,7 @@ pub mod lifecycle;
 pub mod live;
 pub mod logging;
 pub mod metrics;
+pub mod migrate_command;
 pub mod price;
 pub mod proxy;
 pub mod rewrite;

@@ -27,7 +27,7 @@ use crate::account::homes::Homes;
 use crate::account::oauth::{Cell, TokenReport};
 use crate::account::{Account, AccountId};
 use crate::config::{ClientKey, Config, StoredAccount};
-use crate::metrics::{AccountNow, Meters, Metrics, TokenNow};
+use crate::metrics::{AccountNow, Meters, Metrics, TokenNow, UsageNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
@@ -53,8 +53,8 @@ pub struct Live {
     pub made: Arc<Made>,
     /// Where conversations are; `None`: they need not stay anywhere.
     pub homes: Option<Arc<Homes>>,
-    /// Where its requests are written down.
-    pub ledger: Ledger,
+    /// Where its requests are written down; `None`: nowhere.
+    pub ledger: Option<Ledger>,
     /// The words that are written down with them.
     pub labels: Labels,
     /// What its requests count with.
@@ -73,7 +73,7 @@ impl Live {
         let book = &shared.book;
         Self {
             meters: Meters::new(&config, &shared.metrics),
-            ledger: shared.ledger.clone(),
+            ledger: config.usage.enabled.then(|| shared.ledger.clone()),
             labels: Labels::new(&config.clients, &config.accounts),
             router: Router::new(
                 &config.accounts,
@@ -277,9 +277,19 @@ impl Current {
         &self.shared.standing
     }
 
-    /// Records that wait to be written, and that found no room.
-    pub fn ledger(&self) -> &Ledger {
-        &self.shared.ledger
+    /// How records are.
+    pub fn usage_now(&self) -> UsageNow {
+        let Shared {
+            ledger, standing, ..
+        } = &self.shared;
+        UsageNow {
+            written: standing.written(),
+            dropped: ledger.dropped(),
+            waiting: ledger.waiting(),
+            spooled: standing.spooled(),
+            database: standing.database().is_up(),
+            spool: standing.spool().is_up(),
+        }
     }
 
     /// What the process shares with other instances through; `None`: it is alone.

@@ -11,8 +11,9 @@ use ai_proxy::cli::{Command, Flags, Translate};
 use ai_proxy::config::{self, Environment, Errors, ProcessEnvironment, Source};
 use ai_proxy::health_command::{self, Target};
 use ai_proxy::server::{self, Demo, Launch, StartError};
+use ai_proxy::state::sql::DatabaseUrl;
 use ai_proxy::translate_command::{self, Job};
-use ai_proxy::{demo, logging};
+use ai_proxy::{demo, logging, migrate_command};
 
 /// A request makes some hundred small allocations, most of them Pingora's: see `docs/adr/0007-allocator.md`.
 #[global_allocator]
@@ -37,6 +38,16 @@ fn main() -> ExitCode {
             let source = Source::find(flags.config.clone(), &*environment);
             launch(&flags, source, environment, None)
         }
+        Command::Migrate { check } => with_database(&flags, &*environment, |url| {
+            let done = match check {
+                true => migrate_command::check(url),
+                false => migrate_command::migrate(url),
+            };
+            done.map(|line| vec![line])
+        }),
+        Command::RebuildUsage { from, until } => with_database(&flags, &*environment, |url| {
+            migrate_command::rebuild_usage(url, from..=until.unwrap_or(from))
+        }),
         Command::Translate(asked) => {
             translate(&asked).unwrap_or_else(|error| failed(&error.to_string()))
         }
@@ -83,6 +94,28 @@ fn launch(
             ExitCode::from(BAD_CONFIG)
         }
         Err(error) => failed(&error.to_string()),
+    }
+}
+
+/// Does something with the config's database and says what.
+fn with_database(
+    flags: &Flags,
+    environment: &dyn Environment,
+    done: impl FnOnce(&DatabaseUrl) -> Result<Vec<String>, String>,
+) -> ExitCode {
+    let source = Source::find(flags.config.clone(), environment);
+    let config = match config::load(&source, environment, &flags.overrides()) {
+        Ok(config) => config,
+        Err(errors) => return bad_config(&errors),
+    };
+    match done(&config.stores.database) {
+        Ok(lines) => {
+            for line in lines {
+                println!("{line}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
     }
 }
 

@@ -35,6 +35,7 @@ mod http2;
 mod listening;
 mod redis;
 mod reload;
+mod retention;
 mod roster;
 mod signals;
 mod successor;
@@ -232,7 +233,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let metrics = Arc::new(Metrics::try_new()?);
     let (ledger, queue) = Ledger::new(LEDGER);
     let current = Arc::new(Current::new(config.clone(), metrics, ledger, &roots.client));
-    let usage = Usage::new(queue, &config.stores, &current);
+    let usage = Usage::new(queue, &config, &current);
     let resolver = Arc::new(Resolver::system());
     let reloader = Arc::new(Reloader {
         current: Arc::clone(&current),

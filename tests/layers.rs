@@ -37,6 +37,7 @@ const LAYERS: [&[&str]; 7] = [
         "demo",
         "translate_command",
         "health_command",
+        "migrate_command",
     ],
 ];
 
@@ -52,10 +53,12 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("server", "demo"),
     ("server", "logging"),
     ("cli", "health_command"),
+    ("cli", "migrate_command"),
     ("cli", "translate_command"),
     ("main", "cli"),
     ("main", "demo"),
     ("main", "health_command"),
+    ("main", "migrate_command"),
     ("main", "logging"),
     ("main", "server"),
     ("main", "translate_command"),

@@ -5,6 +5,7 @@
 //! somebody has thought about whether it is a secret.
 
 mod entry;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
+use usage::Usage;
 
 /// What takes the place of a value that nothing may be shown of.
 const HIDDEN: &str = "***";
@@ -50,6 +52,7 @@ pub(super) struct Shown<'a> {
     prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
     database_url: String,
+    usage: Usage,
     /// What instances share, without a password; `None`: nothing.
     redis_url: Option<String>,
     /// How many keys there are for what is stored secretly.
@@ -232,11 +235,8 @@ impl<'a> Shown<'a> {
             prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
             database_url: config.stores.database.to_string(),
-            redis_url: config
-                .stores
-                .redis
-                .as_ref()
-                .map(|redis| redis.url.to_string()),
+            usage: Usage::of(config),
+            redis_url: usage::redis(config),
             secret_keys: config.sealer.as_ref().map_or(0, |sealer| sealer.keys()),
             otel: config.otel.is_some(),
             log_level: config.log.level.to_string().to_lowercase(),

@@ -162,6 +162,7 @@ impl Admin {
             draining: self.lifecycle.is_draining(),
             log_queue: (self.log_queue)(),
             accounts: self.current.accounts_now(&live.config),
+            usage: self.current.usage_now(),
         };
         let metrics = self.current.metrics();
         match as_json {

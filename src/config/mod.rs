@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,8 @@ pub struct Config {
     pub prices: Arc<price::Table>,
     /// Where state is kept.
     pub stores: Stores,
+    /// Whether requests are written down, and how long that is kept.
+    pub usage: Usage,
     /// What seals secrets that are stored; `None`: none are.
     pub sealer: Option<Arc<Sealer>>,
     /// What is logged.
@@ -272,6 +275,17 @@ pub struct Stores {
     pub spool: DatabaseUrl,
     /// What several instances share; `None`: there is one instance.
     pub redis: Option<RedisStore>,
+}
+
+/// Usage records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Whether requests are written down.
+    pub enabled: bool,
+    /// Days for which records are kept; `None`: for ever.
+    pub retention: Option<NonZeroU32>,
+    /// Days for which sums by hour are kept; `None`: for ever.
+    pub hourly_retention: Option<NonZeroU32>,
 }
 
 /// What several instances share at once.

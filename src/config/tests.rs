@@ -514,13 +514,13 @@ fn every_error_is_reported_with_its_path() {
         (
             "proxy-pool: [{url: x}]\n\
              translation: {n-fanout: true}\n\
-             database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {retention-days: 1}\n\
+             database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {spool: ''}\n\
              routing: {session-affinity: true}",
             &[
                 "proxy-pool: not available in this version",
                 "translation.n-fanout: not available in this version",
-                "usage: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
+                "usage.spool: needs a path, as in sqlite:data/ai-proxy.db",
                 "redis-prefix: must be at most 64 ASCII characters without spaces",
                 "redis-url: must begin with redis://, rediss:// or unix://",
             ],

@@ -1,7 +1,7 @@
 //! Keys whose feature is not in this version. One table: a feature that arrives deletes its row.
 
 use super::error::{Errors, KeyPath};
-use super::file::{Entry, File, Usage};
+use super::file::{Entry, File};
 
 /// A key, and whether it asks for more than its default.
 type Row<T> = (&'static str, fn(&T) -> bool);
@@ -10,7 +10,6 @@ type Row<T> = (&'static str, fn(&T) -> bool);
 const KEYS: &[Row<File>] = &[
     ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
-    ("usage", |file| file.usage != Usage::default()),
 ];
 
 /// The keys of an entry of the provider lists.

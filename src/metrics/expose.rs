@@ -3,12 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
-use prometheus::{Counter, GaugeVec, IntGaugeVec, Opts, Registry, Result, TextEncoder};
+use prometheus::{
+    Counter, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder,
+};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use super::process::Process;
-use super::{Metrics, family, gauge, whole_gauge};
+use super::{Metrics, counter, family, gauge, whole_gauge};
 use crate::config::Config;
 
 /// What is known at any time, as it is when somebody looks.
@@ -24,6 +26,25 @@ pub struct Moment {
     pub log_queue: usize,
     /// How each account is.
     pub accounts: Vec<AccountNow>,
+    /// How usage records are.
+    pub usage: UsageNow,
+}
+
+/// How usage records are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct UsageNow {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that are lost.
+    pub dropped: u64,
+    /// Those that wait in memory.
+    pub waiting: usize,
+    /// Those that wait in the spool.
+    pub spooled: u64,
+    /// Whether the database works; `None`: nobody has tried.
+    pub database: Option<bool>,
+    /// Whether the spool works.
+    pub spool: Option<bool>,
 }
 
 /// How an account is.
@@ -56,6 +77,11 @@ pub(super) struct Gauges {
     connections: IntGaugeVec,
     draining: IntGaugeVec,
     log_queue: IntGaugeVec,
+    usage_written: IntCounterVec,
+    usage_dropped: IntCounterVec,
+    usage_queue: IntGaugeVec,
+    usage_spool: IntGaugeVec,
+    usage_store: IntGaugeVec,
     usable: IntGaugeVec,
     resting_models: IntGaugeVec,
     token_dead: IntGaugeVec,
@@ -79,6 +105,11 @@ impl Gauges {
             connections: whole_gauge(registry, &family::CONNECTIONS)?,
             draining: whole_gauge(registry, &family::DRAINING)?,
             log_queue: whole_gauge(registry, &family::LOG_QUEUE)?,
+            usage_written: counter(registry, &family::USAGE_WRITTEN)?,
+            usage_dropped: counter(registry, &family::USAGE_DROPPED)?,
+            usage_queue: whole_gauge(registry, &family::USAGE_QUEUE)?,
+            usage_spool: whole_gauge(registry, &family::USAGE_SPOOL)?,
+            usage_store: whole_gauge(registry, &family::USAGE_STORE)?,
             usable: whole_gauge(registry, &family::USABLE)?,
             resting_models: whole_gauge(registry, &family::RESTING_MODELS)?,
             token_dead: whole_gauge(registry, &family::TOKEN_DEAD)?,
@@ -108,6 +139,7 @@ impl Gauges {
         set(&self.draining, usize::from(moment.draining));
         set(&self.log_queue, moment.log_queue);
         set(&self.reload_ok, usize::from(last_reload != 0));
+        self.show_usage(&moment.usage);
         // Accounts that a reload has taken away have no state.
         self.usable.reset();
         self.resting_models.reset();
@@ -161,6 +193,28 @@ impl Gauges {
             (&self.token_expiry, i64::try_from(seconds).unwrap_or(0)),
         ] {
             gauge.with_label_values(&[account]).set(value);
+        }
+    }
+
+    fn show_usage(&self, usage: &UsageNow) {
+        let grown = |counter: &IntCounterVec, value: u64| {
+            let counter = counter.with_label_values::<&str>(&[]);
+            counter.inc_by(value.saturating_sub(counter.get()));
+        };
+        let set = |gauge: &IntGaugeVec, value: u64| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            gauge.with_label_values::<&str>(&[]).set(value);
+        };
+        grown(&self.usage_written, usage.written);
+        grown(&self.usage_dropped, usage.dropped);
+        set(&self.usage_queue, usage.waiting as u64);
+        set(&self.usage_spool, usage.spooled);
+        for (store, up) in [("database", usage.database), ("spool", usage.spool)] {
+            if let Some(up) = up {
+                self.usage_store
+                    .with_label_values(&[store])
+                    .set(i64::from(up));
+            }
         }
     }
 }

@@ -197,6 +197,36 @@ pub(super) const LOG_QUEUE: Family = family(
     &[],
     Kind::Gauge,
 );
+pub(super) const USAGE_WRITTEN: Family = family(
+    "aiproxy_usage_records_written_total",
+    "Usage records that were written to the database.",
+    &[],
+    Kind::Counter,
+);
+pub(super) const USAGE_DROPPED: Family = family(
+    "aiproxy_usage_records_dropped_total",
+    "Usage records that are lost, because neither database nor spool took them in time.",
+    &[],
+    Kind::Counter,
+);
+pub(super) const USAGE_QUEUE: Family = family(
+    "aiproxy_usage_queue_records",
+    "Usage records that wait to be written.",
+    &[],
+    Kind::Gauge,
+);
+pub(super) const USAGE_SPOOL: Family = family(
+    "aiproxy_usage_spool_records",
+    "Usage records that wait in the spool until the database takes them.",
+    &[],
+    Kind::Gauge,
+);
+pub(super) const USAGE_STORE: Family = family(
+    "aiproxy_usage_store_up",
+    "1 when the store (database, spool) took the last that it was given, 0 when it did not; absent before it was tried.",
+    &["store"],
+    Kind::Gauge,
+);
 pub(super) const USABLE: Family = family(
     "aiproxy_account_usable",
     "1 when the account's key may be used now, 0 while it rests.",
@@ -293,6 +323,11 @@ pub const FAMILIES: &[Family] = &[
     CONNECTIONS,
     DRAINING,
     LOG_QUEUE,
+    USAGE_WRITTEN,
+    USAGE_DROPPED,
+    USAGE_QUEUE,
+    USAGE_SPOOL,
+    USAGE_STORE,
     USABLE,
     RESTING_MODELS,
     TOKEN_DEAD,

@@ -26,7 +26,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, Result,
 };
 
-pub use expose::{AccountNow, Moment, TokenNow};
+pub use expose::{AccountNow, Moment, TokenNow, UsageNow};
 pub use family::{FAMILIES, Family, Kind};
 pub use meters::{Ended, LastOutcome, Meters, OpenStream, Part};
 pub use prometheus::Error as MetricsError;

@@ -181,8 +181,8 @@ pub(super) fn ended(ctx: &mut Context, status: u16, broke: bool) {
     };
     let record = ctx.timing.recorded.then(|| record::of(ctx, end));
     let usage = record.as_ref().and_then(record::usage);
-    if let Some(record) = record {
-        ctx.live.ledger.record(record);
+    if let (Some(record), Some(ledger)) = (record, &ctx.live.ledger) {
+        ledger.record(record);
     }
     let meters = &ctx.live.meters;
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());

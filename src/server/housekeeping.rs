@@ -65,6 +65,7 @@ impl BackgroundService for Housekeeping {
             self.send_traces(),
             roster::follow(&self.roster, &self.ready),
             self.write_usage(),
+            self.forget_old_usage(),
             super::redis::keep_connected(&self.reloader.current),
             super::tokens::keep_fresh(&self.tokens),
             async {

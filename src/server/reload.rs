@@ -103,6 +103,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.stores.database != new.stores.database {
         names.push("database-url");
     }
+    if old.stores.spool != new.stores.spool {
+        names.push("usage.spool");
+    }
     if old.stores.redis != new.stores.redis {
         names.push("redis-url or redis-prefix");
     }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::housekeeping::Housekeeping;
-use crate::config::Stores;
+use crate::config::Config;
 use crate::live::Current;
 use crate::usage::{Finish, Queue, Record, Writer};
 
@@ -23,12 +23,13 @@ pub(super) struct Usage {
 
 impl Usage {
     /// One that writes what is in `queue` into the database of `current`.
-    pub(super) fn new(queue: Queue, stores: &Stores, current: &Arc<Current>) -> Self {
+    pub(super) fn new(queue: Queue, config: &Config, current: &Arc<Current>) -> Self {
         let writer = Writer {
             queue,
             database: Arc::clone(current.database()),
-            given: stores.given,
-            spool: stores.spool.clone(),
+            eager: config.usage.enabled,
+            given: config.stores.given,
+            spool: config.stores.spool.clone(),
             finish: finish(Arc::clone(current)),
             counters: Arc::clone(current.counters()),
             standing: current.standing().clone(),

@@ -9,6 +9,7 @@ pub mod entry;
 pub mod labels;
 pub mod ledger;
 pub mod record;
+pub mod retention;
 mod spool;
 pub mod standing;
 pub mod store;

@@ -34,6 +34,17 @@ pub enum State {
     Down,
 }
 
+impl State {
+    /// Whether it works, if that is known.
+    pub fn is_up(self) -> Option<bool> {
+        match self {
+            Self::Unknown => None,
+            Self::Up => Some(true),
+            Self::Down => Some(false),
+        }
+    }
+}
+
 const STATES: [State; 3] = [State::Unknown, State::Up, State::Down];
 
 fn state(cell: &AtomicU8) -> State {

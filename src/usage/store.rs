@@ -60,7 +60,10 @@ async fn write_once(database: &Database, entries: &[Entry], look: bool) -> Resul
 }
 
 /// Takes the rows of `days`, in order: who holds one is the only writer of that day.
-async fn take_days(open: &mut Transaction, days: &BTreeSet<i64>) -> Result<(), SqlError> {
+pub(super) async fn take_days(
+    open: &mut Transaction,
+    days: &BTreeSet<i64>,
+) -> Result<(), SqlError> {
     let columns = [
         Column::Key("start"),
         Column::Add("batches"),

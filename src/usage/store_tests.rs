@@ -207,6 +207,46 @@ fn hours_and_days_begin_in_utc() {
     }
 }
 
+#[tokio::test]
+async fn a_day_that_is_made_again_is_the_same_and_old_records_go() {
+    use retention::{Rebuilt, rebuild, thin, thin_hours};
+    let database = Database::new(DatabaseUrl::memory());
+    let second = DAY.unsigned_abs();
+    let entries: Vec<Entry> = (0..6_000)
+        .map(|n| entry(NEW_YEAR + n % 2 * second + n % 7 * 3_600))
+        .collect();
+    store::write(&database, &entries).await.unwrap();
+    let totals = Totals::of(&entries);
+    let begin = i64::try_from(NEW_YEAR).unwrap();
+    // A wrong number, and one that should not be there.
+    let wrong = "UPDATE usage_hourly SET requests = 7 WHERE start < ?";
+    let day = (begin + DAY).into();
+    database.execute(wrong, vec![day]).await.unwrap();
+    for _ in 0..2 {
+        let rebuilt = rebuild(&database, begin).await.unwrap();
+        assert_eq!(rebuilt, Rebuilt::Records(3_000));
+        assert_eq!(
+            sums(&database, "usage_hourly").await,
+            expected(&totals.hours)
+        );
+        assert_eq!(sums(&database, "usage_daily").await, expected(&totals.days));
+    }
+    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR + 10 * second + 5);
+    let age = |days: u64| Duration::from_secs(days * second);
+    assert_eq!(thin(&database, now, age(10)).await.unwrap(), 0);
+    assert_eq!(thin(&database, now, age(9)).await.unwrap(), 3_000);
+    assert_eq!(rebuild(&database, begin).await.unwrap(), Rebuilt::Thinned);
+    let rebuilt = rebuild(&database, begin + DAY).await.unwrap();
+    assert_eq!(rebuilt, Rebuilt::Records(3_000));
+    assert_eq!(
+        sums(&database, "usage_hourly").await,
+        expected(&totals.hours)
+    );
+    assert_eq!(thin_hours(&database, now, age(9)).await.unwrap(), 7);
+    assert_eq!(sums(&database, "usage_hourly").await.len(), 7);
+    assert_eq!(sums(&database, "usage_daily").await, expected(&totals.days));
+}
+
 fn sqlite(folder: &tempfile::TempDir, name: &str) -> DatabaseUrl {
     DatabaseUrl::file(folder.path().join(name))
 }
@@ -221,6 +261,7 @@ async fn a_writer_empties_the_queue_before_it_ends() {
     let writer = Writer {
         queue,
         database: Arc::clone(&database),
+        eager: true,
         given: true,
         spool: sqlite(&folder, "spool.db"),
         finish: Box::new(|record| record.status = 201),

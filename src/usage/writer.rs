@@ -38,6 +38,8 @@ pub struct Writer {
     pub queue: Queue,
     /// Where to.
     pub database: Arc<Database>,
+    /// Whether to look at the stores before there is a first record.
+    pub eager: bool,
     /// Whether somebody asked for that database: a default one may be out of reach.
     pub given: bool,
     /// Where to as long as a database server is away.
@@ -60,7 +62,9 @@ impl Writer {
             finish: self.finish,
             counters: self.counters,
         };
-        stores.open().await;
+        if self.eager {
+            stores.open().await;
+        }
         tokio::pin!(end);
         let working = async {
             let entries = desk.write(&stores, &mut end).await;

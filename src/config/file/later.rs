@@ -7,21 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Usage records.
-#[derive(PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", default)]
-#[schemars(deny_unknown_fields)]
-pub(in crate::config) struct Usage {
-    /// Days for which single records are kept.
-    pub(in crate::config) retention_days: u32,
-}
-
-impl Default for Usage {
-    fn default() -> Self {
-        Self { retention_days: 90 }
-    }
-}
-
 /// Anything: its shape comes with the feature, and nothing of it is kept.
 #[derive(PartialEq, Eq)]
 pub(in crate::config) struct Unread;

@@ -22,13 +22,14 @@ mod price;
 mod scalar;
 mod tls;
 mod translation;
+mod usage;
 
 pub(super) use admin::Admin;
 pub(super) use auth::{AuthType, ClientAuth, GrantType};
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, LISTS, ModelItem, WireApi};
-pub(super) use later::{Unread, Usage};
+pub(super) use later::Unread;
 pub(super) use log::{LogFormat, LogLevel};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
@@ -38,6 +39,7 @@ pub(super) use tls::Tls;
 pub(super) use translation::{
     Known, MediaFetch, OnLoss, ProfileItem, RateLimitHeaders, Translation,
 };
+pub(super) use usage::Usage;
 
 /// Configuration of ai-proxy.
 #[derive(Deserialize, Serialize, JsonSchema)]

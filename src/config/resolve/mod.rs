@@ -105,6 +105,7 @@ pub(super) fn resolve(
         ),
         prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
+        usage: stores::usage(&file.usage),
         sealer,
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),

@@ -1,8 +1,10 @@
 //! Where state is kept.
 
+use std::num::NonZeroU32;
+
 use super::Resolver;
-use crate::config::file::File;
-use crate::config::{RedisStore, Stores};
+use crate::config::file::{self, File};
+use crate::config::{RedisStore, Stores, Usage};
 use crate::state::redis::RedisUrl;
 use crate::state::sql::DatabaseUrl;
 
@@ -20,8 +22,25 @@ pub(super) fn stores(file: &File, resolver: &mut Resolver<'_>) -> Stores {
     Stores {
         database: database.unwrap_or_else(DatabaseUrl::memory),
         given: file.database_url != File::DATABASE_URL,
-        spool: DatabaseUrl::file("data/ai-proxy-spool.db"),
+        spool: spool(&file.usage, resolver),
         redis: redis(file, resolver),
+    }
+}
+
+fn spool(usage: &file::Usage, resolver: &mut Resolver<'_>) -> DatabaseUrl {
+    let parsed = DatabaseUrl::parse(&format!("sqlite:{}", usage.spool));
+    parsed.unwrap_or_else(|error| {
+        resolver.error("usage.spool", error);
+        DatabaseUrl::memory()
+    })
+}
+
+/// What is written down of requests.
+pub(super) fn usage(usage: &file::Usage) -> Usage {
+    Usage {
+        enabled: usage.enabled,
+        retention: NonZeroU32::new(usage.retention_days),
+        hourly_retention: NonZeroU32::new(usage.hourly_retention_days),
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod migrations;
 mod pool;
 mod value;
+mod version;
 
 pub use address::{DatabaseUrl, InvalidDatabaseUrl};
 pub use dialect::{Column, Dialect};

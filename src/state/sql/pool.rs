@@ -16,7 +16,8 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::OnceCell;
 
-use super::migrations::{self, Migrated, migrator};
+use super::migrations::Migrated;
+use super::version::{check, update, version};
 use super::{DatabaseUrl, Dialect, Row, SqlError, Trouble, Value};
 
 /// Connections to a server.
@@ -39,7 +40,7 @@ pub struct Database {
 }
 
 #[derive(Debug)]
-enum Pools {
+pub(super) enum Pools {
     Sqlite {
         /// One connection: SQLite has one writer at a time, and waiting in a queue is better than `busy`.
         writer: SqlitePool,
@@ -107,6 +108,12 @@ impl Database {
     /// Connects and looks whether the tables are this program's. SQLite's are brought up to date.
     pub async fn open(&self) -> Result<(), SqlError> {
         self.pools().await.map(drop)
+    }
+
+    /// Whether its tables are this program's. Changes nothing, SQLite's neither.
+    pub async fn check(&self) -> Result<(), SqlError> {
+        let pools = connect(&self.url).await?;
+        check(&pools).await
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -343,56 +350,6 @@ fn make(path: &Path) -> io::Result<()> {
         .mode(0o600)
         .open(path)
         .map(drop)
-}
-
-async fn update(pools: &Pools, dialect: Dialect) -> Result<(), SqlError> {
-    let migrator = migrator(dialect);
-    match pools {
-        Pools::Sqlite { writer, .. } => migrator.run(writer).await?,
-        Pools::MySql(pool) => migrator.run(pool).await?,
-        Pools::Postgres(pool) => migrator.run(pool).await?,
-    }
-    Ok(())
-}
-
-async fn check(pools: &Pools) -> Result<(), SqlError> {
-    let latest = migrations::latest();
-    match version(pools).await? {
-        Some(version) if version == latest => Ok(()),
-        Some(version) if version > latest => Err(SqlError::new(
-            Trouble::New,
-            format!("its schema has version {version}, newer than this version of ai-proxy knows"),
-        )),
-        found => Err(SqlError::new(
-            Trouble::Old,
-            format!(
-                "its schema has version {}, and {latest} is needed: run `ai-proxy migrate`",
-                found.unwrap_or(0)
-            ),
-        )),
-    }
-}
-
-/// The version of its tables; `None`: it has none.
-async fn version(pools: &Pools) -> Result<Option<i64>, SqlError> {
-    const VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
-    let found: Result<Option<i64>, sqlx::Error> = match pools {
-        Pools::Sqlite { writer, .. } => sqlx::query_scalar(VERSION).fetch_one(writer).await,
-        Pools::MySql(pool) => sqlx::query_scalar(VERSION).fetch_one(pool).await,
-        Pools::Postgres(pool) => sqlx::query_scalar(VERSION).fetch_one(pool).await,
-    };
-    match found {
-        Err(sqlx::Error::Database(error)) if is_missing_table(&*error) => Ok(None),
-        found => Ok(found?),
-    }
-}
-
-/// SQLSTATE of PostgreSQL and MySQL; SQLite has words only.
-fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
-    error
-        .code()
-        .is_some_and(|code| matches!(&*code, "42P01" | "42S02"))
-        || error.message().starts_with("no such table")
 }
 
 #[cfg(test)]
