@@ -29,7 +29,7 @@ fn ok() -> Reply {
 /// An OAuth account at `provider`; `auth` and `more` are added.
 fn account(oauth: &OAuth, provider: &Upstream, auth: &str, more: &str) -> String {
     format!(
-        "- name: main\n  preset: openai\n  base-url: '{}'\n  timeouts: {{connect: 1, first-byte: 4}}\n{more}  \
+        "- name: main\n  preset: openai\n  base-url: '{}'\n  timeouts: {{connect: 1, first-byte: 6}}\n{more}  \
          auth: {{type: oauth2, token-url: '{}', client-id: {CLIENT_ID}, client-secret: '{CLIENT_SECRET}'{auth}}}\n",
         provider.url(),
         oauth.url(),
@@ -265,48 +265,58 @@ async fn a_dead_refresh_token_rests_the_account_and_another_serves() {
 
 #[tokio::test]
 async fn what_the_token_endpoint_fails_with_costs_no_token_that_is_good() {
-    let oauth = OAuth::start(3).await;
+    let oauth = OAuth::start(12).await;
     oauth.keeps_refresh_tokens();
     let provider = oauth.provider(ok()).await;
     let gateway = Gateway::start(&config(&oauth, &provider, REFRESH)).await;
     served(&gateway).await;
-    for (n, mood) in [
-        Mood::Says(500, "{\"error\": \"canary-secret\"}".into()),
-        Mood::Says(200, "<html>canary-secret</html>".into()),
-        Mood::Says(200, "x".repeat(100_000)),
-        Mood::Says(302, String::new()),
-        Mood::Says(400, "{\"error\": \"invalid_client\"}".into()),
-        Mood::Says(
-            200,
-            "{\"access_token\": \"a b\", \"expires_in\": -1}".into(),
-        ),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        oauth.set(mood);
-        gateway
-            .wait_lines(n + 1, |line| line.contains("account main: no new token"))
-            .await;
-        served(&gateway).await;
-        oauth.set(Mood::Well);
-        gateway
-            .wait_lines(n + 2, |line| line.contains("a token from"))
-            .await;
-        served(&gateway).await;
-    }
-    // One that says nothing: as long as the token lasts it serves, then the client hears of it in time.
-    oauth.set(Mood::Silent);
+    oauth.set(Mood::Says(500, "{\"error\": \"canary-secret\"}".into()));
     gateway
-        .wait_log(|line| line.contains("the token endpoint did not answer in time"))
-        .await;
-    let response = ask(&gateway).await;
-    assert_eq!(response.status, 503, "{response:?}");
-    oauth.set(Mood::Well);
-    gateway
-        .wait_lines(8, |line| line.contains("a token from"))
+        .wait_log(|line| line.contains("account main: no new token"))
         .await;
     served(&gateway).await;
+    let failed = shown(&gateway).await["token"].clone();
+    assert_eq!(failed["state"], "valid");
+    let message = failed["last_error"]["message"].as_str().unwrap();
+    assert_eq!(message, "the token endpoint answered with status 500");
+    oauth.set(Mood::Well);
+    gateway
+        .wait_lines(2, |line| line.contains("a token from"))
+        .await;
+    served(&gateway).await;
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_none_and_says_why() {
+    let oauth = OAuth::start(3600).await;
+    let provider = oauth.provider(ok()).await;
+    for (mood, why) in [
+        (
+            Mood::Says(200, "<html>canary-secret</html>".into()),
+            "it is no JSON object of a token",
+        ),
+        (Mood::Says(200, "x".repeat(100_000)), "it is too long"),
+        (Mood::Says(302, String::new()), "status 302"),
+        (
+            Mood::Says(400, "{\"error\": \"invalid_client\"}".into()),
+            "refuses: invalid_client",
+        ),
+        (
+            Mood::Says(200, "{\"access_token\": \"a b\"}".into()),
+            "it holds no usable token",
+        ),
+        (Mood::Silent, "did not answer in time"),
+    ] {
+        oauth.set(mood);
+        let gateway = Gateway::start(&config(&oauth, &provider, REFRESH)).await;
+        gateway
+            .wait_log(|line| line.contains("account main: no new token") && line.contains(why))
+            .await;
+        let response = ask(&gateway).await;
+        assert_eq!(response.status, 503, "{why}: {response:?}");
+    }
+    assert!(provider.requests().is_empty());
+    assert_eq!(oauth.granted(), 0);
 }
 
 #[tokio::test]
@@ -430,9 +440,9 @@ impl ParseUrl for str {
     }
 }
 
-/// Three instances, from the first token over a renewal and a refused one: as if they were one.
+/// Three instances, from the first token over a refused one to a renewal: as if they were one.
 async fn together(stores: impl Fn(usize) -> String) {
-    let oauth = OAuth::start(8).await;
+    let oauth = OAuth::start(3600).await;
     let provider = oauth.provider(ok()).await;
     let mut gateways = Vec::new();
     for n in 0..3 {
@@ -442,15 +452,16 @@ async fn together(stores: impl Fn(usize) -> String) {
     let all = || futures::future::join_all(gateways.iter().map(served));
     all().await;
     assert_eq!(oauth.granted(), 1);
+    oauth.life(Some(json!(12)));
+    oauth.revoke();
+    all().await;
+    assert_eq!(oauth.asked(), 2);
     oauth.life(Some(json!(3600)));
     for gateway in &gateways {
         gateway
-            .wait_lines(2, |line| line.contains("a token from"))
+            .wait_lines(3, |line| line.contains("a token from"))
             .await;
     }
-    all().await;
-    assert_eq!(oauth.asked(), 2);
-    oauth.revoke();
     all().await;
     assert_eq!(oauth.asked(), 3);
     let mut shared = 0.0;

@@ -118,7 +118,10 @@ impl Refresher {
                 self.next(account, oauth, cell, sealer, stored).await
             }
         };
-        self.vault.unlock(oauth.id, held).await;
+        match ended {
+            Ended::Fresh(Source::Provider) => self.vault.release(held).await,
+            _ => self.vault.unlock(oauth.id, held).await,
+        }
         ended
     }
 

@@ -258,13 +258,18 @@ impl Vault {
         Ok(within(self.database.execute(TAKE, values)).await? > 0)
     }
 
+    /// Gives the lock back after a version was written, or was not because the database is away.
+    pub(super) async fn release(&self, held: Held) {
+        self.shared.unlock(held.0).await;
+    }
+
     /// Gives the lock back. What fails here ends by itself.
     pub(super) async fn unlock(&self, id: TokenId, held: Held) {
         const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
              WHERE id = ? AND locked_by = ?";
         let values = vec![id.to_string().into(), self.holder.as_str().into()];
         let _ = within(self.database.execute(GIVE, values)).await;
-        self.shared.unlock(held.0).await;
+        self.release(held).await;
     }
 
     /// Keeps `kept` after what is `known` (`None`: whatever there is). False: another one has written
@@ -308,7 +313,7 @@ impl Vault {
         }
     }
 
-    /// Replaces a version of the row by another; false: there is yet another.
+    /// Replaces a version of the row by another and gives its lock back; false: there is yet another.
     async fn write(
         &self,
         id: TokenId,
@@ -316,8 +321,8 @@ impl Vault {
         (old, new): (i64, i64),
         sealed: &str,
     ) -> Result<bool, Shut> {
-        const WRITE: &str =
-            "UPDATE oauth_tokens SET sealed = ?, version = ? WHERE id = ? AND version = ?";
+        const WRITE: &str = "UPDATE oauth_tokens SET sealed = ?, version = ?, locked_by = '', locked_until = 0 \
+             WHERE id = ? AND version = ?";
         self.make(id, account).await?;
         let values = vec![sealed.into(), new.into(), id.to_string().into(), old.into()];
         Ok(within(self.database.execute(WRITE, values)).await? > 0)
