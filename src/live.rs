@@ -247,11 +247,6 @@ impl Current {
         self.changes.subscribe()
     }
 
-    /// The health of an account.
-    pub fn health(&self, id: AccountId) -> Arc<Health> {
-        self.shared.book.health(id)
-    }
-
     /// What is counted, whatever config is in force.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.shared.metrics
@@ -295,6 +290,11 @@ impl Current {
     /// What the process shares with other instances through; `None`: it is alone.
     pub fn redis(&self) -> Option<&Arc<Redis>> {
         self.shared.redis.as_ref()
+    }
+
+    /// The health of an account, to check it beside the requests.
+    pub fn health(&self, account: &Account) -> Arc<Health> {
+        self.shared.book.health(account.id)
     }
 
     /// The state of an account.

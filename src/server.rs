@@ -30,6 +30,7 @@ use crate::upstream::roots::{Roots, RootsError};
 use crate::usage::Ledger;
 
 mod connections;
+mod health_checks;
 mod housekeeping;
 mod http2;
 mod listening;
@@ -44,6 +45,7 @@ mod tokens;
 mod usage;
 
 use connections::Spoken;
+use health_checks::HealthChecks;
 use housekeeping::Housekeeping;
 use listening::{Bound, Role, bind};
 use reload::Reloader;
@@ -262,6 +264,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     let client = TokenClient::new(Arc::clone(&resolver), Arc::clone(&roots.client));
     let vault = Vault::new(Arc::clone(current.database()), current.redis().cloned());
     let tokens = Tokens::new(Arc::clone(&current), Refresher::new(client, vault));
+    let peers = Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client));
     let gateway = Gateway {
         desk: Arc::clone(&admin) as _,
         current: Arc::clone(&current),
@@ -276,6 +279,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .saturating_mul(conf.threads.max(1));
     let pool = Arc::new(Pool::new(kept));
     let service = connections::service(conf, gateway, Arc::clone(&pool), &spoken);
+    let checks = HealthChecks::new(Arc::clone(&current), peers, conf);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -333,6 +337,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             exporting,
             tokens,
             usage,
+            checks,
             demo: after,
             ready: Arc::clone(&ready),
         },

@@ -55,5 +55,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         reach: None,
         project: None,
         cloak: None,
+        check: None,
     }
 }

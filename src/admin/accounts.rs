@@ -65,6 +65,9 @@ struct Serving {
     /// Of accounts with OAuth 2.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
+    /// What the last check beside the requests found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_check: Option<Last>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +177,7 @@ impl Accounts {
 fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
     let last = live.meters.last(account.id);
+    let check = current.metrics().last_check(account.id);
     Shown {
         name: account.name.to_string(),
         source: if stored.is_some() { "database" } else { "file" },
@@ -204,6 +208,10 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
                 at: time(last.at),
             }),
             token: current.token_report(account).map(token),
+            last_check: check.map(|check| Last {
+                outcome: check.result.word(),
+                at: time(check.at),
+            }),
         }),
     }
 }

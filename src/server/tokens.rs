@@ -120,7 +120,7 @@ impl Tokens {
             .await;
         self.busy.send_modify(|busy| *busy -= 1);
         let metrics = self.current.metrics();
-        let health = self.current.health(account.id);
+        let health = self.current.health(account);
         match ended {
             Ended::Fresh(source) => {
                 metrics.renewed(&account.name, Renewal::of(source == Source::Provider));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::base::{base, fallbacks};
+use super::check::check;
 use super::cloak::cloak;
 use super::headers::headers;
 use super::oauth::oauth;
@@ -158,6 +159,8 @@ pub(super) fn account(
         return None;
     }
 
+    let check = check(entry, preset, path, resolver);
+
     let (preset, key, base) = (preset?, key?, base?);
     Some(Account {
         id: id(preset, &base, &key, oauth.as_ref(), &entry.name),
@@ -186,6 +189,7 @@ pub(super) fn account(
         reach: None,
         project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
         cloak,
+        check,
     })
 }
 

@@ -21,6 +21,7 @@ use crate::upstream::{OutboundProxy, Timeouts};
 mod accounts;
 mod admin;
 mod base;
+mod check;
 mod clients;
 mod cloak;
 mod entry;
