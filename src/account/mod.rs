@@ -20,6 +20,7 @@ pub mod health;
 pub mod homes;
 pub mod oauth;
 pub mod pool;
+pub mod proxies;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -74,6 +75,8 @@ pub struct Account {
     pub priority: i32,
     /// How long its requests may take.
     pub timeouts: Timeouts,
+    /// Whether it takes a proxy of the pool when there is one.
+    pub pooled: bool,
     /// How far its connections may go; `None`: anywhere, because the config file says so.
     pub reach: Option<Reach>,
     /// The Google Cloud project of requests in the Code Assist envelope.

@@ -53,6 +53,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             websocket: None,
         },
         reach: None,
+        pooled: false,
         project: None,
         cloak: None,
         check: None,

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 pub(super) use entry::Entry;
 
+use super::proxies;
 use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
 use crate::upstream::Timeouts;
@@ -48,6 +49,7 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    proxy_pool: Vec<proxies::Brief>,
     /// Those that the file gives.
     prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
@@ -234,6 +236,7 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            proxy_pool: proxies::briefly(&config.pool),
             database_url: config.stores.database.to_string(),
             usage: Usage::of(config),
             redis_url: usage::redis(config),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::super::proxies;
 use super::{HIDDEN, Seconds, seconds};
 use crate::account::oauth::{ClientAuth, Grant, OAuth};
 use crate::account::{Account, HeaderSource};
 use crate::secret::Secret;
-use crate::upstream::{BaseUrl, OutboundProxy, ProxyScheme};
+use crate::upstream::BaseUrl;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,7 +75,7 @@ impl<'a> Entry<'a> {
             auth: account.oauth.as_deref().map(auth),
             base_url: account.base.to_url(),
             fallback_base_urls: account.fallbacks.iter().map(BaseUrl::to_url).collect(),
-            proxy_url: account.proxy.as_deref().map(proxy),
+            proxy_url: account.proxy.as_deref().map(proxies::shown),
             prefix: account.prefix.as_deref(),
             project: account.project.as_deref(),
             models: account
@@ -126,23 +127,5 @@ fn header(source: &HeaderSource) -> String {
             Ok(text) => Secret::new(text).to_string(),
             Err(_) => HIDDEN.to_owned(),
         },
-    }
-}
-
-/// Without user and password.
-fn proxy(proxy: &OutboundProxy) -> String {
-    let scheme = match proxy.scheme {
-        ProxyScheme::Http => "http",
-        ProxyScheme::Https => "https",
-        ProxyScheme::Socks5 => "socks5",
-        ProxyScheme::Socks5h => "socks5h",
-    };
-    let user = match proxy.credentials {
-        Some(_) => "***@",
-        None => "",
-    };
-    match proxy.host.contains(':') {
-        true => format!("{scheme}://{user}[{}]:{}", proxy.host, proxy.port),
-        false => format!("{scheme}://{user}{}:{}", proxy.host, proxy.port),
     }
 }
