@@ -1,4 +1,4 @@
-//! What outlives a config: the health of accounts and whose turn it is.
+//! What outlives a config: the health of accounts, their tokens, and whose turn it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::AccountId;
 use super::health::{Health, Tiding};
+use super::oauth::{Cell, TokenId};
 use super::pool::{Cursor, Wish};
 use crate::state::Outbox;
 
@@ -20,6 +21,7 @@ const ROOM: usize = 16_384;
 pub struct Book {
     healths: Mutex<HashMap<AccountId, Arc<Health>>>,
     cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
+    tokens: Mutex<HashMap<TokenId, Arc<Cell>>>,
     /// Turns of an earlier process, for cursors that no config has had yet: cell, turns.
     earlier: Mutex<HashMap<u64, Vec<(u8, u64)>>>,
     others: Option<Others>,
@@ -126,11 +128,19 @@ impl Book {
         cells.collect()
     }
 
+    /// The token that is kept under `id`.
+    pub fn token(&self, id: TokenId) -> Arc<Cell> {
+        Arc::clone(self.tokens.lock().entry(id).or_default())
+    }
+
     /// Forgets what no live config uses. Call it after the old config is gone.
     pub fn sweep(&self) {
         self.healths
             .lock()
             .retain(|_, health| Arc::strong_count(health) > 1);
+        self.tokens
+            .lock()
+            .retain(|_, cell| Arc::strong_count(cell) > 1);
         self.cursors
             .lock()
             .retain(|_, cursor| Arc::strong_count(cursor) > 1);
