@@ -85,7 +85,7 @@ pub(super) const FIRST_TOKENS: Family = family(
 );
 pub(super) const TOKENS: Family = family(
     "aiproxy_tokens_total",
-    "Tokens of translated answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
+    "Tokens of answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
     &["provider", "model", "kind"],
     Kind::Counter,
 );
@@ -141,6 +141,12 @@ pub(super) const STORED_ACCOUNTS: Family = family(
     "aiproxy_stored_accounts",
     "Accounts of the database: serving, disabled, or wrong and out of service.",
     &["state"],
+    Kind::Gauge,
+);
+pub(super) const POOL_WITHOUT: Family = family(
+    "aiproxy_proxy_pool_accounts_without",
+    "Accounts for which the proxy pool has no room; they use the global proxy-url.",
+    &[],
     Kind::Gauge,
 );
 pub(super) const ROSTER_STALE: Family = family(
@@ -300,6 +306,7 @@ pub const FAMILIES: &[Family] = &[
     ACCOUNT_CHANGES,
     STORED_ACCOUNTS,
     ROSTER_STALE,
+    POOL_WITHOUT,
     STREAMS,
     RUNNING,
     CONNECTIONS,
