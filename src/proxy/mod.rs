@@ -54,6 +54,7 @@ mod search;
 mod spans;
 mod stored;
 mod tell;
+mod token;
 mod verdict;
 mod websocket;
 
