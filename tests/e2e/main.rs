@@ -25,6 +25,7 @@ mod cli;
 mod client_side;
 mod conformance;
 mod cors;
+mod cost;
 mod departures;
 mod dialect;
 mod drain;
