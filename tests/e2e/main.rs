@@ -32,6 +32,8 @@ mod faults;
 mod header_lists;
 mod keepalive;
 mod large;
+mod ledger;
+mod ledger_stores;
 mod media;
 mod metrics;
 mod odd_requests;
