@@ -22,7 +22,7 @@ pub use profiles::Profiles;
 
 use crate::account::Account;
 use crate::account::book::Book;
-use crate::account::health::Report;
+use crate::account::health::{Health, Report};
 use crate::account::homes::Homes;
 use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics, UsageNow};
@@ -260,6 +260,11 @@ impl Current {
     /// What the process shares with other instances through; `None`: it is alone.
     pub fn redis(&self) -> Option<&Arc<Redis>> {
         self.shared.redis.as_ref()
+    }
+
+    /// The health of an account, to check it beside the requests.
+    pub fn health(&self, account: &Account) -> Arc<Health> {
+        self.shared.book.health(account.id)
     }
 
     /// The state of an account.

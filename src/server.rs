@@ -28,6 +28,7 @@ use crate::upstream::roots::{Roots, RootsError};
 use crate::usage::Ledger;
 
 mod connections;
+mod health_checks;
 mod housekeeping;
 mod http2;
 mod listening;
@@ -41,6 +42,7 @@ mod tls;
 mod usage;
 
 use connections::Spoken;
+use health_checks::HealthChecks;
 use housekeeping::Housekeeping;
 use listening::{Bound, Role, bind};
 use reload::Reloader;
@@ -255,6 +257,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         }
         None => (None, None),
     };
+    let peers = Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client));
     let gateway = Gateway {
         desk: Arc::clone(&admin) as _,
         current: Arc::clone(&current),
@@ -269,6 +272,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         .saturating_mul(conf.threads.max(1));
     let pool = Arc::new(Pool::new(kept));
     let service = connections::service(conf, gateway, Arc::clone(&pool), &spoken);
+    let checks = HealthChecks::new(Arc::clone(&current), peers, conf);
     // Pingora has read the bundle by now, and the process may end in many ways.
     drop(roots);
     let bound = listener
@@ -325,6 +329,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             pool,
             exporting,
             usage,
+            checks,
             demo: after,
             ready: Arc::clone(&ready),
         },

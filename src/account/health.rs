@@ -4,6 +4,7 @@
 //! rest is over, one request is let through as a probe; its outcome decides for the others. An
 //! account that never failed costs one atomic load.
 
+mod check;
 mod report;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use check::Seen;
 pub use report::{Mark, Report};
 
 /// Models per account that may have a state of their own; one more evicts the one whose rest ends

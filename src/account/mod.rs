@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 
@@ -72,6 +73,17 @@ pub struct Account {
     pub project: Option<Box<str>>,
     /// How its requests are shaped; `None`: not at all.
     pub cloak: Option<Arc<Cloak>>,
+    /// How it is checked beside the requests; `None`: not at all.
+    pub check: Option<Check>,
+}
+
+/// How an account is checked beside the requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// How often, more or less.
+    pub every: Duration,
+    /// What is asked for, with its version and query.
+    pub path: Box<str>,
 }
 
 impl Account {

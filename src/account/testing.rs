@@ -53,5 +53,6 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
         reach: None,
         project: None,
         cloak: None,
+        check: None,
     }
 }

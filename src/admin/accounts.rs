@@ -61,6 +61,9 @@ struct Serving {
     models: Vec<Model>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_outcome: Option<Last>,
+    /// What the last check beside the requests found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_check: Option<Last>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +152,7 @@ impl Accounts {
 fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
     let last = live.meters.last(account.id);
+    let check = current.metrics().last_check(account.id);
     Shown {
         name: account.name.to_string(),
         source: if stored.is_some() { "database" } else { "file" },
@@ -177,6 +181,10 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
             last_outcome: last.map(|last| Last {
                 outcome: last.word,
                 at: time(last.at),
+            }),
+            last_check: check.map(|check| Last {
+                outcome: check.result.word(),
+                at: time(check.at),
             }),
         }),
     }

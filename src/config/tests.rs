@@ -439,6 +439,20 @@ fn every_error_is_reported_with_its_path() {
         ),
         ("admin: {mount: true}", &["admin.mount: needs admin.key"]),
         (
+            "claude-api-key:\n- {api-key: a, health-check: {interval: -1}}\n- {api-key: b, health-check: {interval: 0.001}}\n\
+             - {api-key: c, health-check: {path: /v1/models}}\n- {api-key: d, health-check: {interval: 1, path: 'v1/a b'}}\n\
+             - {allow-client-keys: true, health-check: {interval: 1}}\n\
+             gemini-api-key: [{api-key: a, preset: antigravity, base-url: 'http://x', health-check: {interval: 1}}]",
+            &[
+                "claude-api-key[0].health-check.interval: must be a number of seconds from 0 to 31536000",
+                "claude-api-key[1].health-check.interval: must be at least 0.01, or 0 for none",
+                "claude-api-key[2].health-check.path: needs an interval",
+                "claude-api-key[3].health-check.path: must be a path like /v1/models",
+                "claude-api-key[4].health-check: needs an api-key to check",
+                "gemini-api-key[0].health-check.path: is required, because this API has no list of models",
+            ],
+        ),
+        (
             "prices:\n- {model: a, input: -1}\n- {model: a, input: 0.0000000001}\n- {model: a, input: 1e7}\n- {model: a, input: x}\n\
              - {model: a}\n- {input: 1}\n- {model: a, provider: opnai, input: 1}\n- {model: a, inputs: 1}\n\
              - {model: a, input: 1, tiers: [{input: 2}, {above: 5}, {above: 5}, {abov: 1}]}\n- {model: 'a[', input: [1]}\n- 7",

@@ -107,6 +107,12 @@ pub(super) const COOLDOWNS: Family = family(
     &["account", "scope", "cause"],
     Kind::Counter,
 );
+pub(super) const HEALTH_CHECKS: Family = family(
+    "aiproxy_health_checks_total",
+    "Checks of an account beside the requests, by what they found: ok, refused (its key), failed or unclear.",
+    &["account", "result"],
+    Kind::Counter,
+);
 pub(super) const LOSSES: Family = family(
     "aiproxy_translation_losses_total",
     "Things that a translation could not carry as they were, by the client's format, the provider's and what became of them.",
@@ -287,6 +293,7 @@ pub const FAMILIES: &[Family] = &[
     ATTEMPTS,
     RETRIES,
     COOLDOWNS,
+    HEALTH_CHECKS,
     LOSSES,
     RELOADS,
     LOGIN_FAILURES,

@@ -123,6 +123,8 @@ impl Meters {
         }
         last.retain(|id, _| accounts.contains_key(id));
         drop(last);
+        let is_known = |id: &AccountId| accounts.contains_key(id);
+        metrics.last_checks.lock().retain(|id, _| is_known(id));
         let names: HashSet<&str> = config.accounts.iter().map(|one| &*one.name).collect();
         metrics.forget(|label, value| match label {
             "provider" => value == NOBODY || places.contains_key(value),

@@ -7,6 +7,7 @@
 //!
 //! No label has a value that a client chooses: models are named only when the config names them.
 
+mod checks;
 mod expose;
 mod family;
 mod meters;
@@ -26,6 +27,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, Result,
 };
 
+pub use checks::{Checked, LastCheck};
 pub use expose::{AccountNow, Moment, UsageNow};
 pub use family::{FAMILIES, Family, Kind};
 pub use meters::{Ended, LastOutcome, Meters, OpenStream, Part};
@@ -49,6 +51,8 @@ pub struct Metrics {
     tokens: IntCounterVec,
     attempts: IntCounterVec,
     cooldowns: IntCounterVec,
+    health_checks: IntCounterVec,
+    last_checks: Mutex<HashMap<AccountId, LastCheck>>,
     losses: IntCounterVec,
     overhead: [Histogram; 2],
     errors: Words<CAUSES>,
@@ -105,6 +109,8 @@ impl Metrics {
             tokens: counter(registered, &family::TOKENS)?,
             attempts: counter(registered, &family::ATTEMPTS)?,
             cooldowns: counter(registered, &family::COOLDOWNS)?,
+            health_checks: counter(registered, &family::HEALTH_CHECKS)?,
+            last_checks: Mutex::default(),
             losses: counter(registered, &family::LOSSES)?,
             overhead: ["request", "answer"].map(|part| overhead.with_label_values(&[part])),
             errors: Words::new(counter(registered, &family::ERRORS)?),
@@ -180,6 +186,12 @@ impl Metrics {
         forget_in(&self.cooldowns, &family::COOLDOWNS, is_gone, |values| {
             self.cooldowns.remove_label_values(values)
         });
+        forget_in(
+            &self.health_checks,
+            &family::HEALTH_CHECKS,
+            is_gone,
+            |values| self.health_checks.remove_label_values(values),
+        );
     }
 }
 

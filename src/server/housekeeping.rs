@@ -12,6 +12,7 @@ use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Barrier;
 
+use super::health_checks::HealthChecks;
 use super::reload::Reloader;
 use super::roster;
 use super::usage::Usage;
@@ -39,6 +40,7 @@ pub(super) struct Housekeeping {
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
     pub(super) usage: Usage,
+    pub(super) checks: HealthChecks,
     pub(super) demo: Option<(SocketAddr, bool)>,
     pub(super) ready: Arc<Barrier>,
 }
@@ -61,6 +63,7 @@ impl BackgroundService for Housekeeping {
             self.send_traces(),
             roster::follow(&self.roster, &self.ready),
             self.write_usage(),
+            self.checks.run(),
             self.forget_old_usage(),
             super::redis::keep_connected(&self.reloader.current),
             async {

@@ -85,7 +85,7 @@ pub struct Record {
     pub streamed: bool,
     /// Whether it went with the client's own key for the provider: someone else pays.
     pub own_key: bool,
-    /// The status that the client got; 499: it left before there was one; 101: a WebSocket.
+    /// The status that the client got; 499: it left before the end of its answer; 101: a WebSocket.
     pub status: u16,
     /// Why it failed, in a word of the metrics, be it after its status had left; `None`: it did not.
     pub error: Option<&'static str>,

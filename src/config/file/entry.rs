@@ -66,6 +66,8 @@ pub(in crate::config) struct Entry {
     pub(in crate::config) allow_client_keys: bool,
     /// Shaping of requests.
     pub(in crate::config) cloak: Cloak,
+    /// Checks of the credential beside the requests.
+    pub(in crate::config) health_check: HealthCheck,
 }
 
 impl Default for Entry {
@@ -89,8 +91,21 @@ impl Default for Entry {
             disabled: false,
             allow_client_keys: false,
             cloak: Cloak::default(),
+            health_check: HealthCheck::default(),
         }
     }
+}
+
+/// Checks beside the requests.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub(in crate::config) struct HealthCheck {
+    /// Time between two checks, in seconds, a tenth more or less; 0: none.
+    pub(in crate::config) interval: Seconds,
+    /// Path that is asked for with GET, with its version (`/v1/models`). Empty: the provider's list of models,
+    /// which costs nothing.
+    pub(in crate::config) path: String,
 }
 
 /// One model of an entry.

@@ -99,7 +99,7 @@ impl JsonSchema for Size {
 }
 
 /// A duration in seconds, whole or decimal.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::config) struct Seconds(pub(in crate::config) Duration);
 
 impl Seconds {

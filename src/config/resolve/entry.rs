@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::check::check;
 use super::cloak::cloak;
 use super::headers::headers;
 use super::{Resolver, globs, proxy};
@@ -135,6 +136,8 @@ pub(super) fn account(
         resolver.error(path.key("project"), "is only for `preset: antigravity`");
     }
 
+    let check = check(entry, preset, path, resolver);
+
     let (preset, key, base) = (preset?, key?, base?);
     Some(Account {
         id: id(preset, &base, &key, &entry.name),
@@ -158,6 +161,7 @@ pub(super) fn account(
         reach: None,
         project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
         cloak,
+        check,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod admin;
+mod check;
 mod clients;
 mod cloak;
 mod entry;
