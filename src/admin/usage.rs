@@ -150,15 +150,9 @@ async fn answer(
             piece = pieces.next() => (begun.await, piece),
         }
     };
-    let (begun, first) = match tokio::time::timeout(PATIENCE, first).await {
-        Ok((Ok(begun), first)) => (begun, first),
-        _ => {
-            return refusal(
-                503,
-                "database_unavailable",
-                "the database does not answer in time",
-            );
-        }
+    let Ok((Ok(begun), first)) = tokio::time::timeout(PATIENCE, first).await else {
+        let message = "the database does not answer in time";
+        return refusal(503, "database_unavailable", message);
     };
     if let Err(trouble) = begun {
         return refusal(503, "database_unavailable", trouble);
@@ -168,7 +162,7 @@ async fn answer(
             Form::Json => JSON,
             Form::Csv => CSV,
         },
-        pieces: Some(pieces.after(first)),
+        pieces: Some(Box::new(pieces.after(first))),
         ..document(200, String::new())
     }
 }

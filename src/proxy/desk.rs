@@ -56,7 +56,7 @@ pub struct Answer {
     /// Its body.
     pub body: Bytes,
     /// Its body instead, when it may be long.
-    pub pieces: Option<Pieces>,
+    pub pieces: Option<Box<Pieces>>,
 }
 
 /// A body in pieces, made while it is sent.

@@ -104,7 +104,7 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Context, answer: Ans
     identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(answer.status);
     match answer.pieces {
-        Some(pieces) => send_pieces(session, header, pieces).await,
+        Some(pieces) => send_pieces(session, header, *pieces).await,
         None => send(session, header, answer.body).await,
     }
 }
