@@ -4,18 +4,20 @@
 //! What is shown is written down here field by field. A setting that is new is not shown before
 //! somebody has thought about whether it is a secret.
 
+mod entry;
 mod usage;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::account::{Account, HeaderSource};
+pub(super) use entry::Entry;
+
+use super::proxies;
 use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
-use crate::secret::Secret;
+use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
-use crate::upstream::{OutboundProxy, ProxyScheme, Timeouts};
 use usage::Usage;
 
 /// What takes the place of a value that nothing may be shown of.
@@ -47,6 +49,7 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    proxy_pool: Vec<proxies::Brief>,
     /// Those that the file gives.
     prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
@@ -137,38 +140,6 @@ struct Route<'a> {
     model: &'a str,
     providers: &'a [String],
     models: &'a [String],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Entry<'a> {
-    name: &'a str,
-    preset: &'a str,
-    providers: &'a [Box<str>],
-    formats: Vec<&'static str>,
-    api_key: String,
-    base_url: String,
-    proxy_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<&'a str>,
-    models: Vec<Model<'a>>,
-    excluded_models: Vec<&'a str>,
-    headers: BTreeMap<&'a str, String>,
-    tags: &'a BTreeMap<String, String>,
-    weight: u32,
-    priority: i32,
-    allow_client_keys: bool,
-    /// Whether requests to it are shaped.
-    cloak: bool,
-    timeouts: Seconds,
-}
-
-#[derive(Serialize)]
-struct Model<'a> {
-    id: &'a str,
-    alias: &'a str,
 }
 
 #[derive(Serialize)]
@@ -265,6 +236,7 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            proxy_pool: proxies::briefly(&config.pool),
             database_url: config.stores.database.to_string(),
             usage: Usage::of(config),
             redis_url: usage::redis(config),
@@ -284,46 +256,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    pub(super) fn of(account: &'a Account) -> Self {
-        let glob = |glob: &'a crate::account::Glob| glob.as_str();
-        Self {
-            name: &account.name,
-            preset: account.preset.name,
-            providers: &account.providers,
-            formats: account.formats.iter().map(|format| format.name()).collect(),
-            api_key: match account.key.is_empty() {
-                true => String::new(),
-                false => account.key.to_string(),
-            },
-            base_url: account.base.to_url(),
-            proxy_url: account.proxy.as_deref().map(proxy),
-            prefix: account.prefix.as_deref(),
-            project: account.project.as_deref(),
-            models: account
-                .models
-                .iter()
-                .map(|model| Model {
-                    id: &model.id,
-                    alias: &model.alias,
-                })
-                .collect(),
-            excluded_models: account.excluded.iter().map(glob).collect(),
-            headers: account
-                .headers
-                .iter()
-                .map(|(name, source)| (name.as_str(), header(source)))
-                .collect(),
-            tags: &account.tags,
-            weight: account.weight,
-            priority: account.priority,
-            allow_client_keys: account.client_keys,
-            cloak: account.cloak.is_some(),
-            timeouts: seconds(account.timeouts),
-        }
-    }
-}
-
 /// What the file says; what is shipped comes behind it and is in the documentation.
 fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
     let rows = config.prices.rows().iter();
@@ -335,35 +267,6 @@ fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
         input: row.price.rates.input.to_string(),
         output: row.price.rates.output.to_string(),
     })
-}
-
-/// A configured header's value may be a credential.
-fn header(source: &HeaderSource) -> String {
-    match source {
-        HeaderSource::Client(name) => format!("${name}"),
-        HeaderSource::Fixed(value) => match value.to_str() {
-            Ok(text) => Secret::new(text).to_string(),
-            Err(_) => HIDDEN.to_owned(),
-        },
-    }
-}
-
-/// Without user and password.
-fn proxy(proxy: &OutboundProxy) -> String {
-    let scheme = match proxy.scheme {
-        ProxyScheme::Http => "http",
-        ProxyScheme::Https => "https",
-        ProxyScheme::Socks5 => "socks5",
-        ProxyScheme::Socks5h => "socks5h",
-    };
-    let user = match proxy.credentials {
-        Some(_) => "***@",
-        None => "",
-    };
-    match proxy.host.contains(':') {
-        true => format!("{scheme}://{user}[{}]:{}", proxy.host, proxy.port),
-        false => format!("{scheme}://{user}{}:{}", proxy.host, proxy.port),
-    }
 }
 
 fn translation(config: &Config) -> Translation {

@@ -39,6 +39,9 @@ pub(super) enum Topic {
     DisableAccount,
     EnableAccount,
     Audit,
+    Proxies,
+    ProxyDead,
+    ProxyAlive,
 }
 
 const fn get(path: &'static str, topic: Topic) -> Route {
@@ -82,6 +85,9 @@ pub const ROUTES: &[Route] = &[
     get("/admin/usage", Topic::Usage),
     get("/admin/usage/now", Topic::UsageNow),
     get("/admin/usage/records", Topic::UsageRecords),
+    get("/admin/proxies", Topic::Proxies),
+    post("/admin/proxies/{id}/dead", Topic::ProxyDead),
+    post("/admin/proxies/{id}/alive", Topic::ProxyAlive),
     post("/admin/reload", Topic::Reload),
     post("/admin/explain", Topic::Explain),
 ];

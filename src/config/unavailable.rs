@@ -7,11 +7,7 @@ use super::file::{Entry, File};
 type Row<T> = (&'static str, fn(&T) -> bool);
 
 /// The keys of a file.
-const KEYS: &[Row<File>] = &[
-    ("proxy-pool", |file| !file.proxy_pool.is_empty()),
-    ("accounts", |file| !file.accounts.is_empty()),
-    ("translation.n-fanout", |file| file.translation.n_fanout),
-];
+const KEYS: &[Row<File>] = &[("translation.n-fanout", |file| file.translation.n_fanout)];
 
 /// The keys of an entry of the provider lists.
 const ENTRY_KEYS: &[Row<Entry>] = &[];

@@ -85,7 +85,7 @@ pub(super) const FIRST_TOKENS: Family = family(
 );
 pub(super) const TOKENS: Family = family(
     "aiproxy_tokens_total",
-    "Tokens of translated answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
+    "Tokens of answers as providers report them, by provider, model (a name that the config has, else other) and kind.",
     &["provider", "model", "kind"],
     Kind::Counter,
 );
@@ -131,6 +131,30 @@ pub(super) const LOGIN_FAILURES: Family = family(
     &[],
     Kind::Counter,
 );
+pub(super) const RENEWALS: Family = family(
+    "aiproxy_oauth_renewals_total",
+    "Renewals of accounts' OAuth tokens, by result.",
+    &["account", "result"],
+    Kind::Counter,
+);
+pub(super) const TOKEN_DEAD: Family = family(
+    "aiproxy_oauth_refresh_token_dead",
+    "1 when the account's refresh token is not valid any more.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_UNSAVED: Family = family(
+    "aiproxy_oauth_token_unsaved",
+    "1 while the account's tokens are in memory only, because the database does not take them.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_EXPIRY: Family = family(
+    "aiproxy_oauth_token_expiry_timestamp_seconds",
+    "When the account's access token ends, in unix time; 0 without one.",
+    &["account"],
+    Kind::Gauge,
+);
 pub(super) const ACCOUNT_CHANGES: Family = family(
     "aiproxy_account_changes_total",
     "Changes of accounts of the database that were made here, by what was done.",
@@ -141,6 +165,12 @@ pub(super) const STORED_ACCOUNTS: Family = family(
     "aiproxy_stored_accounts",
     "Accounts of the database: serving, disabled, or wrong and out of service.",
     &["state"],
+    Kind::Gauge,
+);
+pub(super) const POOL_WITHOUT: Family = family(
+    "aiproxy_proxy_pool_accounts_without",
+    "Accounts for which the proxy pool has no room; they use the global proxy-url.",
+    &[],
     Kind::Gauge,
 );
 pub(super) const ROSTER_STALE: Family = family(
@@ -297,9 +327,11 @@ pub const FAMILIES: &[Family] = &[
     LOSSES,
     RELOADS,
     LOGIN_FAILURES,
+    RENEWALS,
     ACCOUNT_CHANGES,
     STORED_ACCOUNTS,
     ROSTER_STALE,
+    POOL_WITHOUT,
     STREAMS,
     RUNNING,
     CONNECTIONS,
@@ -312,6 +344,9 @@ pub const FAMILIES: &[Family] = &[
     USAGE_STORE,
     USABLE,
     RESTING_MODELS,
+    TOKEN_DEAD,
+    TOKEN_UNSAVED,
+    TOKEN_EXPIRY,
     RELOADED,
     RELOAD_OK,
     BUILD,

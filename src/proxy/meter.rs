@@ -156,12 +156,14 @@ pub(super) fn cause(outcome: &Outcome) -> Cause {
         Outcome::Silent => Cause::Silent,
         Outcome::Stale => Cause::Stale,
         Outcome::BadState => Cause::BadState,
+        Outcome::BadToken => Cause::BadToken,
+        Outcome::NoToken(_) => Cause::NoToken,
         Outcome::OutOfTime => Cause::OutOfTime,
     }
 }
 
-/// The request has ended with `status`; `broke`: not as it should.
-pub(super) fn ended(ctx: &mut Context, status: u16, broke: bool) {
+/// The request has ended with `status`.
+pub(super) fn ended(ctx: &mut Context, status: u16) {
     ctx.timing.stream = None;
     if ctx.timing.uncounted {
         return;
@@ -172,12 +174,10 @@ pub(super) fn ended(ctx: &mut Context, status: u16, broke: bool) {
         None if status >= 400 => Some(Cause::ProviderAnswer),
         None => None,
     };
-    let end = End {
-        status,
-        cause,
-        left: broke && !has_whole_answer(ctx),
-    };
-    let record = ctx.timing.recorded.then(|| record::of(ctx, end));
+    let record = ctx
+        .timing
+        .recorded
+        .then(|| record::of(ctx, End { status, cause }));
     let usage = record.as_ref().and_then(record::usage);
     if let (Some(record), Some(ledger)) = (record, &ctx.live.ledger) {
         ledger.record(record);
@@ -213,12 +213,4 @@ pub(super) fn ended(ctx: &mut Context, status: u16, broke: bool) {
             meters.lost((format, *upstream), losses.notes());
         }
     }
-}
-
-/// Whether the client has all of its answer, however its connections have ended.
-fn has_whole_answer(ctx: &Context) -> bool {
-    let attempt = ctx.attempt.as_deref();
-    let call = ctx.call.as_deref();
-    attempt.is_some_and(|attempt| attempt.relay.has_ended())
-        && call.is_some_and(|call| call.gate.has_begun())
 }

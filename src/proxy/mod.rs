@@ -53,6 +53,7 @@ mod search;
 mod spans;
 mod stored;
 mod tell;
+mod token;
 mod verdict;
 mod websocket;
 
@@ -254,7 +255,7 @@ fn finish(session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
     }
     spans::finish(ctx, status);
     access::write(session, ctx, status, ctx.live.config.log.format);
-    meter::ended(ctx, status, error.is_some());
+    meter::ended(ctx, status);
     if let Some(call) = ctx.call.as_deref() {
         downstream::unwrap(&mut session.downstream_session, &call.gate);
     }

@@ -23,8 +23,6 @@ pub(super) struct End {
     pub(super) status: u16,
     /// Why it failed, if it did.
     pub(super) cause: Option<Cause>,
-    /// Its client left before the end.
-    pub(super) left: bool,
 }
 
 /// The record of a request that has ended.
@@ -58,10 +56,7 @@ pub(super) fn of(ctx: &mut Context, end: End) -> Record {
         streamed: call.is_some_and(|call| call.shape != Shape::Whole),
         own_key: ctx.own_key.is_some(),
         status: if end.status == 0 { 499 } else { end.status },
-        error: match end.cause {
-            Some(cause) => Some(cause.word()),
-            None => end.left.then(|| Cause::ClientLeft.word()),
-        },
+        error: end.cause.map(Cause::word),
         attempts: call.map_or(0, |call| call.tries),
         input: used.input,
         cache_read: used.cache_read,
@@ -148,7 +143,7 @@ fn is_whole(attempt: &Attempt, end: End) -> bool {
     let relay = &attempt.relay;
     relay.fault().is_none()
         && relay.enough().is_none()
-        && (relay.has_ended() || (end.cause.is_none() && !end.left))
+        && (relay.has_ended() || end.cause.is_none())
 }
 
 /// Whether what nobody said may be counted here: a model has begun to answer, and the client was not told

@@ -6,16 +6,15 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use ai_proxy::state::sql::{Database, DatabaseUrl};
 use futures::future::join_all;
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::dialect::{Dialect, Mode, account};
-use crate::support::client::{self, Client};
+use crate::support::client::Client;
 use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
-use crate::support::keys::{CLIENT_KEY, UPSTREAM_KEY_A, UPSTREAM_KEY_B};
+use crate::support::keys::{UPSTREAM_KEY_A, UPSTREAM_KEY_B};
+use crate::support::ledger::{Row, ledger};
 use crate::support::reply::{Reply, Step};
 use crate::support::upstream::Upstream;
 use crate::support::within;
@@ -412,57 +411,6 @@ fn tell(
             },
         ),
     }
-}
-
-/// A row of `request_logs`.
-#[derive(Debug, Clone, PartialEq)]
-struct Row {
-    attempts: i64,
-    status: i64,
-    error: Option<String>,
-    /// Input, cache read, cache write, output, reasoning: how many, and where that comes from.
-    numbers: [(i64, i64); 5],
-    client: Option<String>,
-    account: Option<String>,
-    tags: String,
-    bytes: (i64, i64),
-    formats: (Option<String>, Option<String>),
-}
-
-/// The rows of a gateway that has exited, by request id; each came once.
-async fn ledger(gateway: &Gateway) -> BTreeMap<String, Row> {
-    gateway.signal(Signal::SIGTERM);
-    gateway.wait_exit().await;
-    let path = gateway.directory().join("data/ai-proxy.db");
-    let database = Database::new(DatabaseUrl::file(path));
-    let rows = database
-        .rows(
-            "SELECT request_id, attempts, status, error, input_tokens, input_quality, \
-             cache_read_tokens, cache_read_quality, cache_write_tokens, cache_write_quality, \
-             output_tokens, output_quality, reasoning_tokens, reasoning_quality, client, account, \
-             tags, bytes_in, bytes_out, client_format, provider_format FROM request_logs",
-            Vec::new(),
-        )
-        .await
-        .unwrap();
-    let mut found = BTreeMap::new();
-    for row in rows {
-        let number = |column: usize| (row.int(column).unwrap(), row.int(column + 1).unwrap());
-        let id = row.text(0).unwrap();
-        let read = Row {
-            attempts: row.int(1).unwrap(),
-            status: row.int(2).unwrap(),
-            error: row.maybe_text(3).unwrap(),
-            numbers: [4, 6, 8, 10, 12].map(number),
-            client: row.maybe_text(14).unwrap(),
-            account: row.maybe_text(15).unwrap(),
-            tags: row.text(16).unwrap(),
-            bytes: number(17),
-            formats: (row.maybe_text(19).unwrap(), row.maybe_text(20).unwrap()),
-        };
-        assert_eq!(found.insert(id.clone(), read), None, "{id} came twice");
-    }
-    found
 }
 
 fn assert_row(what: &str, row: &Row, wanted: &Wanted) {

@@ -1,6 +1,7 @@
 //! What a config file means: file and environment in, [`Config`] out, every error on the way
 //! collected. Nothing here touches the process or the disk; [`Environment`] does.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,19 +17,23 @@ use super::error::{Errors, KeyPath};
 use super::file::{self, File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
 use super::{Config, Files, Limits, Origins, Retry, Strategy, Streaming, unavailable};
 use crate::account::Glob;
+use crate::account::proxies::Assigned;
 use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod admin;
+mod base;
 mod check;
 mod clients;
 mod cloak;
 mod entry;
 mod headers;
 mod listen;
+mod oauth;
 mod otel;
 mod payload;
 mod prices;
+mod proxies;
 mod reference;
 mod routes;
 mod sealer;
@@ -66,7 +71,9 @@ pub(super) fn resolve(
     let clients = clients::clients(&file.api_keys, &mut resolver);
     let timeouts = timeouts(&file.timeouts, &mut resolver);
     let proxy = proxy(&file.proxy_url, &"proxy-url".into(), &mut resolver);
-    let accounts = accounts::accounts(file, timeouts, proxy.as_ref(), &mut resolver);
+    let sealer = sealer::sealer(&file.secret_keys, &mut resolver);
+    let sealed = !file.secret_keys.is_empty();
+    let accounts = accounts::accounts(file, timeouts, proxy.as_ref(), sealed, &mut resolver);
     let routes = routes::routes(&file.routes, &accounts.names, &mut resolver);
     let open = clients.is_empty() && !file.allow_anonymous;
     let config = Config {
@@ -92,6 +99,9 @@ pub(super) fn resolve(
         ground: accounts.ground,
         stored: Vec::new(),
         proxy,
+        pool: proxies::pool(&file.proxy_pool, &mut resolver),
+        assigned: Assigned::default(),
+        dead: HashSet::new(),
         upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
         rewrite_model: file.rewrite_model_in_response,
         translation: translation::translation(
@@ -103,7 +113,7 @@ pub(super) fn resolve(
         prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
         usage: stores::usage(&file.usage),
-        sealer: sealer::sealer(&file.secret_keys, &mut resolver),
+        sealer,
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),

@@ -167,3 +167,91 @@ fn names(fixture: &Fixture) -> Vec<String> {
     let name = |event: &Value| Some(event.pointer(&pointer)?.as_str()?.to_owned());
     events.iter().filter_map(name).collect()
 }
+
+/// What each recorded answer has cost, worked out apart from this code: input, cache read, cache write,
+/// output, reasoning.
+fn costs() -> Vec<(String, Option<[u64; 5]>)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/USAGE.tsv");
+    let table = std::fs::read_to_string(path).unwrap();
+    let row = |line: &str| {
+        let (name, numbers) = line.split_once('\t').unwrap();
+        let numbers: Vec<u64> = numbers.split(' ').flat_map(str::parse).collect();
+        (name.to_owned(), numbers.try_into().ok())
+    };
+    table.lines().map(row).collect()
+}
+
+/// What a relay says that the answer has cost which comes in pieces of these sizes.
+fn cost(
+    fixture: &Fixture,
+    is_stream: bool,
+    alias: bool,
+    hold_back: usize,
+    sizes: &[usize],
+) -> Option<[u64; 5]> {
+    let (kind, shape) = match (is_stream, fixture.is_sse()) {
+        (true, true) => ("text/event-stream", Shape::Sse),
+        (true, false) => ("application/json", Shape::JsonArray),
+        (false, _) => ("application/json", Shape::Whole),
+    };
+    let mut header = ResponseHeader::build(200, None).unwrap();
+    header.insert_header(CONTENT_TYPE, kind).unwrap();
+    header
+        .insert_header(CONTENT_LENGTH, fixture.body.len())
+        .unwrap();
+    let mut relay = Relay::new(Wanted {
+        format: Some(fixture.format),
+        errors: Some(fixture.format),
+        shape,
+        model: alias.then(|| ALIAS.into()),
+        hold_back,
+        limits: true,
+    });
+    relay.header(&mut header);
+    let mut rest = Bytes::from(fixture.body.clone());
+    let mut sizes = sizes.iter().cycle();
+    while !rest.is_empty() {
+        let size = (*sizes.next().unwrap()).min(rest.len());
+        let end = size == rest.len();
+        // One is refused, one is cut: they cost what they say all the same.
+        let _ = relay.body(&mut Some(rest.split_to(size)), end);
+    }
+    relay.usage().map(|usage| {
+        [
+            usage.input,
+            usage.cache_read,
+            usage.cache_write,
+            usage.output,
+            usage.reasoning,
+        ]
+    })
+}
+
+#[test]
+fn recorded_answers_cost_what_their_providers_say() {
+    let costs = costs();
+    let (streams, wholes) = (fixtures::streams(), fixtures::answers());
+    let all = streams
+        .map(|fixture| (fixture, true))
+        .chain(wholes.map(|fixture| (fixture, false)));
+    let mut seen = 0;
+    for (fixture, is_stream) in all {
+        let folder = match fixture.format {
+            Format::Claude => "anthropic",
+            other => other.name(),
+        };
+        let is_it = |name: &str| name.starts_with(folder) && name.ends_with(&fixture.name);
+        let (_, want) = costs
+            .iter()
+            .find(|(name, _)| is_it(name))
+            .unwrap_or_else(|| panic!("{} has no row", fixture.name));
+        for sizes in CUTS {
+            for (alias, hold_back) in [(false, 1 << 20), (true, 1 << 20), (false, 64), (true, 64)] {
+                let cost = cost(&fixture, is_stream, alias, hold_back, sizes);
+                assert_eq!(cost, *want, "{} in {sizes:?}", fixture.name);
+            }
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, costs.len());
+}
