@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ai_proxy::state::sql::{Database, DatabaseUrl};
 use ai_proxy::usage::query::{Group, Question};
 use ai_proxy::usage::sums::{DAY, HOUR, Totals};
-use ai_proxy::usage::{Entry, Quality, Record, RecordId, Tokens, store};
+use ai_proxy::usage::{Entry, Media, Quality, Record, RecordId, Tokens, store};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
@@ -55,6 +55,7 @@ fn entry(n: i64, second: i64) -> Entry {
         output: tokens(200 + n % 311),
         reasoning: tokens(n % 50),
         web_searches: 0,
+        media: Media::default(),
         uncounted: None,
         cost: None,
         latency_micros: 1_000_000,

@@ -9,7 +9,7 @@ use ai_proxy::usage::entry::COLUMNS;
 use ai_proxy::usage::query::{Group, Question};
 use ai_proxy::usage::retention::{Rebuilt, rebuild, thin, thin_hours};
 use ai_proxy::usage::sums::{ByTime, DAY, HOUR, SUMS, Totals};
-use ai_proxy::usage::{Cost, Entry, Quality, Record, RecordId, Tokens, store};
+use ai_proxy::usage::{Cost, Entry, Media, Quality, Record, RecordId, Tokens, store};
 
 use crate::support::gateway::Gateway;
 use crate::support::servers::{PASSWORD, database};
@@ -43,6 +43,7 @@ fn record(seconds: i64) -> Record {
         output: tokens(10, Quality::Partial),
         reasoning: tokens(3, Quality::Partial),
         web_searches: 1,
+        media: Media::default(),
         uncounted: None,
         cost: Some(Cost {
             nano_dollars: 1_234,
