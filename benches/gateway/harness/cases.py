@@ -35,6 +35,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "filter": [{"params": ["user"]}],
     }},
     "idle rules": {"payload": idle_rules(1_000)},
+    "Redis": {"redis-url": "redis://127.0.0.1:{beside}"},
 }
 
 
@@ -43,6 +44,12 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "shaping": {"cloak": {
         "mode": "always", "system-prompt": "Be brief.", "user-id": "hash", "sensitive-words": ["Falcon", "North"],
     }},
+}
+
+
+# What has to run beside the gateway, by the name of the config: on the core of the load, with a port of its own.
+BESIDE: dict[str, tuple[str, ...]] = {
+    "Redis": ("redis-server", "--port", "{beside}", "--bind", "127.0.0.1", "--save", "", "--dir", "{folder}"),
 }
 
 
@@ -82,6 +89,7 @@ CASES = (
     Case("chat without ledger", "more", "chat", "chat", ("small", "burst"), config="no ledger"),
     Case("chat with rules", "more", "chat", "chat", ("small", "body_200k"), config="rules"),
     Case("chat with idle rules", "more", "chat", "chat", ("small",), config="idle rules"),
+    Case("chat with Redis", "more", "chat", "chat", ("small", "paced", "rate"), config="Redis"),
     Case("chat with shaping", "more", "chat", "chat", _COST, config="shaping"),
 )
 
