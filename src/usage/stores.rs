@@ -132,7 +132,10 @@ impl Stores {
     async fn drain_some(&self) -> Result<(), ()> {
         let entries = match self.spool.oldest(BATCH).await {
             Ok(entries) => entries,
-            Err(error) => return Err(self.spool_failed(&error)),
+            Err(error) => {
+                self.spool_failed(&error);
+                return Err(());
+            }
         };
         if !entries.is_empty() {
             let written = limited(PATIENT, store::write(&self.database, &entries)).await;

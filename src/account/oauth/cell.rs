@@ -304,7 +304,7 @@ mod tests {
     fn kept(access: &str, life: Option<u64>) -> Arc<Kept> {
         let life = life.map(Duration::from_secs);
         Arc::new(Kept::new(
-            Secret::new(access),
+            &Secret::new(access),
             None,
             life,
             "",

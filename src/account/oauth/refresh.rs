@@ -294,7 +294,7 @@ impl Refresher {
             Grant::RefreshToken(configured) => {
                 let kept = kept.filter(|kept| kept.is_of(&origin));
                 let kept = kept.and_then(Kept::refresh);
-                Some(kept.unwrap_or(configured.expose()))
+                Some(kept.unwrap_or_else(|| configured.expose()))
             }
         };
         let mut form = match refresh {
@@ -334,7 +334,7 @@ impl Refresher {
             None => Secret::new(old),
         });
         let kept = Kept::new(
-            granted.access,
+            &granted.access,
             next,
             granted.life,
             &oauth.scopes,

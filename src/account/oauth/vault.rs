@@ -51,7 +51,7 @@ impl std::fmt::Debug for Kept {
 
 impl Kept {
     pub(super) fn new(
-        access: Secret,
+        access: &Secret,
         refresh: Option<Secret>,
         life: Option<Duration>,
         scopes: &str,
@@ -409,7 +409,7 @@ mod tests {
         let refresh = Some(Secret::new(format!("refresh-of-{access}")));
         let life = Some(Duration::from_secs(60));
         Kept::new(
-            Secret::new(access),
+            &Secret::new(access),
             refresh,
             life,
             "s",
