@@ -212,7 +212,10 @@ impl Vault {
     /// The version of the row and what is in it; 0 without one.
     async fn row(&self, id: TokenId) -> Result<(i64, Option<String>), Shut> {
         const SELECT: &str = "SELECT version, sealed FROM oauth_tokens WHERE id = ?";
-        let rows = within(self.database.rows(SELECT, vec![id.to_string().into()])).await?;
+        let rows = within(Box::pin(
+            self.database.rows(SELECT, vec![id.to_string().into()]),
+        ))
+        .await?;
         match rows.first() {
             None => Ok((0, None)),
             Some(row) => Ok((row.int(0)?, row.maybe_text(1)?)),
@@ -255,7 +258,7 @@ impl Vault {
             millis(now).into(),
             millis(now + LONGEST).into(),
         ];
-        Ok(within(self.database.execute(TAKE, values)).await? > 0)
+        Ok(within(Box::pin(self.database.execute(TAKE, values))).await? > 0)
     }
 
     /// Gives the lock back after a version was written, or was not because the database is away.
@@ -268,7 +271,7 @@ impl Vault {
         const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
              WHERE id = ? AND locked_by = ?";
         let values = vec![id.to_string().into(), self.holder.as_str().into()];
-        let _ = within(self.database.execute(GIVE, values)).await;
+        let _ = within(Box::pin(self.database.execute(GIVE, values))).await;
         self.release(held).await;
     }
 
@@ -325,7 +328,7 @@ impl Vault {
              WHERE id = ? AND version = ?";
         self.make(id, account).await?;
         let values = vec![sealed.into(), new.into(), id.to_string().into(), old.into()];
-        Ok(within(self.database.execute(WRITE, values)).await? > 0)
+        Ok(within(Box::pin(self.database.execute(WRITE, values))).await? > 0)
     }
 
     /// Seals what is stored with the newest key.
@@ -339,7 +342,7 @@ impl Vault {
         let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
         self.shared.seal_again(id, &sealed).await;
         let values = vec![sealed.into(), id.to_string().into(), stored.row.into()];
-        within(self.database.execute(SEAL, values)).await?;
+        within(Box::pin(self.database.execute(SEAL, values))).await?;
         Ok(())
     }
 
@@ -362,7 +365,7 @@ impl Vault {
             "".into(),
             0_i64.into(),
         ];
-        within(self.database.execute(&insert, values)).await?;
+        within(Box::pin(self.database.execute(&insert, values))).await?;
         Ok(())
     }
 }
