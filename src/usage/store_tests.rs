@@ -167,7 +167,7 @@ async fn a_full_disk_keeps_records_waiting_and_loses_none() {
         }
         ending.notify_one();
     };
-    let all = async { tokio::join!(writer.run(ending.notified()), story) };
+    let all = async { tokio::join!(Box::pin(writer.run(ending.notified())), story) };
     tokio::time::timeout(Duration::from_secs(30), all)
         .await
         .unwrap();

@@ -94,7 +94,7 @@ impl Stores {
             // What is in the spool goes first.
             if !self.spools || self.spool.is_empty() {
                 let limit = if self.spools { QUICK } else { PATIENT };
-                let written = limited(limit, store::write(&self.database, entries)).await;
+                let written = limited(limit, Box::pin(store::write(&self.database, entries))).await;
                 match &written {
                     Ok(()) => {
                         self.learn(&written);
@@ -138,7 +138,7 @@ impl Stores {
             }
         };
         if !entries.is_empty() {
-            let written = limited(PATIENT, store::write(&self.database, &entries)).await;
+            let written = limited(PATIENT, Box::pin(store::write(&self.database, &entries))).await;
             self.learn(&written);
             written.map_err(drop)?;
             self.standing.wrote(entries.len());

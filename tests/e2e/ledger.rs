@@ -124,7 +124,7 @@ async fn without_a_place_for_the_database_the_gateway_serves_on() {
         // A file stands where the folder should be.
         let gateway = Gateway::builder(&yaml).file("data", "x").start().await;
         let line = gateway
-            .wait_log(|line| line.contains("cannot create"))
+            .wait_log(|line| line.contains("usage: ") && line.contains("cannot create"))
             .await;
         assert!(line.contains(level), "{line}");
         ask(gateway.addr(), 5).await;
