@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::vault::Kept;
+use super::kept::Kept;
 
 /// How long before its end a token is replaced.
 const LEAD: Duration = Duration::from_secs(300);

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::cell::Cell;
-use super::vault::{Kept, Shut, Stored, Turn, Vault};
+use super::kept::Kept;
+use super::vault::{Shut, Stored, Turn, Vault};
 use super::{ClientAuth, Grant, OAuth};
 use crate::account::Account;
 use crate::secret::{Sealer, Secret};
