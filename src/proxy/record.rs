@@ -15,7 +15,7 @@ use crate::usage::{Media, Quality, Record, RecordId, Tokens, Uncounted};
 use crate::wire::Shape;
 
 /// More tokens than any request has: who says more is wrong.
-const MOST: u64 = 1_000_000_000_000;
+const MOST: u64 = 1_000_000_000;
 
 /// How a request has ended.
 #[derive(Debug, Clone, Copy)]

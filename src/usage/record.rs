@@ -8,7 +8,7 @@ use crate::chat::Format;
 
 /// Identifies a record: writing it twice counts it once. Ids that are made later sort later, to the
 /// millisecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {

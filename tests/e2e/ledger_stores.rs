@@ -248,10 +248,43 @@ async fn questions_are_answered(database: &Database) {
     }
 }
 
+async fn sums_stop_at_the_largest_number(database: &Database) {
+    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
+    for table in ["usage_hourly", "usage_daily"] {
+        let statement = format!("UPDATE {table} SET bytes_in = ?, bytes_out = ?");
+        let values = vec![(i64::MAX - 5).into(), (i64::MAX - 100).into()];
+        database.execute(&statement, values).await.unwrap();
+    }
+    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
+    let shown = sums(database, "usage_daily").await;
+    let place = |name| SUMS.iter().position(|sum| *sum == name).unwrap();
+    let sums = shown.values().next().unwrap();
+    assert_eq!(sums[place("bytes_in")], i64::MAX);
+    assert_eq!(sums[place("bytes_out")], i64::MAX - 78);
+    // And so do reports, over two days that are full.
+    let mut next = entry(NEW_YEAR + DAY);
+    next.bytes_in = i64::MAX;
+    next.bytes_out = 70;
+    store::write(database, &[next]).await.unwrap();
+    let question = Question {
+        from: NEW_YEAR,
+        until: NEW_YEAR + 2 * DAY,
+        by: Vec::new(),
+        only: Vec::new(),
+        limit: None,
+    };
+    let (statement, values) = question.statement(database.dialect());
+    let rows = database.rows(&statement, values).await.unwrap();
+    let told = |name| rows[0].int(place(name)).unwrap();
+    assert_eq!((told("requests"), told("bytes_in")), (3, i64::MAX));
+    assert_eq!(told("bytes_out"), i64::MAX - 8);
+}
+
 async fn suite(dialect: Dialect) {
     every_entry_counts_once(&fresh(dialect).await).await;
     days_are_made_again_and_old_rows_go(&fresh(dialect).await).await;
     questions_are_answered(&fresh(dialect).await).await;
+    sums_stop_at_the_largest_number(&fresh(dialect).await).await;
 }
 
 #[tokio::test]
