@@ -26,6 +26,8 @@ use table::{Cell, Table, dollars, string};
 const CSV: &str = "text/csv; charset=utf-8";
 /// How much is sent at once.
 const PIECE: usize = 32 * 1024;
+/// The last second that can be written as a date, since 1970.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 /// How long the database may take until its first row.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -310,11 +312,11 @@ fn text(text: Option<String>) -> Cell {
 }
 
 fn time(second: i64) -> String {
-    let since = Duration::from_secs(u64::try_from(second).unwrap_or(0));
+    let since = Duration::from_secs(u64::try_from(second).unwrap_or(0)).min(LAST);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }
 
 fn time_of_micros(micros: i64) -> String {
-    let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+    let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LAST);
     humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string()
 }
