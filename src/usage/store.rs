@@ -1,7 +1,7 @@
 //! Entries in a database: every one exactly once, and in the sums exactly once.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::entry::COLUMNS;
 use super::sums::{ByTime, DAY, SUMS, Totals, begin};
@@ -32,6 +32,22 @@ pub async fn write(database: &Database, entries: &[Entry]) -> Result<(), SqlErro
             done => return done,
         }
     }
+}
+
+/// Whether an entry like any other would be written: does all of it, and leaves nothing behind.
+pub(super) async fn try_out(database: &Database) -> Result<(), SqlError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(0);
+    let entry = Entry {
+        id: RecordId::new(SystemTime::now()),
+        time: seconds.saturating_mul(1_000_000),
+        ..Entry::default()
+    };
+    let mut open = database.begin().await?;
+    take_days(&mut open, &[begin(entry.time, DAY)].into()).await?;
+    insert(&mut open, &[&entry]).await?;
+    // Without commit it has never been.
+    add(&mut open, &Totals::of([&entry])).await
 }
 
 /// Another writer: of the same rows or of the same keys.

@@ -59,19 +59,16 @@ fn what_cannot_be_is_cut_to_what_can_be_stored() {
     absurd.input.count = u64::MAX;
     absurd.bytes_out = u64::MAX;
     absurd.cost = Some(Cost {
-        nano_dollars: i64::MIN,
+        nano_dollars: i64::MAX,
         price_version: Arc::default(),
     });
     absurd.tags = "x".repeat(1 << 20).into();
     let entry = Entry::new(absurd, now);
     assert_eq!(entry.model_asked.chars().count(), 191);
     assert!(entry.model_asked.starts_with("é\u{fffd}é"));
-    assert_eq!(
-        entry.tokens[0],
-        (1_000_000_000_000, Quality::Clamped as i64)
-    );
+    assert_eq!(entry.tokens[0], (1_000_000_000, Quality::Clamped as i64));
     assert_eq!(entry.bytes_out, 1_000_000_000_000);
-    assert_eq!(entry.cost, Some(-1_000_000_000_000_000));
+    assert_eq!(entry.cost, Some(1_000_000_000_000));
     assert_eq!(&*entry.tags, "");
 }
 
@@ -177,6 +174,60 @@ async fn a_full_disk_keeps_records_waiting_and_loses_none() {
     let statement = "SELECT SUM(requests) FROM usage_daily";
     let rows = database.rows(statement, Vec::new()).await.unwrap();
     assert_eq!(rows[0].int(0).unwrap(), 500);
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Arc::new(Database::new(sqlite(&folder, "x.db")));
+    let refusing = "CREATE TRIGGER refuse BEFORE INSERT ON request_logs WHEN NEW.request_id = 'poison' \
+                    BEGIN SELECT RAISE(ABORT, 'poison'); END";
+    database.execute(refusing, Vec::new()).await.unwrap();
+    let standing = Standing::default();
+    let now = SystemTime::now();
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let entries: Vec<Entry> = (0..500)
+        .map(|n| {
+            let mut record = record(seconds);
+            if n % 250 == 99 {
+                record.request_id = "poison".into();
+            }
+            Entry::new(record, now)
+        })
+        .collect();
+    let url = sqlite(&folder, "spool.db");
+    let stores = stores::Stores::new(Arc::clone(&database), true, url, standing.clone());
+    stores.keep(&entries).await;
+    assert_eq!((standing.written(), standing.refused()), (498, 2));
+    assert_eq!(standing.database(), standing::State::Up);
+    let statement = "SELECT SUM(requests), MIN(requests > 0) FROM usage_daily";
+    let rows = database.rows(statement, Vec::new()).await.unwrap();
+    assert_eq!((rows[0].int(0).unwrap(), rows[0].int(1).unwrap()), (498, 1));
+}
+
+#[tokio::test]
+async fn a_row_of_the_spool_that_cannot_be_read_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite(&folder, "spool.db");
+    let standing = Standing::default();
+    let spool = spool::Spool::new(url.clone(), standing.clone());
+    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR);
+    let entries: Vec<Entry> = (0..5)
+        .map(|n| Entry::new(record(NEW_YEAR - n), now))
+        .collect();
+    spool.put(&entries).await.unwrap();
+    let database = Database::new(url);
+    for (place, wrong) in ["bytes_in = 'x'", "id = x'00'"].iter().enumerate() {
+        let statement = format!("UPDATE request_logs SET {wrong} WHERE id = ?");
+        let id = entries[place].id.0.to_vec();
+        database.execute(&statement, vec![id.into()]).await.unwrap();
+    }
+    let mut rest = entries[2..].to_vec();
+    rest.reverse();
+    assert_eq!(spool.oldest(10).await.unwrap(), rest);
+    assert_eq!((standing.refused(), standing.spooled()), (2, 3));
+    spool.remove(&rest).await.unwrap();
+    assert!(spool.is_empty());
 }
 
 fn sqlite(folder: &tempfile::TempDir, name: &str) -> DatabaseUrl {
