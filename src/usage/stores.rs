@@ -133,10 +133,10 @@ impl Stores {
         while let Some(piece) = pieces.pop() {
             let error = match self.write(PATIENT, piece).await {
                 Ok(()) => continue,
-                Err(Failure::Sql(error)) if error.trouble == Trouble::Refused => error,
+                Err(Failure::Sql(error)) if error.trouble == Trouble::Value => error,
                 Err(error) => return Err(error),
             };
-            // A disk may be full, or a right missing: then it is none of the entries.
+            // It may be none of the entries.
             if limited(PATIENT, Box::pin(store::try_out(&self.database)))
                 .await
                 .is_err()
