@@ -107,6 +107,33 @@ fn times_that_cannot_be_become_the_time_of_writing() {
 }
 
 #[test]
+fn invented_models_make_no_series() {
+    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR);
+    let of = |model: &str, error, count| {
+        let mut record = record(NEW_YEAR);
+        record.model_used = Some(model.into());
+        record.error = error;
+        let tokens = |tokens: &mut Tokens| tokens.count = count;
+        tokens(&mut record.input);
+        for other in [
+            &mut record.cache_read,
+            &mut record.cache_write,
+            &mut record.cache_write_long,
+            &mut record.output,
+            &mut record.reasoning,
+        ] {
+            *other = Tokens::default();
+        }
+        let entry = Entry::new(record, now);
+        assert_eq!(entry.model_used.as_deref(), Some(model));
+        sums::Series::of(&entry).model
+    };
+    assert_eq!(&*of("invented", Some("provider_answer"), 0), "");
+    assert_eq!(&*of("cut", Some("provider_answer"), 7), "cut");
+    assert_eq!(&*of("free", None, 0), "free");
+}
+
+#[test]
 fn hours_and_days_begin_in_utc() {
     for (micros, hour, day) in [
         (0, 0, 0),

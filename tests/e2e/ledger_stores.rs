@@ -160,6 +160,12 @@ async fn days_are_made_again_and_old_rows_go(database: &Database) {
     let rebuilt = rebuild(database, NEW_YEAR + DAY).await.unwrap();
     assert_eq!(rebuilt, Rebuilt::Records(3_000));
     assert_sums(database, &entries).await;
+    // Out of a spool that was away for that long.
+    store::write(database, &entries[..10]).await.unwrap();
+    let mut again = entries.clone();
+    again.retain(|entry| entry.time >= (NEW_YEAR + DAY) * 1_000_000);
+    store::write(database, &again[..10]).await.unwrap();
+    assert_sums(database, &entries).await;
     let days = sums(database, "usage_daily").await;
     assert_eq!(thin_hours(database, now, age(9)).await.unwrap(), 7);
     assert_eq!(sums(database, "usage_hourly").await.len(), 7);
