@@ -165,14 +165,9 @@ impl Database {
             let rows = self.rows(statement, values).await?;
             return Ok(futures::stream::iter(rows.into_iter().map(Ok)).boxed());
         }
-        let permit = match timeout(ACQUIRE, self.streams.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            _ => {
-                return Err(SqlError::new(
-                    Trouble::Away,
-                    "too many long answers are being read",
-                ));
-            }
+        let Ok(Ok(permit)) = timeout(ACQUIRE, self.streams.acquire()).await else {
+            let message = "too many long answers are being read";
+            return Err(SqlError::new(Trouble::Away, message));
         };
         let rows = self.fetch(statement, values).await?;
         Ok(rows.inspect(move |_| _ = &permit).boxed())
