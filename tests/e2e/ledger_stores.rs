@@ -10,7 +10,6 @@ use ai_proxy::usage::query::{Group, Question};
 use ai_proxy::usage::retention::{Rebuilt, rebuild, thin, thin_hours};
 use ai_proxy::usage::sums::{ByTime, DAY, HOUR, SUMS, Totals};
 use ai_proxy::usage::{Cost, Entry, Media, Quality, Record, RecordId, Tokens, store};
-use futures::StreamExt;
 
 use crate::support::gateway::Gateway;
 use crate::support::servers::{PASSWORD, database};
@@ -287,55 +286,11 @@ async fn sums_stop_at_the_largest_number(database: &Database) {
     assert_eq!(told("bytes_out"), i64::MAX - 8);
 }
 
-/// The second of two that change the same day; the first is lost.
-async fn nobody_waits_for_ever(database: &Database) {
-    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
-    let change = "UPDATE usage_days SET batches = 0 WHERE start = ?";
-    let mut lost = database.begin().await.unwrap();
-    lost.execute(change, vec![NEW_YEAR.into()]).await.unwrap();
-    let error = database.execute(change, vec![NEW_YEAR.into()]).await;
-    assert_eq!(error.unwrap_err().trouble, Trouble::Conflict);
-    let setting = match database.dialect() {
-        Dialect::MySql => "SELECT CAST(@@wait_timeout AS SIGNED)",
-        _ => {
-            "SELECT CAST(60 AS BIGINT) WHERE current_setting('idle_in_transaction_session_timeout') = '1min'"
-        }
-    };
-    let rows = database.rows(setting, Vec::new()).await.unwrap();
-    assert_eq!(rows[0].int(0).unwrap(), 60);
-}
-
-/// As many readers as there may be, who do not read on.
-async fn readers_leave_room_for_others(database: &Database) {
-    let entries: Vec<Entry> = (0..3_000).map(|_| entry(NEW_YEAR)).collect();
-    store::write(database, &entries).await.unwrap();
-    let mut open = Vec::new();
-    for _ in 0..3 {
-        let all = "SELECT r.time FROM request_logs r, request_logs s";
-        let mut rows = database.stream(all, Vec::new()).await.unwrap();
-        rows.next().await.unwrap().unwrap();
-        open.push(rows);
-    }
-    let another = database.stream("SELECT 1", Vec::new()).await;
-    assert_eq!(another.err().unwrap().trouble, Trouble::Away);
-    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
-    assert_eq!(
-        database.rows("SELECT 1", Vec::new()).await.unwrap().len(),
-        1
-    );
-    open.pop();
-    assert!(database.stream("SELECT 1", Vec::new()).await.is_ok());
-}
-
 async fn suite(dialect: Dialect) {
     every_entry_counts_once(&fresh(dialect).await).await;
     days_are_made_again_and_old_rows_go(&fresh(dialect).await).await;
     questions_are_answered(&fresh(dialect).await).await;
     sums_stop_at_the_largest_number(&fresh(dialect).await).await;
-    readers_leave_room_for_others(&fresh(dialect).await).await;
-    if dialect != Dialect::Sqlite {
-        nobody_waits_for_ever(&fresh(dialect).await).await;
-    }
 }
 
 #[tokio::test]
