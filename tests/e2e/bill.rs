@@ -27,9 +27,7 @@ const CLAMPED: i64 = 4;
 
 /// Two tokens.
 const WORDS: &str = " hello world";
-/// How often a stream says them before something happens to it.
-const TIMES: usize = 5;
-/// What it said last then; a token.
+/// What a stream said last before something happens to it; a token.
 const LAST: &str = " END";
 
 /// What an upstream charges, cached and reasoning tokens included.
@@ -195,9 +193,9 @@ fn good(upstream: Dialect, mode: Mode, charge: Charge, told: &Value) -> Reply {
 }
 
 /// A stream that has said something and not ended.
-fn begun(upstream: Dialect, charge: Charge) -> Vec<Step> {
+fn begun(upstream: Dialect, charge: Charge, times: usize) -> Vec<Step> {
     let mut steps = vec![Step::from(prelude(upstream, charge))];
-    steps.extend((0..TIMES).map(|_| Step::from(upstream.says(WORDS))));
+    steps.extend((0..times).map(|_| Step::from(upstream.says(WORDS))));
     steps.push(upstream.says(LAST).into());
     steps
 }
@@ -211,12 +209,12 @@ enum Story {
     Retried,
     /// The first account's stream breaks off before content.
     BrokenOff,
-    /// The stream is cut after content.
-    Cut,
-    /// The provider says in the middle of it that it has failed.
-    Failed,
-    /// The client leaves in the middle of it.
-    Left,
+    /// The stream is cut after so many times [`WORDS`], and [`LAST`].
+    Cut(usize),
+    /// The provider says there that it has failed.
+    Failed(usize),
+    /// The client leaves there.
+    Left(usize),
     /// The client leaves before the provider says anything.
     LeftEarly,
     /// The provider does not say what it costs.
@@ -228,13 +226,21 @@ enum Story {
 }
 
 impl Story {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 18] = [
         Self::Answered,
         Self::Retried,
         Self::BrokenOff,
-        Self::Cut,
-        Self::Failed,
-        Self::Left,
+        Self::Cut(0),
+        Self::Cut(1),
+        Self::Cut(7),
+        Self::Cut(600),
+        Self::Failed(0),
+        Self::Failed(3),
+        Self::Failed(50),
+        Self::Left(0),
+        Self::Left(2),
+        Self::Left(9),
+        Self::Left(600),
         Self::LeftEarly,
         Self::Untold,
         Self::Absurd,
@@ -244,7 +250,7 @@ impl Story {
     fn is_of_streams(self) -> bool {
         matches!(
             self,
-            Self::BrokenOff | Self::Cut | Self::Failed | Self::Left
+            Self::BrokenOff | Self::Cut(_) | Self::Failed(_) | Self::Left(_)
         )
     }
 }
@@ -284,11 +290,15 @@ impl Wanted {
     }
 
     /// Of an answer that broke off after [`begun`].
-    fn begun(upstream: Dialect, charge: Charge, error: &'static str) -> Self {
-        let passed = 2 * i64::try_from(TIMES).unwrap() + 1;
-        // Where pieces meet a tokenizer may see one word.
-        let output = (passed - 1, passed + 1, ESTIMATED);
+    fn begun(upstream: Dialect, charge: Charge, times: usize, error: &'static str) -> Self {
+        let passed = 2 * i64::try_from(times).unwrap() + 1;
         let said = opening(upstream, charge);
+        // Of a long stream the beginning is counted, and the rest is taken to be like it.
+        let off = passed / 50;
+        let output = match said.output < passed {
+            true => (passed - off, passed + off, ESTIMATED),
+            false => exactly(said.output, PARTIAL),
+        };
         let quality = if said.input > 0 { PARTIAL } else { NONE };
         Self {
             status: if error == "client_left" { 499 } else { 200 },
@@ -337,20 +347,29 @@ fn tell(
                 },
             )
         }
-        Story::Cut => {
-            let steps = begun(upstream, charge).into_iter();
+        Story::Cut(times) => {
+            let steps = begun(upstream, charge, times).into_iter();
             let cut = Reply::sse(steps.chain([Step::from(gate), Step::Close]));
-            (vec![cut], Wanted::begun(upstream, charge, "bad_upstream"))
+            (
+                vec![cut],
+                Wanted::begun(upstream, charge, times, "bad_upstream"),
+            )
         }
-        Story::Failed => {
-            let steps = begun(upstream, charge).into_iter();
+        Story::Failed(times) => {
+            let steps = begun(upstream, charge, times).into_iter();
             let failed = Reply::sse(steps.chain([upstream.overloaded_event().into()]));
-            (vec![failed], Wanted::begun(upstream, charge, "overloaded"))
+            (
+                vec![failed],
+                Wanted::begun(upstream, charge, times, "overloaded"),
+            )
         }
-        Story::Left => {
-            let steps = begun(upstream, charge).into_iter();
+        Story::Left(times) => {
+            let steps = begun(upstream, charge, times).into_iter();
             let waits = Reply::sse(steps.chain([Step::from(gate)]));
-            (vec![waits], Wanted::begun(upstream, charge, "client_left"))
+            (
+                vec![waits],
+                Wanted::begun(upstream, charge, times, "client_left"),
+            )
         }
         Story::LeftEarly => (
             vec![Reply::status(200).first(gate)],
@@ -467,7 +486,8 @@ async fn play(upstream: Dialect) {
                     continue;
                 }
                 n += 1;
-                let id = format!("{client:?}.{upstream:?}.{mode:?}.{story:?}");
+                let told = format!("{story:?}").replace(['(', ')'], "-");
+                let id = format!("{client:?}.{upstream:?}.{mode:?}.{told}");
                 let gate = Gate::new();
                 let (replies, mut want) = tell(story, upstream, mode, n, &gate);
                 if story == Story::Refused && client == upstream {
@@ -488,14 +508,14 @@ async fn play(upstream: Dialect) {
                         }
                         drop(connection);
                     }
-                    Story::Left => {
+                    Story::Left(_) => {
                         let mut answer = within(&id, request.stream()).await;
                         answer.until(LAST.trim()).await;
                         within(&id, gate.reached()).await;
                         drop(answer);
                         drop(connection);
                     }
-                    Story::Cut => {
+                    Story::Cut(_) => {
                         let mut answer = within(&id, request.stream()).await;
                         answer.until(LAST.trim()).await;
                         gate.open();
