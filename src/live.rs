@@ -4,6 +4,7 @@
 //! meanwhile.
 
 mod made;
+mod parts;
 mod plans;
 mod prices;
 mod profiles;
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
+use parts::Parts;
 pub use plans::Plans;
 pub use prices::Prices;
 pub use profiles::Profiles;
@@ -24,6 +26,7 @@ use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::{Health, Report};
 use crate::account::homes::Homes;
+use crate::account::proxies::Known;
 use crate::config::{ClientKey, Config, StoredAccount};
 use crate::metrics::{AccountNow, Meters, Metrics, UsageNow};
 use crate::routing::Router;
@@ -132,20 +135,6 @@ pub struct Current {
     shared: Shared,
 }
 
-/// What a config in force is made of.
-struct Parts {
-    /// The file's.
-    config: Config,
-    /// The accounts of the database.
-    stored: Vec<Arc<StoredAccount>>,
-}
-
-impl Parts {
-    fn together(&self) -> Config {
-        self.config.with_stored(&self.stored)
-    }
-}
-
 /// What outlives configs.
 struct Shared {
     book: Book,
@@ -181,10 +170,7 @@ impl Current {
             redis: redis
                 .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
         };
-        let parts = Parts {
-            config,
-            stored: Vec::new(),
-        };
+        let parts = Parts::of(config);
         Self {
             live: ArcSwap::from_pointee(Live::new(parts.together(), &shared)),
             parts: Mutex::new(parts),
@@ -206,6 +192,11 @@ impl Current {
     /// Puts these accounts of the database in force beside those of the file.
     pub fn replace_stored(&self, stored: Vec<Arc<StoredAccount>>) {
         self.put(|parts| parts.stored = stored);
+    }
+
+    /// Puts what is known of the proxy pool in force.
+    pub fn replace_proxies(&self, proxies: Known) {
+        self.put(|parts| parts.proxies = proxies);
     }
 
     fn put(&self, change: impl FnOnce(&mut Parts)) {

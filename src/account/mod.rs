@@ -17,6 +17,7 @@ pub mod book;
 pub mod health;
 pub mod homes;
 pub mod pool;
+pub mod proxies;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -67,6 +68,8 @@ pub struct Account {
     pub priority: i32,
     /// How long its requests may take.
     pub timeouts: Timeouts,
+    /// Whether it takes a proxy of the pool when there is one.
+    pub pooled: bool,
     /// How far its connections may go; `None`: anywhere, because the config file says so.
     pub reach: Option<Reach>,
     /// The Google Cloud project of requests in the Code Assist envelope.

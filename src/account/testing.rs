@@ -51,6 +51,7 @@ pub(crate) fn at(name: &str, preset: &str) -> Account {
             websocket: None,
         },
         reach: None,
+        pooled: false,
         project: None,
         cloak: None,
         check: None,

@@ -7,11 +7,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 use super::audit::moment;
-use super::config;
+use super::{config, proxies};
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
 use crate::config::{Standing, StoredState};
 use crate::live::{Current, Live};
+use crate::metrics::LastOutcome;
 
 #[derive(Serialize)]
 pub(super) struct Accounts {
@@ -61,6 +62,9 @@ struct Serving {
     models: Vec<Model>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_outcome: Option<Last>,
+    /// The last try that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<Last>,
     /// What the last check beside the requests found.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_check: Option<Last>,
@@ -123,6 +127,15 @@ impl Accounts {
     }
 }
 
+impl Last {
+    fn of(last: LastOutcome) -> Self {
+        Self {
+            outcome: last.word,
+            at: time(last.at),
+        }
+    }
+}
+
 impl Accounts {
     /// The account with this name.
     pub(super) fn one(current: &Current, name: &str) -> Option<One> {
@@ -151,7 +164,6 @@ impl Accounts {
 
 fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&StoredState>) -> Shown {
     let report = current.report(account);
-    let last = live.meters.last(account.id);
     let check = current.metrics().last_check(account.id);
     Shown {
         name: account.name.to_string(),
@@ -168,7 +180,7 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
             formats: account.formats.iter().map(|format| format.name()).collect(),
             priority: account.priority,
             weight: account.weight,
-            proxy: account.proxy.as_ref().map(ToString::to_string),
+            proxy: account.proxy.as_deref().map(proxies::shown),
             key: report.key.as_ref().map(failed),
             models: report
                 .models
@@ -178,10 +190,8 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
                     failed: failed(mark),
                 })
                 .collect(),
-            last_outcome: last.map(|last| Last {
-                outcome: last.word,
-                at: time(last.at),
-            }),
+            last_outcome: live.meters.last(account.id).map(Last::of),
+            last_error: live.meters.last_failed(account.id).map(Last::of),
             last_check: check.map(|check| Last {
                 outcome: check.result.word(),
                 at: time(check.at),

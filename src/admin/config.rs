@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::proxies;
 use crate::account::{Account, HeaderSource};
 use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
 use crate::secret::Secret;
+use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
-use crate::upstream::{OutboundProxy, ProxyScheme, Timeouts};
 use usage::Usage;
 
 /// What takes the place of a value that nothing may be shown of.
@@ -47,6 +48,7 @@ pub(super) struct Shown<'a> {
     rewrite_model_in_response: bool,
     translation: Translation,
     payload_rules: usize,
+    proxy_pool: Vec<proxies::Brief>,
     /// Those that the file gives.
     prices: Vec<Price<'a>>,
     /// Where usage is kept, without a password.
@@ -265,6 +267,7 @@ impl<'a> Shown<'a> {
             translation: translation(config),
             prices: prices(config).collect(),
             payload_rules: config.payload.as_ref().map_or(0, |rules| rules.0.len()),
+            proxy_pool: proxies::briefly(&config.pool),
             database_url: config.stores.database.to_string(),
             usage: Usage::of(config),
             redis_url: usage::redis(config),
@@ -297,7 +300,7 @@ impl<'a> Entry<'a> {
                 false => account.key.to_string(),
             },
             base_url: account.base.to_url(),
-            proxy_url: account.proxy.as_deref().map(proxy),
+            proxy_url: account.proxy.as_deref().map(proxies::shown),
             prefix: account.prefix.as_deref(),
             project: account.project.as_deref(),
             models: account
@@ -345,24 +348,6 @@ fn header(source: &HeaderSource) -> String {
             Ok(text) => Secret::new(text).to_string(),
             Err(_) => HIDDEN.to_owned(),
         },
-    }
-}
-
-/// Without user and password.
-fn proxy(proxy: &OutboundProxy) -> String {
-    let scheme = match proxy.scheme {
-        ProxyScheme::Http => "http",
-        ProxyScheme::Https => "https",
-        ProxyScheme::Socks5 => "socks5",
-        ProxyScheme::Socks5h => "socks5h",
-    };
-    let user = match proxy.credentials {
-        Some(_) => "***@",
-        None => "",
-    };
-    match proxy.host.contains(':') {
-        true => format!("{scheme}://{user}[{}]:{}", proxy.host, proxy.port),
-        false => format!("{scheme}://{user}{}:{}", proxy.host, proxy.port),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::accounts::Accounts;
 use super::conditions::{Conditions, Malformed};
+use super::proxies::Proxies;
 use super::routes::{Topic, variable};
 use super::{Admin, Answer, Wrong, audit, explain, json, refusal};
 use crate::config::{Document, Errors};
@@ -30,6 +31,11 @@ impl Admin {
         let work = async {
             match topic {
                 Topic::Audit => self.audit(asked).await,
+                Topic::Proxies => json(200, &Proxies::of(&self.current.load().config)),
+                Topic::ProxyDead | Topic::ProxyAlive => {
+                    let id = variable(pattern, asked.path).unwrap_or_default();
+                    self.mark(&id, topic == Topic::ProxyDead, asked).await
+                }
                 Topic::CreateAccount => self.create(asked, body).await,
                 _ => match variable(pattern, asked.path) {
                     Some(name) => self.account(topic, &name, asked, body).await,
@@ -83,7 +89,7 @@ impl Admin {
         };
         match done {
             Ok(done) if topic == Topic::DeleteAccount => deleted(&done),
-            Ok(done) => self.show(StatusCode::OK, &done.name),
+            Ok(done) => self.show_done(StatusCode::OK, &done),
             Err(error) => refused(&error),
         }
     }
@@ -119,7 +125,7 @@ impl Admin {
     async fn created(&self, document: Document, who: &Who) -> Answer {
         match self.roster.create(document, who).await {
             Ok(done) => {
-                let mut answer = self.show(StatusCode::CREATED, &done.name);
+                let mut answer = self.show_done(StatusCode::CREATED, &done);
                 let place = format!("/admin/accounts/{}", done.name);
                 answer.headers.push((header::LOCATION, place));
                 answer
@@ -128,7 +134,21 @@ impl Admin {
         }
     }
 
-    /// One account. What was just changed is in force here, so this shows it.
+    /// An account that was changed. It is in force here by now, unless the database has gone away between the
+    /// change and the look at it: then it will be.
+    fn show_done(&self, status: StatusCode, done: &Done) -> Answer {
+        let live = self.current.load();
+        let seen = live.config.stored(&done.name);
+        if seen.is_some_and(|seen| seen.account.version >= done.version) {
+            return self.show(status, &done.name);
+        }
+        let mut answer = accepted(done);
+        let version = format!("\"{}\"", done.version);
+        answer.headers.push((header::ETAG, version));
+        answer
+    }
+
+    /// One account.
     fn show(&self, status: StatusCode, name: &str) -> Answer {
         let Some(shown) = Accounts::one(&self.current, name) else {
             return refused(&Refused::Unknown);
@@ -140,6 +160,14 @@ impl Admin {
                 .push((header::ETAG, format!("\"{version}\"")));
         }
         answer
+    }
+
+    async fn mark(&self, id: &str, dead: bool, asked: &Asked<'_>) -> Answer {
+        match self.roster.mark_proxy(id, dead, &self.who(asked)).await {
+            Ok(true) => json(200, &Proxies::of(&self.current.load().config)),
+            Ok(false) => refusal(404, "unknown_proxy", "no proxy of the pool has this id"),
+            Err(error) => refused(&error),
+        }
     }
 
     async fn audit(&self, asked: &Asked<'_>) -> Answer {
@@ -202,6 +230,19 @@ fn unconditional() -> Answer {
 fn malformed(header: &'static str) -> Answer {
     let message = format!("{header} must be an ETag like \"17\", or *");
     refusal(400, "invalid_condition", &message)
+}
+
+fn accepted(done: &Done) -> Answer {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        name: &'a str,
+        version: i64,
+    }
+    let accepted = Accepted {
+        name: &done.name,
+        version: done.version,
+    };
+    json(202, &accepted)
 }
 
 fn deleted(done: &Done) -> Answer {

@@ -15,6 +15,7 @@ mod manage;
 mod models;
 #[cfg(test)]
 mod openapi_tests;
+mod proxies;
 mod routes;
 
 use std::sync::Arc;

@@ -36,6 +36,9 @@ pub(super) enum Topic {
     DisableAccount,
     EnableAccount,
     Audit,
+    Proxies,
+    ProxyDead,
+    ProxyAlive,
 }
 
 const fn get(path: &'static str, topic: Topic) -> Route {
@@ -76,6 +79,9 @@ pub const ROUTES: &[Route] = &[
     post("/admin/accounts/{name}/disable", Topic::DisableAccount),
     post("/admin/accounts/{name}/enable", Topic::EnableAccount),
     get("/admin/audit", Topic::Audit),
+    get("/admin/proxies", Topic::Proxies),
+    post("/admin/proxies/{id}/dead", Topic::ProxyDead),
+    post("/admin/proxies/{id}/alive", Topic::ProxyAlive),
     post("/admin/reload", Topic::Reload),
     post("/admin/explain", Topic::Explain),
 ];

@@ -5,7 +5,7 @@
 //! the mirror of `config.yaml`, and `resolve` turns that and the environment into a [`Config`].
 //! [`watch`] does so again when the file changes. Nothing below this layer knows YAML.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::account::proxies::{Assigned, Pooled, ProxyId};
 use crate::account::{Account, Glob};
 use crate::chat::OnLoss;
 use crate::price;
@@ -32,6 +33,7 @@ mod file;
 mod files;
 mod load;
 mod origins;
+mod pool;
 mod read;
 mod resolve;
 mod schema;
@@ -104,6 +106,12 @@ pub struct Config {
     pub stored: Vec<StoredState>,
     /// What connections go through where no account says otherwise.
     pub proxy: Option<Arc<OutboundProxy>>,
+    /// Proxies that are shared out among accounts.
+    pub pool: Vec<Pooled>,
+    /// Who has which of them.
+    pub assigned: Assigned,
+    /// Those that nobody may have now.
+    pub dead: HashSet<ProxyId>,
     /// PEM file with roots that are trusted for providers besides the system's.
     pub upstream_ca: Option<PathBuf>,
     /// Whether an aliased answer names the model that the client asked for.

@@ -487,12 +487,11 @@ fn every_error_is_reported_with_its_path() {
         ),
         // What is not built yet.
         (
-            "proxy-pool: [{url: x}]\naccounts: [1]\n\
+            "accounts: [1]\n\
              translation: {n-fanout: true}\n\
              database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {spool: ''}\n\
              routing: {session-affinity: true}",
             &[
-                "proxy-pool: not available in this version",
                 "accounts: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",

@@ -8,7 +8,6 @@ type Row<T> = (&'static str, fn(&T) -> bool);
 
 /// The keys of a file.
 const KEYS: &[Row<File>] = &[
-    ("proxy-pool", |file| !file.proxy_pool.is_empty()),
     ("accounts", |file| !file.accounts.is_empty()),
     ("translation.n-fanout", |file| file.translation.n_fanout),
 ];

@@ -143,6 +143,12 @@ pub(super) const STORED_ACCOUNTS: Family = family(
     &["state"],
     Kind::Gauge,
 );
+pub(super) const POOL_WITHOUT: Family = family(
+    "aiproxy_proxy_pool_accounts_without",
+    "Accounts for which the proxy pool has no room; they use the global proxy-url.",
+    &[],
+    Kind::Gauge,
+);
 pub(super) const ROSTER_STALE: Family = family(
     "aiproxy_stored_accounts_stale",
     "1 while the accounts of the database cannot be looked at; those in force stay.",
@@ -300,6 +306,7 @@ pub const FAMILIES: &[Family] = &[
     ACCOUNT_CHANGES,
     STORED_ACCOUNTS,
     ROSTER_STALE,
+    POOL_WITHOUT,
     STREAMS,
     RUNNING,
     CONNECTIONS,

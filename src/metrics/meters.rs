@@ -49,7 +49,14 @@ struct OfAccount {
     attempts: Lazy<IntCounter>,
     /// How its last try ended, and when: milliseconds since the metrics began, times 256, and a cause's
     /// place and one, or [`WELL`].
-    last: Arc<AtomicU64>,
+    last: Arc<Lasts>,
+}
+
+/// When and how the last try on an account ended, and the last one that failed.
+#[derive(Default)]
+pub(super) struct Lasts {
+    any: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// How the last try on an account ended.
@@ -199,13 +206,36 @@ impl Meters {
         if let Some(account) = self.accounts.get(&account) {
             let code = cause.map_or(WELL, |cause| cause.place() as u64 + 1);
             let at = millis(self.metrics.began.elapsed());
-            account.last.store(at << 8 | code, Ordering::Relaxed);
+            account.last.any.store(at << 8 | code, Ordering::Relaxed);
+            if cause.is_some() {
+                account.last.failed.store(at << 8 | code, Ordering::Relaxed);
+            }
         }
     }
 
     /// How the last try on an account ended, if there was one.
     pub fn last(&self, account: AccountId) -> Option<LastOutcome> {
-        let last = self.accounts.get(&account)?.last.load(Ordering::Relaxed);
+        self.outcome_of(
+            self.accounts
+                .get(&account)?
+                .last
+                .any
+                .load(Ordering::Relaxed),
+        )
+    }
+
+    /// How the last try on an account that failed has failed.
+    pub fn last_failed(&self, account: AccountId) -> Option<LastOutcome> {
+        self.outcome_of(
+            self.accounts
+                .get(&account)?
+                .last
+                .failed
+                .load(Ordering::Relaxed),
+        )
+    }
+
+    fn outcome_of(&self, last: u64) -> Option<LastOutcome> {
         let ago = self
             .metrics
             .began

@@ -16,7 +16,7 @@ mod roster;
 mod words;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -67,7 +67,7 @@ pub struct Metrics {
     /// What is known only when somebody looks.
     now: expose::Gauges,
     /// How the last try on each account ended, whatever config it is in.
-    last: Mutex<HashMap<AccountId, Arc<AtomicU64>>>,
+    last: Mutex<HashMap<AccountId, Arc<meters::Lasts>>>,
     /// Whether the last reload was taken over; 2: there was none.
     last_reload: AtomicU8,
 }

@@ -9,6 +9,7 @@ pub(super) struct Roster {
     changes: IntCounterVec,
     accounts: IntGaugeVec,
     stale: IntGaugeVec,
+    without: IntGaugeVec,
 }
 
 impl Roster {
@@ -19,6 +20,7 @@ impl Roster {
             changes: counter(registry, &family::ACCOUNT_CHANGES)?,
             accounts: whole_gauge(registry, &family::STORED_ACCOUNTS)?,
             stale,
+            without: whole_gauge(registry, &family::POOL_WITHOUT)?,
         })
     }
 }
@@ -35,6 +37,12 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.roster.accounts.with_label_values(&[state]).set(count);
         }
+    }
+
+    /// How many accounts found no room in the proxy pool.
+    pub fn without_proxy(&self, count: usize) {
+        let gauge = self.roster.without.with_label_values::<&str>(&[]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the accounts of the database cannot be looked at.

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Roster, open, seal};
-use crate::config::{Document, Errors};
+use crate::account::AccountId;
+use crate::config::{Document, Errors, Standing};
 use crate::state::accounts::{self, Entry, NotWritten, Step};
 use crate::state::sql::SqlError;
 
@@ -98,7 +99,7 @@ impl Roster {
         if live.config.ground.names.contains(&*name) || live.config.stored(&name).is_some() {
             return Err(Refused::Taken);
         }
-        let sealed = self.check_and_seal(&name, &document).await?;
+        let (sealed, _) = self.check_and_seal(&name, &document).await?;
         let entry = entry(who, "create", &name, &document.keys());
         let version = accounts::write(self.database(), Step::Create(&sealed), &entry).await?;
         self.changed("create").await;
@@ -169,6 +170,9 @@ impl Roster {
                 Err(NotWritten::Stale) if *wanted == Wanted::Any && tries < TRIES => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {
+                    if let Some(was) = self.identity(name) {
+                        self.release_proxy(was).await;
+                    }
                     self.changed("delete").await;
                     return Ok(Done {
                         name: name.to_owned(),
@@ -205,13 +209,20 @@ impl Roster {
                 Ok(old) => old.changed_keys(&new),
                 Err(_) => new.keys(),
             };
-            let sealed = self.check_and_seal(name, &new).await?;
+            let (sealed, id) = self.check_and_seal(name, &new).await?;
+            let was = self.identity(name);
+            if let Some(was) = was {
+                self.inherit_proxy(was, id).await;
+            }
             let entry = entry(who, what, name, &keys);
             let step = Step::Change(row.version, &sealed);
             match accounts::write(self.database(), step, &entry).await {
                 Err(NotWritten::Stale) if *wanted == Wanted::Any && tries < TRIES => {}
                 Err(error) => return Err(error.into()),
                 Ok(version) => {
+                    if let Some(was) = was.filter(|was| *was != id) {
+                        self.release_proxy(was).await;
+                    }
                     self.changed(what).await;
                     let name = name.to_owned();
                     return Ok(Done { name, version });
@@ -220,7 +231,19 @@ impl Roster {
         }
     }
 
-    async fn check_and_seal(&self, name: &str, document: &Document) -> Result<String, Refused> {
+    /// Who the account is, as it is in force here.
+    fn identity(&self, name: &str) -> Option<AccountId> {
+        match self.current.load().config.stored(name)?.standing {
+            Standing::InService(id) | Standing::Disabled(id) => Some(id),
+            Standing::Wrong(_) => None,
+        }
+    }
+
+    async fn check_and_seal(
+        &self,
+        name: &str,
+        document: &Document,
+    ) -> Result<(String, AccountId), Refused> {
         let live = self.current.load();
         let sealer = live.config.sealer.as_ref().ok_or(Refused::NoKeys)?;
         let (account, _) = live
@@ -230,11 +253,13 @@ impl Roster {
         self.check_reach(&account, document)
             .await
             .map_err(Refused::Invalid)?;
-        seal(name, document, sealer).ok_or_else(|| invalid("", "is longer than 1 MiB"))
+        let sealed = seal(name, document, sealer);
+        let sealed = sealed.ok_or_else(|| invalid("", "is longer than 1 MiB"))?;
+        Ok((sealed, account.id))
     }
 
     /// A change was made: here it is in force before it is answered.
-    async fn changed(&self, what: &'static str) {
+    pub(super) async fn changed(&self, what: &'static str) {
         self.current.metrics().account_changed(what);
         // What fails now is tried again by who follows the database.
         if let Err(error) = self.refresh().await {
@@ -273,7 +298,7 @@ fn invalid(path: &str, message: &str) -> Refused {
     Refused::Invalid(Errors::about(path, message))
 }
 
-fn entry(who: &Who, what: &str, name: &str, keys: &[String]) -> Entry {
+pub(super) fn entry(who: &Who, what: &str, name: &str, keys: &[String]) -> Entry {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let millis = now.unwrap_or_default().as_millis();
     Entry {

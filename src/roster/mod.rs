@@ -5,6 +5,7 @@
 //! force stay, and those of a process that has never seen it come when it is back.
 
 mod change;
+mod proxies;
 mod reach;
 
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ struct Seen {
     told: Weak<Live>,
     /// What was wrong with accounts, as it was told.
     wrong: HashMap<Arc<str>, String>,
+    /// How many accounts had no proxy, as it was told.
+    without: usize,
 }
 
 impl Roster {
@@ -60,7 +63,8 @@ impl Roster {
     /// Whether there can be any accounts to look for: nothing is stored without keys to seal it with.
     pub fn is_wanted(&self) -> bool {
         let live = self.current.load();
-        live.config.sealer.is_some() || !live.config.stored.is_empty()
+        let config = &live.config;
+        config.sealer.is_some() || !config.stored.is_empty() || !config.pool.is_empty()
     }
 
     /// Puts what is news in the database in force.
@@ -89,17 +93,32 @@ impl Roster {
     async fn look(&self, seen: &mut Seen) -> Result<(), SqlError> {
         let sealer = self.current.load().config.sealer.clone();
         let counts = accounts::counts(self.database()).await?;
-        if seen.counts == Some(counts) && seen.sealer == sealer {
-            return Ok(());
+        let known = seen.counts;
+        // The proxies first: an account that comes then has its own at once.
+        if known.map(|known| known.proxies) != Some(counts.proxies) {
+            self.look_at_proxies().await?;
         }
+        if known.map(|known| known.accounts) != Some(counts.accounts) || seen.sealer != sealer {
+            let count = self.look_at_accounts(sealer.as_ref()).await?;
+            if known.is_some() {
+                log::info!("the accounts of the database have changed: there are {count}");
+            }
+        }
+        seen.counts = Some(counts);
+        seen.sealer = sealer;
+        self.settle_proxies().await
+    }
+
+    /// How many there are.
+    async fn look_at_accounts(&self, sealer: Option<&Arc<Sealer>>) -> Result<usize, SqlError> {
         let rows = accounts::all(self.database()).await?;
         let mut stored = Vec::with_capacity(rows.len());
         for row in &rows {
-            let (document, old) = match open(row, sealer.as_deref()) {
+            let (document, old) = match open(row, sealer.map(|sealer| &**sealer)) {
                 Ok((document, old)) => (Ok(document), old),
                 Err(reason) => (Err(reason), false),
             };
-            if let (true, Ok(document), Some(sealer)) = (old, &document, &sealer) {
+            if let (true, Ok(document), Some(sealer)) = (old, &document, sealer) {
                 self.seal_again(row, document, sealer).await?;
             }
             stored.push(Arc::new(StoredAccount {
@@ -110,10 +129,9 @@ impl Roster {
                 document,
             }));
         }
+        let count = stored.len();
         self.current.replace_stored(stored);
-        seen.counts = Some(counts);
-        seen.sealer = sealer;
-        Ok(())
+        Ok(count)
     }
 
     /// With the newest key, so that the older one is not needed any more.
@@ -157,6 +175,13 @@ impl Roster {
         }
         let metrics = self.current.metrics();
         metrics.stored_accounts([serving, disabled, wrong.len()]);
+        let without = live.config.assigned.without.len();
+        metrics.without_proxy(without);
+        if without > 0 && std::mem::replace(&mut seen.without, without) != without {
+            log::warn!(
+                "proxy-pool has no room for {without} accounts: they use the global proxy-url"
+            );
+        }
         seen.wrong = wrong;
         seen.told = Arc::downgrade(&live);
     }

@@ -2,8 +2,9 @@
 //!
 //! [`sql`] is one dialect of SQL over SQLite, MySQL (MariaDB) and PostgreSQL; [`redis`] is what instances
 //! share at once. What is stored there and why is the business of the modules above, except for what
-//! several of them need: [`accounts`].
+//! several of them need: [`accounts`] and [`proxies`].
 
 pub mod accounts;
+pub mod proxies;
 pub mod redis;
 pub mod sql;

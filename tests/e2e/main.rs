@@ -42,6 +42,7 @@ mod packaging;
 mod pass_through;
 mod provider_pages;
 mod proxies_e2e;
+mod proxy_pool;
 mod redis;
 mod refusals;
 mod reload;

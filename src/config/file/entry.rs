@@ -34,7 +34,7 @@ pub(in crate::config) struct Entry {
     /// required for `openai-compatibility` entries without a `preset`.
     pub(in crate::config) base_url: String,
     /// Outbound proxy: `http`, `https`, `socks5` or `socks5h` URL; `""`, `direct` or `none` for
-    /// none. Left out: the global `proxy-url`.
+    /// none. Left out: one of `proxy-pool`, or the global `proxy-url`.
     pub(in crate::config) proxy_url: Option<String>,
     /// With a prefix, the entry answers only to model names that start with it, and takes it off.
     pub(in crate::config) prefix: String,

@@ -17,6 +17,7 @@ mod later;
 mod otel;
 mod payload;
 mod price;
+mod proxy;
 mod scalar;
 mod tls;
 mod translation;
@@ -30,6 +31,7 @@ pub(super) use later::Unread;
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use price::{Amount, PriceItem};
+pub(super) use proxy::PooledProxy;
 pub(super) use scalar::{Brief, Seconds, Size};
 pub(super) use tls::Tls;
 pub(super) use translation::{
@@ -74,8 +76,9 @@ pub(super) struct File {
     /// Outbound proxy of all entries without one of their own: `http`, `https`, `socks5` or
     /// `socks5h` URL. Empty: none.
     pub(super) proxy_url: String,
-    /// Outbound proxies that are shared out among accounts.
-    pub(super) proxy_pool: Vec<Unread>,
+    /// Outbound proxies that are shared out among the accounts without a `proxy-url`, the first filled
+    /// first. An account keeps the one it has. Without room it uses the global `proxy-url`.
+    pub(super) proxy_pool: Vec<PooledProxy>,
     /// Rounds over the credentials after the first one.
     #[schemars(range(max = 100))]
     pub(super) request_retry: u32,

@@ -159,6 +159,7 @@ pub(super) fn account(
         priority: entry.priority,
         timeouts,
         reach: None,
+        pooled: entry.proxy_url.is_none(),
         project: (!entry.project.is_empty()).then(|| entry.project.as_str().into()),
         cloak,
         check,

@@ -1,6 +1,7 @@
 //! What a config file means: file and environment in, [`Config`] out, every error on the way
 //! collected. Nothing here touches the process or the disk; [`Environment`] does.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use super::error::{Errors, KeyPath};
 use super::file::{self, File, GlobalTimeouts, RequestLimits, Seconds, Size, StrategyName};
 use super::{Config, Files, Limits, Origins, Retry, Strategy, Streaming, unavailable};
 use crate::account::Glob;
+use crate::account::proxies::Assigned;
 use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
@@ -29,6 +31,7 @@ mod listen;
 mod otel;
 mod payload;
 mod prices;
+mod proxies;
 mod reference;
 mod routes;
 mod sealer;
@@ -92,6 +95,9 @@ pub(super) fn resolve(
         ground: accounts.ground,
         stored: Vec::new(),
         proxy,
+        pool: proxies::pool(&file.proxy_pool, &mut resolver),
+        assigned: Assigned::default(),
+        dead: HashSet::new(),
         upstream_ca: upstream_ca(file.upstream_ca.as_deref(), &mut resolver),
         rewrite_model: file.rewrite_model_in_response,
         translation: translation::translation(

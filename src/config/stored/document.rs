@@ -33,6 +33,7 @@ const SHOWN: &[&str] = &[
     "timeouts",
     "disabled",
     "allow-client-keys",
+    "health-check",
 ];
 /// The same inside of `cloak`.
 const SHOWN_OF_CLOAK: &[&str] = &[
