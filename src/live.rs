@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
 pub use made::{Made, Maker};
@@ -22,13 +23,14 @@ pub use plans::Plans;
 pub use prices::Prices;
 pub use profiles::Profiles;
 
-use crate::account::Account;
 use crate::account::book::Book;
 use crate::account::health::{Health, Report};
 use crate::account::homes::Homes;
+use crate::account::oauth::{Cell, TokenReport};
 use crate::account::proxies::Known;
+use crate::account::{Account, AccountId};
 use crate::config::{ClientKey, Config, StoredAccount};
-use crate::metrics::{AccountNow, Meters, Metrics, UsageNow};
+use crate::metrics::{AccountNow, Meters, Metrics, TokenNow, UsageNow};
 use crate::routing::Router;
 use crate::secret::KeyHash;
 use crate::state::redis::Redis;
@@ -61,6 +63,8 @@ pub struct Live {
     /// What its requests count with.
     pub meters: Meters,
     clients: HashMap<KeyHash, Arc<ClientKey>>,
+    /// The tokens of the accounts that have them in place of keys.
+    tokens: HashMap<AccountId, Arc<Cell>>,
     /// The formats that some account does not speak.
     foreign: Vec<Format>,
     /// Some account takes clients' keys.
@@ -89,6 +93,7 @@ impl Live {
             prices: Prices::new(&config),
             payload: config.payload.clone().map(Plans::new),
             made: Arc::clone(&shared.made),
+            tokens: tokens(&config, book),
             homes: config.session_affinity.then(|| Arc::clone(&shared.homes)),
             foreign: Format::ALL
                 .into_iter()
@@ -100,6 +105,12 @@ impl Live {
             client_keys: config.accounts.iter().any(|account| account.client_keys),
             config,
         }
+    }
+
+    /// The token of an account that has one in place of a key.
+    pub fn token(&self, account: &Account) -> Option<&Arc<Cell>> {
+        account.oauth.as_ref()?;
+        self.tokens.get(&account.id)
     }
 
     /// Whether a request in `format` may go to an account that does not speak it.
@@ -127,9 +138,21 @@ impl Live {
     }
 }
 
+fn tokens(config: &Config, book: &Book) -> HashMap<AccountId, Arc<Cell>> {
+    let accounts = config.accounts.iter();
+    accounts
+        .filter_map(|account| {
+            let oauth = account.oauth.as_ref()?;
+            Some((account.id, book.token(oauth.id)))
+        })
+        .collect()
+}
+
 /// The config in force, replaced on reload; and the healths and turns that outlive configs.
 pub struct Current {
     live: ArcSwap<Live>,
+    /// Counts configs.
+    changes: watch::Sender<u64>,
     /// What the one in force is made of.
     parts: Mutex<Parts>,
     shared: Shared,
@@ -172,6 +195,7 @@ impl Current {
         };
         let parts = Parts::of(config);
         Self {
+            changes: watch::Sender::default(),
             live: ArcSwap::from_pointee(Live::new(parts.together(), &shared)),
             parts: Mutex::new(parts),
             shared,
@@ -206,6 +230,12 @@ impl Current {
         let live = Live::new(parts.together(), &self.shared);
         self.live.store(Arc::new(live));
         self.shared.book.sweep();
+        self.changes.send_modify(|configs| *configs += 1);
+    }
+
+    /// Changes with each config that is put in force.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// What is counted, whatever config is in force.
@@ -263,6 +293,12 @@ impl Current {
         self.shared.book.health(account.id).report()
     }
 
+    /// How it is with the token of an account that has one in place of a key.
+    pub fn token_report(&self, account: &Account) -> Option<TokenReport> {
+        let oauth = account.oauth.as_ref()?;
+        Some(self.shared.book.token(oauth.id).report())
+    }
+
     /// How the accounts of `config` are now.
     pub fn accounts_now(&self, config: &Config) -> Vec<AccountNow> {
         let now = tokio::time::Instant::now();
@@ -274,6 +310,11 @@ impl Current {
                     place,
                     usable: !report.key.is_some_and(|key| key.rests(now)),
                     resting_models: report.resting_models(now),
+                    token: self.token_report(account).map(|report| TokenNow {
+                        dead: report.dead,
+                        unsaved: report.unsaved,
+                        expires: report.expires,
+                    }),
                 }
             })
             .collect()

@@ -10,6 +10,7 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service as Listening;
 use tokio::sync::Barrier;
 
+use crate::account::oauth::{Refresher, Vault};
 use crate::admin::{Admin, Listener, Logins};
 use crate::config::{Config, Environment, Overrides, Source};
 use crate::demo::provider::DemoProvider;
@@ -21,6 +22,7 @@ use crate::proxy::Gateway;
 use crate::roster::Roster;
 use crate::traces::{self, CannotTrace};
 use crate::upstream::media::{Fetcher, Limits};
+use crate::upstream::oauth::TokenClient;
 use crate::upstream::peer::Peers;
 use crate::upstream::plaintext::Pool;
 use crate::upstream::resolve::Resolver;
@@ -39,6 +41,7 @@ mod roster;
 mod signals;
 mod successor;
 mod tls;
+mod tokens;
 mod usage;
 
 use connections::Spoken;
@@ -48,6 +51,7 @@ use listening::{Bound, Role, bind};
 use reload::Reloader;
 use signals::Signals;
 use tls::Tls;
+use tokens::Tokens;
 use usage::Usage;
 
 /// Who listens for signals: [`Signals`] and [`Housekeeping`]. Nothing is served before they do, because a
@@ -257,6 +261,9 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
         }
         None => (None, None),
     };
+    let client = TokenClient::new(Arc::clone(&resolver), Arc::clone(&roots.client));
+    let vault = Vault::new(Arc::clone(current.database()), current.redis().cloned());
+    let tokens = Tokens::new(Arc::clone(&current), Refresher::new(client, vault));
     let peers = Peers::new(Arc::clone(&resolver), Arc::clone(&roots.client));
     let gateway = Gateway {
         desk: Arc::clone(&admin) as _,
@@ -328,6 +335,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             lifecycle: Arc::clone(&lifecycle),
             pool,
             exporting,
+            tokens,
             usage,
             checks,
             demo: after,

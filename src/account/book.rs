@@ -1,4 +1,4 @@
-//! What outlives a config: the health of accounts and whose turn it is.
+//! What outlives a config: the health of accounts, their tokens, and whose turn it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::AccountId;
 use super::health::Health;
+use super::oauth::{Cell, TokenId};
 use super::pool::Cursor;
 
 /// Healths and turns by what stays the same: an account or a tier that a new config still has finds its
@@ -15,6 +16,7 @@ use super::pool::Cursor;
 pub struct Book {
     healths: Mutex<HashMap<AccountId, Arc<Health>>>,
     cursors: Mutex<HashMap<u64, Arc<Cursor>>>,
+    tokens: Mutex<HashMap<TokenId, Arc<Cell>>>,
 }
 
 impl Book {
@@ -28,11 +30,19 @@ impl Book {
         Arc::clone(self.cursors.lock().entry(key).or_default())
     }
 
+    /// The token that is kept under `id`.
+    pub fn token(&self, id: TokenId) -> Arc<Cell> {
+        Arc::clone(self.tokens.lock().entry(id).or_default())
+    }
+
     /// Forgets what no live config uses. Call it after the old config is gone.
     pub fn sweep(&self) {
         self.healths
             .lock()
             .retain(|_, health| Arc::strong_count(health) > 1);
+        self.tokens
+            .lock()
+            .retain(|_, cell| Arc::strong_count(cell) > 1);
         self.cursors
             .lock()
             .retain(|_, cursor| Arc::strong_count(cursor) > 1);

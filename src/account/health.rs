@@ -5,10 +5,10 @@
 //! account that never failed costs one atomic load.
 
 mod check;
+mod lease;
 mod report;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -16,11 +16,15 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub use check::Seen;
+pub use lease::Lease;
 pub use report::{Mark, Report};
 
 /// Models per account that may have a state of their own; one more evicts the one whose rest ends
 /// first. A client that invents model names cannot make this grow.
 const MODELS: usize = 1_024;
+
+/// How long an address that could not be used is not asked first.
+const ADDRESS: Duration = Duration::from_secs(60);
 
 /// A probe whose request hangs must not keep the account away for ever.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
@@ -101,6 +105,9 @@ pub struct Health {
     /// How many cells are not spotless; 0 is the fast path.
     marked: AtomicU32,
     cells: Mutex<Cells>,
+    /// Which of the account's addresses was the last that answered, when not the first, and until when that
+    /// is believed.
+    address: Mutex<Option<(usize, Instant)>>,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +195,33 @@ impl Health {
     pub fn is_key_resting(&self, now: Instant) -> bool {
         self.marked.load(Ordering::Acquire) != 0
             && self.cells.lock().key.is_some_and(|cell| now < cell.until)
+    }
+
+    /// Which of the account's addresses is asked first at `now`.
+    fn address(&self, now: Instant) -> usize {
+        let address = *self.address.lock();
+        address.map_or(0, |(place, until)| if now < until { place } else { 0 })
+    }
+
+    /// Its address before the one at `place` could not be used.
+    fn moved(&self, place: usize, now: Instant) {
+        *self.address.lock() = (place > 0).then(|| (place, now + ADDRESS));
+    }
+
+    /// The key has failed outside of any request.
+    pub fn fail_key(&self, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
+        let scope = Scope::Key;
+        self.fail("", Failure { scope, ..failure }, bounds, now)
+    }
+
+    /// There is another key in the place of the one that has failed.
+    pub fn renew_key(&self) {
+        if self.marked.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut cells = self.cells.lock();
+        cells.key = None;
+        self.count(&cells);
     }
 
     fn fail(&self, model: &str, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
@@ -304,62 +338,10 @@ impl Rest {
     }
 }
 
-/// An account that was picked for one attempt. Settle it: dropped without, the client left, which
-/// costs the account nothing.
-#[derive(Debug)]
-pub struct Lease {
-    health: Arc<Health>,
-    model: Arc<str>,
-    began: Instant,
-    probe: bool,
-    proven: bool,
-    settled: bool,
-}
-
-impl Lease {
-    /// For a model that [`Health::admit`] let through at `began`.
-    pub fn new(health: Arc<Health>, model: Arc<str>, probe: bool, began: Instant) -> Self {
-        Self {
-            health,
-            model,
-            began,
-            probe,
-            proven: false,
-            settled: false,
-        }
-    }
-
-    /// The account has begun to do its work: it is spotless again. It may still fail before the end.
-    pub fn prove(&mut self) {
-        if !std::mem::replace(&mut self.proven, true) {
-            self.probe = false;
-            self.health.succeed(&self.model, self.began);
-        }
-    }
-
-    /// The account did its work: it is spotless again.
-    pub fn succeeded(mut self) {
-        self.prove();
-        self.settled = true;
-    }
-
-    /// The account failed: it rests for what is returned.
-    pub fn failed(mut self, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
-        self.settled = true;
-        self.health.fail(&self.model, failure, bounds, now)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if self.probe && !self.settled {
-            self.health.release(&self.model);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds {

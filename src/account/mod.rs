@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 
+use oauth::OAuth;
+
 use crate::rewrite::Cloak;
 use crate::secret::Secret;
 use crate::upstream::media::Reach;
@@ -16,6 +18,7 @@ use crate::wire::Format;
 pub mod book;
 pub mod health;
 pub mod homes;
+pub mod oauth;
 pub mod pool;
 pub mod proxies;
 #[cfg(test)]
@@ -44,12 +47,16 @@ pub struct Account {
     pub formats: Vec<Format>,
     /// Its key; empty for servers that want none.
     pub key: Secret,
+    /// How it gets tokens, which it then sends in place of a key; `None`: it has a key.
+    pub oauth: Option<Arc<OAuth>>,
     /// Whether clients may bring their own key. Without a key of its own it then serves only them.
     pub client_keys: bool,
     /// Where the key goes.
     pub key_header: KeyHeader,
     /// Where its API is.
     pub base: BaseUrl,
+    /// Where its API is too, in order, for when it fails at `base`.
+    pub fallbacks: Vec<BaseUrl>,
     /// What its connections go through.
     pub proxy: Option<Arc<OutboundProxy>>,
     /// `deepseek/`: with it the account answers only to names that start so. Always ends in `/`.
@@ -98,7 +105,15 @@ impl Account {
 
     /// Whether it serves only clients with their own keys.
     pub fn is_for_client_keys_only(&self) -> bool {
-        self.client_keys && self.key.is_empty()
+        self.client_keys && self.key.is_empty() && self.oauth.is_none()
+    }
+
+    /// Where its API is at the `n`th try of the same request: [`base`](Self::base), then the others.
+    pub fn base(&self, n: usize) -> Option<&BaseUrl> {
+        match n {
+            0 => Some(&self.base),
+            n => self.fallbacks.get(n - 1),
+        }
     }
 
     /// Whether it never serves `model`, a name without the prefix.

@@ -10,6 +10,7 @@ use super::audit::moment;
 use super::{config, proxies};
 use crate::account::Account;
 use crate::account::health::{Cause, Mark};
+use crate::account::oauth::TokenReport;
 use crate::config::{Standing, StoredState};
 use crate::live::{Current, Live};
 use crate::metrics::LastOutcome;
@@ -65,9 +66,33 @@ struct Serving {
     /// The last try that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<Last>,
+    /// Of accounts with OAuth 2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
     /// What the last check beside the requests found.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_check: Option<Last>,
+}
+
+#[derive(Serialize)]
+struct Token {
+    /// `valid`, `missing` or `dead`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewed: Option<String>,
+    /// Whether the database has what it needs to outlive this process.
+    saved: bool,
+    /// Why the last renewal did not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<TokenError>,
+}
+
+#[derive(Serialize)]
+struct TokenError {
+    message: String,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -192,10 +217,28 @@ fn shown(current: &Current, live: &Live, account: &Account, stored: Option<&Stor
                 .collect(),
             last_outcome: live.meters.last(account.id).map(Last::of),
             last_error: live.meters.last_failed(account.id).map(Last::of),
+            token: current.token_report(account).map(token),
             last_check: check.map(|check| Last {
                 outcome: check.result.word(),
                 at: time(check.at),
             }),
+        }),
+    }
+}
+
+fn token(report: TokenReport) -> Token {
+    Token {
+        state: match (report.dead, report.usable) {
+            (true, _) => "dead",
+            (false, true) => "valid",
+            (false, false) => "missing",
+        },
+        expires: report.expires.map(time),
+        renewed: report.refreshed.map(time),
+        saved: !report.unsaved,
+        last_error: report.error.map(|(message, at)| TokenError {
+            message,
+            at: time(at),
         }),
     }
 }

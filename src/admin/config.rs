@@ -4,17 +4,18 @@
 //! What is shown is written down here field by field. A setting that is new is not shown before
 //! somebody has thought about whether it is a secret.
 
+mod entry;
 mod usage;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use entry::Entry;
+
 use super::proxies;
-use crate::account::{Account, HeaderSource};
 use crate::chat::OnLoss;
 use crate::config::{Config, LogFormat, RateLimitHeaders, Strategy};
-use crate::secret::Secret;
 use crate::upstream::Timeouts;
 use crate::upstream::media::MediaFetch;
 use usage::Usage;
@@ -143,38 +144,6 @@ struct Route<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Entry<'a> {
-    name: &'a str,
-    preset: &'a str,
-    providers: &'a [Box<str>],
-    formats: Vec<&'static str>,
-    api_key: String,
-    base_url: String,
-    proxy_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<&'a str>,
-    models: Vec<Model<'a>>,
-    excluded_models: Vec<&'a str>,
-    headers: BTreeMap<&'a str, String>,
-    tags: &'a BTreeMap<String, String>,
-    weight: u32,
-    priority: i32,
-    allow_client_keys: bool,
-    /// Whether requests to it are shaped.
-    cloak: bool,
-    timeouts: Seconds,
-}
-
-#[derive(Serialize)]
-struct Model<'a> {
-    id: &'a str,
-    alias: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
 struct Translation {
     on_loss: &'static str,
     loss_comments: bool,
@@ -287,46 +256,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
-    pub(super) fn of(account: &'a Account) -> Self {
-        let glob = |glob: &'a crate::account::Glob| glob.as_str();
-        Self {
-            name: &account.name,
-            preset: account.preset.name,
-            providers: &account.providers,
-            formats: account.formats.iter().map(|format| format.name()).collect(),
-            api_key: match account.key.is_empty() {
-                true => String::new(),
-                false => account.key.to_string(),
-            },
-            base_url: account.base.to_url(),
-            proxy_url: account.proxy.as_deref().map(proxies::shown),
-            prefix: account.prefix.as_deref(),
-            project: account.project.as_deref(),
-            models: account
-                .models
-                .iter()
-                .map(|model| Model {
-                    id: &model.id,
-                    alias: &model.alias,
-                })
-                .collect(),
-            excluded_models: account.excluded.iter().map(glob).collect(),
-            headers: account
-                .headers
-                .iter()
-                .map(|(name, source)| (name.as_str(), header(source)))
-                .collect(),
-            tags: &account.tags,
-            weight: account.weight,
-            priority: account.priority,
-            allow_client_keys: account.client_keys,
-            cloak: account.cloak.is_some(),
-            timeouts: seconds(account.timeouts),
-        }
-    }
-}
-
 /// What the file says; what is shipped comes behind it and is in the documentation.
 fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
     let rows = config.prices.rows().iter();
@@ -338,17 +267,6 @@ fn prices(config: &Config) -> impl Iterator<Item = Price<'_>> {
         input: row.price.rates.input.to_string(),
         output: row.price.rates.output.to_string(),
     })
-}
-
-/// A configured header's value may be a credential.
-fn header(source: &HeaderSource) -> String {
-    match source {
-        HeaderSource::Client(name) => format!("${name}"),
-        HeaderSource::Fixed(value) => match value.to_str() {
-            Ok(text) => Secret::new(text).to_string(),
-            Err(_) => HIDDEN.to_owned(),
-        },
-    }
 }
 
 fn translation(config: &Config) -> Translation {

@@ -11,7 +11,12 @@ struct Anything(String);
 impl Environment for Anything {
     fn variable(&self, name: &str) -> Option<String> {
         // Not what overrides the file, and no two keys alike.
-        let is_key = name.contains("KEY");
+        let is_key = ["KEY", "TOKEN", "CLIENT"]
+            .iter()
+            .any(|word| name.contains(word));
+        if name == "AI_PROXY_SECRET_KEY" {
+            return Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
+        }
         is_key.then(|| format!("value-of-{name}"))
     }
 

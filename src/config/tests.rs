@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::account::oauth::Grant;
 use crate::account::{Account, HeaderSource};
+use crate::secret::Secret;
 use crate::upstream::ProxyScheme;
+use crate::upstream::presets::KeyHeader;
 use crate::wire::Format;
 
 /// An environment that is only what a test says.
@@ -485,14 +488,48 @@ fn every_error_is_reported_with_its_path() {
                 "secret-keys[4]: is in the list already",
             ],
         ),
+        // Accounts of any kind.
+        (
+            "accounts:\n\
+             - {name: a, preset: antigravity, base-url: 'https://a', auth: {type: oauth2, token-url: 'http://id.example/t', scopes: ['a b', c]}}\n\
+             - {preset: gemini, api-key: k, auth: {type: oauth2, grant: client-credentials, token-url: 'https://u:hunter2@id', client-id: i, client-auth: basic, refresh-token: r}}\n\
+             - {preset: openai, auth: {type: bearer}, fallback-base-urls: [x, 'https://a', 'https://a', 'https://api.openai.com']}\n\
+             - {preset: anthropic}\n\
+             - {preset: nothing}\n\
+             - {name: b, auth: {type: magic, grant: password, user: x}}\n\
+             openai-api-key: [{api-key: k, auth: {type: bearer}}]",
+            &[
+                "accounts[5].auth.user: unknown key",
+                "accounts[5].auth.type: must be one of api-key, bearer, oauth2",
+                "accounts[5].auth.grant: must be one of refresh-token, client-credentials",
+                "openai-api-key[0].auth: is only for entries of `accounts`",
+                "accounts[0].auth.token-url: must start with https:// (http:// only for this machine)",
+                "accounts[0].auth.scopes[0]: must be one scope, without spaces and quotes",
+                "accounts[0].auth.client-id: is required",
+                "accounts[0].auth.refresh-token: is required with `grant: refresh-token`",
+                "accounts[0].auth.grant: refresh-token needs `secret-keys`: the tokens that providers give in its place are stored encrypted",
+                "accounts[0].project: is required for `preset: antigravity`",
+                "accounts[1].api-key: must be left out with `type: oauth2`",
+                "accounts[1].name: is required with `type: oauth2`: tokens are stored under it",
+                "accounts[1].auth.token-url: must not have a user, a password or a fragment",
+                "accounts[1].auth.client-secret: is required with `client-auth: basic`",
+                "accounts[1].auth.client-secret: is required with `grant: client-credentials`",
+                "accounts[1].auth.refresh-token: is only for `grant: refresh-token`",
+                "accounts[2].api-key: is empty",
+                "accounts[2].fallback-base-urls[0]: must start with http:// or https://",
+                "accounts[2].fallback-base-urls[2]: is there twice",
+                "accounts[2].fallback-base-urls[3]: is there twice",
+                "accounts[3].api-key: is empty",
+                "accounts[4].preset: no preset has this name",
+                "accounts[5].base-url: is required, because there is no preset that knows it",
+            ],
+        ),
         // What is not built yet.
         (
-            "accounts: [1]\n\
-             translation: {n-fanout: true}\n\
+            "translation: {n-fanout: true}\n\
              database-url: 'mysql://x'\nredis-url: x\nredis-prefix: 'a b'\nusage: {spool: ''}\n\
              routing: {session-affinity: true}",
             &[
-                "accounts: not available in this version",
                 "translation.n-fanout: not available in this version",
                 "database-url: needs the name of a database, as in mysql://user:password@host/ai_proxy",
                 "usage.spool: needs a path, as in sqlite:data/ai-proxy.db",
@@ -504,6 +541,40 @@ fn every_error_is_reported_with_its_path() {
     for (text, want) in cases {
         assert_eq!(errors(text), *want, "{text}");
     }
+}
+
+#[test]
+fn accounts_prove_who_they_are_in_several_ways() {
+    let environment = Fake::default().file("/run/rt", "rt-canary\n");
+    let config = environment
+        .load(&format!(
+            "secret-keys: ['{SECRET_KEY}']\naccounts:\n\
+             - {{name: assist, preset: antigravity, base-url: 'https://a', fallback-base-urls: ['https://b/x/'], project: p,\n\
+             \x20  auth: {{type: oauth2, token-url: 'https://id/t', client-id: i, client-secret: s, scopes: [a, b], refresh-token: 'file:/run/rt'}}}}\n\
+             - {{name: machine, preset: openai, auth: {{type: oauth2, grant: client-credentials, client-auth: basic, token-url: 'https://id/t', client-id: i, client-secret: s}}}}\n\
+             - {{preset: anthropic, api-key: k, auth: {{type: bearer}}}}\n\
+             - {{preset: anthropic, api-key: k2}}\n\
+             - {{base-url: 'http://local'}}"
+        ))
+        .unwrap();
+    let [assist, machine, bearer, plain, local] = &config.accounts[..] else {
+        panic!("{:?}", config.accounts);
+    };
+    let oauth = assist.oauth.as_ref().unwrap();
+    assert_eq!((&*oauth.client_id, &*oauth.scopes), ("i", "a b"));
+    assert_eq!(oauth.grant, Grant::RefreshToken(Secret::new("rt-canary")));
+    assert_eq!(assist.fallbacks[0].to_url(), "https://b/x");
+    assert!(!assist.is_for_client_keys_only());
+    let other = machine.oauth.as_ref().unwrap();
+    assert_eq!(other.grant, Grant::ClientCredentials);
+    assert_ne!((oauth.id, assist.id), (other.id, machine.id));
+    assert!(!format!("{:?}", config).contains("canary"));
+    let headers = [bearer, plain, local].map(|account| account.key_header);
+    assert_eq!(
+        headers,
+        [KeyHeader::Bearer, KeyHeader::XApiKey, KeyHeader::Bearer]
+    );
+    assert!([bearer, plain, local].iter().all(|one| one.oauth.is_none()));
 }
 
 #[test]
@@ -891,15 +962,20 @@ fn without_a_file_or_a_variable_the_ways_to_start_are_named() {
     }
 }
 
+const SECRET_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const EXAMPLE: &str = include_str!("../../config.example.yaml");
 
 #[test]
 fn the_example_is_a_valid_config() {
     let environment = Fake::default()
         .set("ANTHROPIC_API_KEY", "a")
-        .set("DEEPSEEK_API_KEY", "d");
+        .set("DEEPSEEK_API_KEY", "d")
+        .set("AI_PROXY_SECRET_KEY", SECRET_KEY)
+        .set("ASSIST_CLIENT_ID", "i")
+        .set("ASSIST_CLIENT_SECRET", "s")
+        .set("ASSIST_REFRESH_TOKEN", "r");
     let config = environment.load(EXAMPLE).unwrap();
-    assert_eq!(config.accounts.len(), 2);
+    assert_eq!(config.accounts.len(), 3);
     assert_eq!(config.routes.len(), 1);
 }
 
@@ -930,7 +1006,11 @@ fn compare(
     }
     for (key, below) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
-        let found: Vec<_> = nodes.iter().filter_map(|node| child(node, key)).collect();
+        let mut found: Vec<_> = nodes.iter().filter_map(|node| child(node, key)).collect();
+        // What other lists do not have is shown there.
+        if path == ".claude-api-key" {
+            found.extend(nodes.iter().filter_map(|node| child(node, "accounts")));
+        }
         if found.is_empty() && !path.starts_with(".api-keys") {
             missing.push(path.clone());
             continue;
@@ -951,8 +1031,9 @@ fn compare(
             })
             .flatten()
             .collect();
-        // Three of the four provider lists show nothing that the first does not; nor do the lists of rules.
+        // The other provider lists show nothing that these two do not; nor do the lists of rules.
         let again = path.starts_with(".openai")
+            || path.starts_with(".accounts")
             || (path.starts_with(".payload.") && !path.starts_with(".payload.default[]"));
         if !items.is_empty() && (!again || path.matches('.').count() == 2) {
             compare(root, below, &items, &format!("{path}[]"), missing);

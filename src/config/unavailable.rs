@@ -7,10 +7,7 @@ use super::file::{Entry, File};
 type Row<T> = (&'static str, fn(&T) -> bool);
 
 /// The keys of a file.
-const KEYS: &[Row<File>] = &[
-    ("accounts", |file| !file.accounts.is_empty()),
-    ("translation.n-fanout", |file| file.translation.n_fanout),
-];
+const KEYS: &[Row<File>] = &[("translation.n-fanout", |file| file.translation.n_fanout)];
 
 /// The keys of an entry of the provider lists.
 const ENTRY_KEYS: &[Row<Entry>] = &[];

@@ -1,5 +1,7 @@
 //! The numbers as they are read: Prometheus' text, or JSON.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{
     Counter, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, Result, TextEncoder,
@@ -54,6 +56,19 @@ pub struct AccountNow {
     pub usable: bool,
     /// How many models rest on it.
     pub resting_models: usize,
+    /// How it is with its token, if it has one in place of a key.
+    pub token: Option<TokenNow>,
+}
+
+/// How it is with a token.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TokenNow {
+    /// The refresh token is dead.
+    pub dead: bool,
+    /// Tokens are in memory only.
+    pub unsaved: bool,
+    /// When the access token ends; `None`: there is none, or nobody knows.
+    pub expires: Option<SystemTime>,
 }
 
 /// The gauges of a [`Moment`] and of the process.
@@ -69,6 +84,9 @@ pub(super) struct Gauges {
     usage_store: IntGaugeVec,
     usable: IntGaugeVec,
     resting_models: IntGaugeVec,
+    token_dead: IntGaugeVec,
+    token_unsaved: IntGaugeVec,
+    token_expiry: IntGaugeVec,
     reload_ok: IntGaugeVec,
     cpu: Counter,
     process: [GaugeVec; 6],
@@ -94,6 +112,9 @@ impl Gauges {
             usage_store: whole_gauge(registry, &family::USAGE_STORE)?,
             usable: whole_gauge(registry, &family::USABLE)?,
             resting_models: whole_gauge(registry, &family::RESTING_MODELS)?,
+            token_dead: whole_gauge(registry, &family::TOKEN_DEAD)?,
+            token_unsaved: whole_gauge(registry, &family::TOKEN_UNSAVED)?,
+            token_expiry: whole_gauge(registry, &family::TOKEN_EXPIRY)?,
             reload_ok: whole_gauge(registry, &family::RELOAD_OK)?,
             cpu,
             process: [
@@ -122,6 +143,9 @@ impl Gauges {
         // Accounts that a reload has taken away have no state.
         self.usable.reset();
         self.resting_models.reset();
+        for gauge in [&self.token_dead, &self.token_unsaved, &self.token_expiry] {
+            gauge.reset();
+        }
         for now in &moment.accounts {
             let Some(account) = config.accounts.get(now.place) else {
                 continue;
@@ -133,6 +157,9 @@ impl Gauges {
             self.resting_models
                 .with_label_values(&labels)
                 .set(i64::try_from(now.resting_models).unwrap_or(i64::MAX));
+            if let Some(token) = &now.token {
+                self.show_token(&account.name, token);
+            }
         }
         let process = Process::read();
         if let Some(cpu) = process.cpu {
@@ -155,6 +182,20 @@ impl Gauges {
 }
 
 impl Gauges {
+    fn show_token(&self, account: &str, token: &TokenNow) {
+        let since = token
+            .expires
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let seconds = since.map_or(0, |since| since.as_secs());
+        for (gauge, value) in [
+            (&self.token_dead, i64::from(token.dead)),
+            (&self.token_unsaved, i64::from(token.unsaved)),
+            (&self.token_expiry, i64::try_from(seconds).unwrap_or(0)),
+        ] {
+            gauge.with_label_values(&[account]).set(value);
+        }
+    }
+
     fn show_usage(&self, usage: &UsageNow) {
         let grown = |counter: &IntCounterVec, value: u64| {
             let counter = counter.with_label_values::<&str>(&[]);

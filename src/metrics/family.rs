@@ -131,6 +131,30 @@ pub(super) const LOGIN_FAILURES: Family = family(
     &[],
     Kind::Counter,
 );
+pub(super) const RENEWALS: Family = family(
+    "aiproxy_oauth_renewals_total",
+    "Renewals of accounts' OAuth tokens, by result.",
+    &["account", "result"],
+    Kind::Counter,
+);
+pub(super) const TOKEN_DEAD: Family = family(
+    "aiproxy_oauth_refresh_token_dead",
+    "1 when the account's refresh token is not valid any more.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_UNSAVED: Family = family(
+    "aiproxy_oauth_token_unsaved",
+    "1 while the account's tokens are in memory only, because the database does not take them.",
+    &["account"],
+    Kind::Gauge,
+);
+pub(super) const TOKEN_EXPIRY: Family = family(
+    "aiproxy_oauth_token_expiry_timestamp_seconds",
+    "When the account's access token ends, in unix time; 0 without one.",
+    &["account"],
+    Kind::Gauge,
+);
 pub(super) const ACCOUNT_CHANGES: Family = family(
     "aiproxy_account_changes_total",
     "Changes of accounts of the database that were made here, by what was done.",
@@ -303,6 +327,7 @@ pub const FAMILIES: &[Family] = &[
     LOSSES,
     RELOADS,
     LOGIN_FAILURES,
+    RENEWALS,
     ACCOUNT_CHANGES,
     STORED_ACCOUNTS,
     ROSTER_STALE,
@@ -319,6 +344,9 @@ pub const FAMILIES: &[Family] = &[
     USAGE_STORE,
     USABLE,
     RESTING_MODELS,
+    TOKEN_DEAD,
+    TOKEN_UNSAVED,
+    TOKEN_EXPIRY,
     RELOADED,
     RELOAD_OK,
     BUILD,

@@ -28,11 +28,11 @@ use prometheus::{
 };
 
 pub use checks::{Checked, LastCheck};
-pub use expose::{AccountNow, Moment, UsageNow};
+pub use expose::{AccountNow, Moment, TokenNow, UsageNow};
 pub use family::{FAMILIES, Family, Kind};
 pub use meters::{Ended, LastOutcome, Meters, OpenStream, Part};
 pub use prometheus::Error as MetricsError;
-pub use words::Cause;
+pub use words::{Cause, Renewal};
 
 use crate::account::AccountId;
 use words::{CAUSES, CHANGES, SPEAKERS};
@@ -63,6 +63,7 @@ pub struct Metrics {
     reloads: [IntCounter; 2],
     reloaded: GaugeVec,
     login_failures: IntCounterVec,
+    renewals: IntCounterVec,
     roster: roster::Roster,
     /// What is known only when somebody looks.
     now: expose::Gauges,
@@ -121,6 +122,7 @@ impl Metrics {
             reloads: ["failed", "ok"].map(|result| reloads.with_label_values(&[result])),
             reloaded,
             login_failures: counter(registered, &family::LOGIN_FAILURES)?,
+            renewals: counter(registered, &family::RENEWALS)?,
             roster: roster::Roster::try_new(registered)?,
             now: expose::Gauges::try_new(registered)?,
             last: Mutex::default(),
@@ -154,6 +156,12 @@ impl Metrics {
         self.login_failures.with_label_values::<&str>(&[]).inc();
     }
 
+    /// The token of an account was renewed, or was not.
+    pub fn renewed(&self, account: &str, how: Renewal) {
+        let labels = [account, how.word()];
+        self.renewals.with_label_values(&labels).inc();
+    }
+
     /// A try failed for this and another one follows.
     pub fn retried(&self, cause: Cause) {
         self.retries.count(cause);
@@ -182,6 +190,9 @@ impl Metrics {
         });
         forget_in(&self.attempts, &family::ATTEMPTS, is_gone, |values| {
             self.attempts.remove_label_values(values)
+        });
+        forget_in(&self.renewals, &family::RENEWALS, is_gone, |values| {
+            self.renewals.remove_label_values(values)
         });
         forget_in(&self.cooldowns, &family::COOLDOWNS, is_gone, |values| {
             self.cooldowns.remove_label_values(values)

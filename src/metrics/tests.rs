@@ -209,6 +209,7 @@ fn json_says_the_same_as_text() {
         accounts: vec![AccountNow {
             place: 0,
             usable: true,
+            token: None,
             resting_models: 2,
         }],
         ..Moment::default()

@@ -37,6 +37,39 @@ pub(super) fn class(status: u16) -> usize {
     }
 }
 
+/// How the renewal of a token has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The provider has granted one.
+    Granted,
+    /// The store had one that another instance has got.
+    Shared,
+    /// It did not work.
+    Failed,
+    /// The refresh token is dead.
+    Dead,
+}
+
+impl Renewal {
+    /// Of a token that came from the provider, or else from the store.
+    pub const fn of(granted: bool) -> Self {
+        match granted {
+            true => Self::Granted,
+            false => Self::Shared,
+        }
+    }
+
+    /// Its word.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Shared => "shared",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// Why a request or a try has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -56,10 +89,14 @@ pub enum Cause {
     BadState,
     /// The request's time is over.
     OutOfTime,
+    /// The provider refuses a token that is renewed then.
+    BadToken,
+    /// The account has no token.
+    NoToken,
 }
 
 /// How many causes there are.
-pub(super) const CAUSES: usize = OTHERS + 7;
+pub(super) const CAUSES: usize = OTHERS + 9;
 /// Where those that are no faults begin.
 const OTHERS: usize = FaultKind::NotImplemented as usize + 1;
 
@@ -75,6 +112,8 @@ impl Cause {
             Self::Stale => OTHERS + 4,
             Self::BadState => OTHERS + 5,
             Self::OutOfTime => OTHERS + 6,
+            Self::BadToken => OTHERS + 7,
+            Self::NoToken => OTHERS + 8,
         }
     }
 
@@ -88,6 +127,8 @@ impl Cause {
             Self::Stale,
             Self::BadState,
             Self::OutOfTime,
+            Self::BadToken,
+            Self::NoToken,
         ];
         match place.checked_sub(OTHERS) {
             Some(place) => others.get(place).copied(),
@@ -106,6 +147,8 @@ impl Cause {
             Self::Stale => "stale",
             Self::BadState => "bad_state",
             Self::OutOfTime => "out_of_time",
+            Self::BadToken => "bad_token",
+            Self::NoToken => "no_token",
         }
     }
 }

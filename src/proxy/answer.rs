@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::context::{Ask, Context, Payload};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, meter, outcome, respond, spans, stored, websocket};
+use super::{foreign, hint, meter, outcome, respond, spans, stored, token, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
@@ -52,6 +52,9 @@ pub(super) fn header(ctx: &mut Context, header: &mut ResponseHeader) -> Result<(
         return Err(failed());
     }
     if kind == Kind::Opaque && status >= 400 {
+        if status == 401 {
+            token::refuse(ctx)?;
+        }
         // It passes unread, because a streamed body cannot be sent again; the account takes what its
         // status says, and a success it is not.
         let outcome = Outcome::Refused {
@@ -118,6 +121,7 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
     let (outcome, rest) = judged(ending);
     let outcome = match is_repairable(&outcome, ctx)? {
         true => Outcome::BadState,
+        false if token::is_refused(&outcome, ctx)? => Outcome::BadToken,
         false => outcome,
     };
     let native = ctx.attempt()?.translated.is_none();

@@ -1,5 +1,6 @@
 //! One try: an account is picked, the request is made ready for it, the way there is found.
 
+mod native;
 mod target;
 
 use std::sync::Arc;
@@ -14,22 +15,21 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::Instant;
 
-use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
+use super::context::{Attempt, Call, Context, Payload};
 use super::foreign::{self, Step, Terms};
-use super::headers::Kinship;
+use super::headers::{Credential, Kinship};
 use super::relay::{Relay, Wanted};
 use super::reshape::Reshape;
 use super::search::{choose, refused};
 use super::verdict::Outcome;
-use super::{Gateway, headers, media, outcome, spans, websocket};
+use super::{Gateway, headers, media, outcome, spans, token, websocket};
 use crate::account::Account;
 use crate::account::pool::Choice;
 use crate::config::RateLimitHeaders;
 use crate::traces::Traces;
 use crate::upstream::peer::Load;
 use crate::upstream::{Timeouts, plaintext};
-use crate::wire::json::{self, Splicer};
-use crate::wire::{Format, Marks, Profile, ReasoningField, carrier, cleanse};
+use crate::wire::{Format, cleanse};
 
 /// Room for the headers of an upstream request, of which most have eight or nine.
 const HEADERS: usize = 12;
@@ -72,12 +72,21 @@ pub(super) async fn peer(
             ctx.attempt = Some(Box::new(attempt));
         }
         let account = Arc::clone(&ctx.attempt()?.account);
+        if account.oauth.is_some()
+            && let Some(why) = token::take(session, ctx).await?
+        {
+            if !outcome::settle(ctx, Outcome::NoToken(why)) {
+                return Err(refused());
+            }
+            continue;
+        }
         ctx.live.meters.tried(account.id);
         let call = ctx.call_mut()?;
         call.tries += 1;
         let timeouts = account.timeouts;
         let load = load(&call.body, timeouts);
-        let (base, proxy, reach) = (&account.base, account.proxy.as_ref(), account.reach);
+        let proxy = account.proxy.as_ref();
+        let (base, reach) = (ctx.attempt()?.base(), account.reach);
         let found = (gateway.peers).peer(base, proxy, reach, timeouts.connect, load);
         match tokio::time::timeout(timeouts.connect, found).await {
             Ok(Ok(peer)) => {
@@ -91,7 +100,7 @@ pub(super) async fn peer(
             Err(_) => log::warn!(
                 "account {}: resolving {} took too long",
                 account.name,
-                account.base.host
+                ctx.attempt()?.base().host
             ),
         }
         if !outcome::settle(ctx, Outcome::Unreachable) {
@@ -123,6 +132,13 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
     let aliased = *choice.model != *call.model;
     let mut attempt = Attempt {
         target: None,
+        refusal: None,
+        base: (
+            choice.lease.address() % (1 + account.fallbacks.len()),
+            account.fallbacks.len(),
+        ),
+        token: None,
+        renewed: false,
         headers: Vec::new(),
         translated: None,
         body: Bytes::new(),
@@ -149,7 +165,7 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
         again: false,
     };
     let (Some(format), Payload::Read { bytes, .. }) = (foreign, &call.body) else {
-        attempt.body = native_body(call, &attempt.model, || {
+        attempt.body = native::body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)
         });
         let reshape = Reshape {
@@ -226,52 +242,6 @@ fn errors(call: &Call, account: &Account) -> Option<Format> {
     }
 }
 
-/// The body for an account that speaks the client's format: as it came, but for the model's name and
-/// for reasoning state that only this gateway understands.
-fn native_body(call: &mut Call, model: &str, profile: impl FnOnce() -> Arc<Profile>) -> Bytes {
-    let Payload::Read { bytes, model: span } = &call.body else {
-        return Bytes::new();
-    };
-    let aliased = *model != *call.model;
-    let body: Bytes = match (span, &call.target) {
-        (Some(span), _) if aliased => {
-            json::replace(bytes, span.clone(), json::quote(model).as_bytes()).into()
-        }
-        (_, CallTarget::Gemini { action, .. }) if aliased && action == "countTokens" => {
-            rename_counted(bytes, model)
-        }
-        _ => bytes.clone(),
-    };
-    let Some(format) = call.format.filter(|_| call.ask != Ask::Other) else {
-        return body;
-    };
-    let body = plain(format, body, call.marks, profile);
-    let carries = *call
-        .carries_state
-        .get_or_insert_with(|| cleanse::holds_foreign_state(format, bytes, call.marks));
-    if !carries {
-        return body;
-    }
-    cleanse::cleanse(format, &body, &carrier::family(model)).map_or(body, Bytes::from)
-}
-
-/// The body without fields that the provider would not know, where it is one that minds.
-fn plain(
-    format: Format,
-    body: Bytes,
-    marks: Marks,
-    profile: impl FnOnce() -> Arc<Profile>,
-) -> Bytes {
-    if format != Format::OpenAiChat || !marks.has(Marks::EXTENSION) {
-        return body;
-    }
-    let chat = &profile().chat;
-    if chat.accepts_unknown || chat.reasoning_field != ReasoningField::None {
-        return body;
-    }
-    cleanse::without_extensions(&body).map_or(body, Bytes::from)
-}
-
 /// The same account once more: without the reasoning state that it has refused, if that is why.
 fn renew(ctx: &mut Context) -> Result<()> {
     let without_state = ctx.call()?.without_state;
@@ -301,18 +271,6 @@ pub(super) fn connected(ctx: &mut Context, digest: Option<&Digest>) -> Result<()
     Ok(())
 }
 
-/// Gemini's token counting may carry the request to count, which names the model once more.
-fn rename_counted(body: &[u8], model: &str) -> Bytes {
-    let mut splicer = Splicer::new(
-        &["generateContentRequest", "model"],
-        &format!("models/{model}"),
-    );
-    let mut out = Vec::with_capacity(body.len() + model.len());
-    splicer.push(body, &mut out);
-    splicer.end(&mut out);
-    out.into()
-}
-
 /// Writes the header of the upstream request: the path under the account's base URL, the headers
 /// that may cross, the account's key, the body's length.
 pub(super) fn request(
@@ -333,7 +291,7 @@ pub(super) fn request(
     // Case is the provider's business: names go out in lower case, and nobody keeps two maps of them.
     let header = &mut parts.headers;
     header.reserve(HEADERS);
-    header.insert(header::HOST, headers::value(&account.base.authority)?);
+    header.insert(header::HOST, headers::value(&attempt.base().authority)?);
     let kinship = match (call.format, &attempt.translated) {
         (None, _) => Kinship::Unseen,
         (Some(_), None) => Kinship::Native,
@@ -342,9 +300,10 @@ pub(super) fn request(
     for (name, text) in &attempt.headers {
         header.insert(HeaderName::from_static(name), headers::value(text)?);
     }
-    let key = match &ctx.own_key {
-        None => (account.key_header, &account.key),
-        Some(own) => (own.place(account, ctx.dialect), own.secret()),
+    let key = match (&ctx.own_key, &attempt.token) {
+        (Some(own), _) => Credential::Key(own.place(account, ctx.dialect), own.secret()),
+        (None, Some(token)) => Credential::Token(&token.header),
+        (None, None) => Credential::Key(account.key_header, &account.key),
     };
     let id = &ctx.request_id;
     headers::to_provider(&call.headers, account, id, kinship, key, header)?;

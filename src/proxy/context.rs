@@ -21,11 +21,13 @@ use super::verdict::Outcome;
 use crate::account::Account;
 use crate::account::health::Lease;
 use crate::account::homes::Homes;
+use crate::account::oauth::Token;
 use crate::account::pool::{Route, Seat, Tried};
 use crate::chat::{Fault, Losses, OnLoss, Usage};
 use crate::config::ClientKey;
 use crate::lifecycle::Running;
 use crate::live::Live;
+use crate::upstream::BaseUrl;
 use crate::upstream::media::Fetched;
 use crate::wire::json::Note;
 use crate::wire::{Format, Marks, Shape};
@@ -178,6 +180,14 @@ pub struct Attempt {
     pub lease: Option<Lease>,
     /// Where it goes, if not where the client's call went; with the query.
     pub target: Option<String>,
+    /// What another address of the account has refused it with.
+    pub refusal: Option<Outcome>,
+    /// Which of the account's addresses it goes to, and how many others are left to try.
+    pub base: (usize, usize),
+    /// What it shows in place of the account's key.
+    pub token: Option<Arc<Token>>,
+    /// The provider has refused a token: this is the second.
+    pub renewed: bool,
     /// Headers that its format wants.
     pub headers: Vec<(&'static str, String)>,
     /// The provider's format and what could not be carried to it, when that is not the client's.
@@ -267,6 +277,22 @@ impl Call {
 }
 
 impl Attempt {
+    /// Where it goes.
+    pub fn base(&self) -> &BaseUrl {
+        let account = &self.account;
+        account.base(self.base.0).unwrap_or(&account.base)
+    }
+
+    /// It goes to the account's next address; false: there is none left.
+    pub fn go_on(&mut self) -> bool {
+        let (at, left) = self.base;
+        if left == 0 {
+            return false;
+        }
+        self.base = ((at + 1) % (1 + self.account.fallbacks.len()), left - 1);
+        true
+    }
+
     /// The account does its work: it is spotless, and may still fail later in this answer.
     pub fn prove(&mut self) {
         if let Some(lease) = &mut self.lease {

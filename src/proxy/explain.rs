@@ -227,7 +227,9 @@ const CANNOT_CARRY: &str = "cannot_carry";
 
 impl Explanation {
     /// What `attempt` would send.
-    fn upstream(&mut self, ctx: &mut Context, attempt: Attempt) {
+    fn upstream(&mut self, ctx: &mut Context, mut attempt: Attempt) {
+        let token = ctx.live.token(&attempt.account);
+        attempt.token = token.and_then(|cell| cell.ready(Instant::now()));
         if let Some((_, losses)) = &attempt.translated {
             self.lost(losses);
         }
@@ -243,7 +245,8 @@ impl Explanation {
             return;
         };
         let account = &attempt.account;
-        let scheme = if account.base.tls { "https" } else { "http" };
+        let base = attempt.base();
+        let scheme = if base.tls { "https" } else { "http" };
         let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in &header.headers {
             let text = String::from_utf8_lossy(value.as_bytes());
@@ -256,7 +259,7 @@ impl Explanation {
             account: account.name.to_string(),
             format: format.map(Format::name),
             method: header.method.to_string(),
-            url: format!("{scheme}://{}{}", account.base.authority, header.uri),
+            url: format!("{scheme}://{}{}", base.authority, header.uri),
             headers,
             body_bytes: attempt.body.len(),
             body: RawValue::from_string(body).ok(),

@@ -69,7 +69,7 @@ pub(super) fn to_provider(
     account: &Account,
     request_id: &str,
     kinship: Kinship,
-    (place, secret): (KeyHeader, &Secret),
+    credential: Credential<'_>,
     upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
     let hop = Hop::of(client);
@@ -101,7 +101,7 @@ pub(super) fn to_provider(
             upstream.insert(name, value.clone());
         }
     }
-    key(place, secret, &account.headers, upstream)
+    show(credential, &account.headers, upstream)
 }
 
 /// The headers that belong to a message's connection because its `connection` names them.
@@ -137,12 +137,27 @@ pub(super) fn value(text: &str) -> pingora_core::Result<HeaderValue> {
     )
 }
 
-fn key(
-    place: KeyHeader,
-    key: &Secret,
+/// What a request shows to its provider.
+#[derive(Clone, Copy)]
+pub(super) enum Credential<'a> {
+    /// A key, in its place.
+    Key(KeyHeader, &'a Secret),
+    /// A token as it is sent.
+    Token(&'a HeaderValue),
+}
+
+fn show(
+    credential: Credential<'_>,
     configured: &[(HeaderName, HeaderSource)],
     upstream: &mut HeaderMap,
 ) -> pingora_core::Result<()> {
+    let (place, key) = match credential {
+        Credential::Key(place, key) => (place, key),
+        Credential::Token(header) => {
+            upstream.insert(header::AUTHORIZATION, header.clone());
+            return Ok(());
+        }
+    };
     let name = match place {
         KeyHeader::Bearer => header::AUTHORIZATION,
         KeyHeader::XApiKey => HeaderName::from_static("x-api-key"),
@@ -293,7 +308,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let mut upstream = HeaderMap::new();
-        let key = (account.key_header, &account.key);
+        let key = Credential::Key(account.key_header, &account.key);
         let native = Kinship::Native;
         to_provider(&client, &account, "req_1", native, key, &mut upstream).unwrap();
         let mut lines: Vec<_> = upstream

@@ -156,6 +156,8 @@ pub(super) fn cause(outcome: &Outcome) -> Cause {
         Outcome::Silent => Cause::Silent,
         Outcome::Stale => Cause::Stale,
         Outcome::BadState => Cause::BadState,
+        Outcome::BadToken => Cause::BadToken,
+        Outcome::NoToken(_) => Cause::NoToken,
         Outcome::OutOfTime => Cause::OutOfTime,
     }
 }

@@ -53,6 +53,7 @@ mod search;
 mod spans;
 mod stored;
 mod tell;
+mod token;
 mod verdict;
 mod websocket;
 

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::context::{Attempt, Context, Payload};
 use super::gate::Limit;
-use super::verdict::{Means, Next, Outcome, failure, verdict};
+use super::verdict::{Means, Next, Outcome, failure, is_about_address, verdict};
 use super::{Gateway, answer, meter, spans};
 use crate::account::health::{Bounds, Failure, Scope};
+use crate::account::oauth::NoToken;
 use crate::live::Live;
 
 /// Pooled connections that may turn out closed in a row; a provider that closes every connection it
@@ -36,6 +37,36 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         answered,
         own_key: ctx.own_key.is_some(),
     };
+    if means.replayable
+        && !means.begun
+        && !answered
+        && is_about_address(&outcome)
+        && attempt.go_on()
+    {
+        if !matches!(outcome, Outcome::Refused { status: 429, .. })
+            && let Some(lease) = &attempt.lease
+        {
+            lease.moved(attempt.base.0, Instant::now());
+        }
+        log::info!(
+            "account {}: {} is tried next: {} (request {})",
+            attempt.account.name,
+            attempt.base().authority,
+            reason(&outcome, Scope::Model),
+            ctx.request_id,
+        );
+        attempt.again = true;
+        ctx.live.meters.metrics().retried(meter::cause(&outcome));
+        if matches!(outcome, Outcome::Refused { .. }) {
+            attempt.refusal = Some(outcome);
+        }
+        return true;
+    }
+    // What one address has said counts for more than that another is away.
+    let outcome = match (outcome, attempt.refusal.take()) {
+        (Outcome::Unreachable | Outcome::Silent, Some(refusal)) => refusal,
+        (outcome, _) => outcome,
+    };
     let verdict = verdict(&outcome, means);
     if let Some(failure) = verdict.failure {
         let about = (&*ctx.request_id, ctx.own_key.is_some());
@@ -52,6 +83,7 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
         Next::Again => {
             match outcome {
                 Outcome::BadState => call.without_state = true,
+                Outcome::BadToken => attempt.renewed = true,
                 _ => call.stale += 1,
             }
             attempt.again = true;
@@ -144,8 +176,12 @@ fn reason(outcome: &Outcome, scope: Scope) -> String {
         Outcome::BrokeOff(fault) => format!("{scope}: {:?} in the answer", fault.kind),
         Outcome::Unreachable => format!("{scope}: unreachable"),
         Outcome::Silent => format!("{scope}: silent"),
-        // Neither rests an account.
-        Outcome::Stale | Outcome::BadState | Outcome::OutOfTime => scope.to_owned(),
+        Outcome::NoToken(NoToken::Dead) => format!("{scope}: its refresh token is dead"),
+        Outcome::NoToken(_) => format!("{scope}: no token"),
+        // None of these rests an account.
+        Outcome::Stale | Outcome::BadState | Outcome::BadToken | Outcome::OutOfTime => {
+            scope.to_owned()
+        }
     }
 }
 
@@ -161,7 +197,7 @@ pub(super) fn not_connected(
         gateway
             .peers
             .resolver()
-            .failed(&attempt.account.base.host, address.ip());
+            .failed(&attempt.base().host, address.ip());
     }
     if let Some(attempt) = ctx.attempt.as_deref() {
         log::warn!("account {}: {}", attempt.account.name, described(&error));

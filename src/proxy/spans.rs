@@ -72,8 +72,8 @@ pub(super) fn tries(traces: Option<&Traces>, ctx: &mut Context) {
             provider: provider(account.preset.name).unwrap_or(own),
             account: &account.name,
             model: &attempt.model,
-            host: &account.base.host,
-            port: account.base.port,
+            host: &attempt.base().host,
+            port: attempt.base().port,
             before: call.tries.saturating_sub(1),
         },
     );
@@ -102,9 +102,10 @@ pub(super) fn failed(ctx: &mut Context, outcome: &Outcome) {
     let status = attempt.and_then(|attempt: &Attempt| attempt.status);
     let code = status.map(|status| status.to_string());
     let error = match outcome {
-        Outcome::Refused { .. } | Outcome::BadState => code.as_deref(),
+        Outcome::Refused { .. } | Outcome::BadState | Outcome::BadToken => code.as_deref(),
         Outcome::BrokeOff(fault) => Some(kind(fault.kind)),
         Outcome::Unreachable => Some("unreachable"),
+        Outcome::NoToken(_) => Some("no_token"),
         Outcome::Stale => Some(words::STALE_CONNECTION),
         Outcome::Silent | Outcome::OutOfTime => Some("timeout"),
     };

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::account::health::{Cause, Failure, Rest, Scope};
+use crate::account::oauth::NoToken;
 use crate::chat::{Fault, FaultKind};
 
 /// How one attempt ended.
@@ -26,6 +27,10 @@ pub enum Outcome {
     Unreachable,
     /// The provider refuses the reasoning state in the request; it may be sent without.
     BadState,
+    /// The provider refuses the account's token; there may be another one.
+    BadToken,
+    /// The account has no token.
+    NoToken(NoToken),
     /// A pooled connection that the provider had closed meanwhile.
     Stale,
     /// No first byte, or a silence, for too long.
@@ -73,6 +78,15 @@ pub(super) enum Next {
     Refuse(Fault),
 }
 
+/// Whether another address of the same account may do better.
+pub(super) fn is_about_address(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unreachable | Outcome::Silent => true,
+        Outcome::Refused { status, .. } => matches!(status, 429 | 500 | 502..),
+        _ => false,
+    }
+}
+
 /// Judges one attempt.
 pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
     let failure = failure(outcome).filter(|failure| !(means.own_key && is_about_key(*failure)));
@@ -85,7 +99,7 @@ pub(super) fn verdict(outcome: &Outcome, means: Means) -> Verdict {
         Outcome::Refused { .. } if failure.is_none() => Next::Relay,
         Outcome::BrokeOff(fault) if failure.is_none() => Next::Refuse(fault.clone()),
         _ if !means.replayable => Next::Refuse(exhausted(outcome)),
-        Outcome::Stale | Outcome::BadState => Next::Again,
+        Outcome::Stale | Outcome::BadState | Outcome::BadToken => Next::Again,
         _ if means.answered && means.bootstrap == 0 => Next::Refuse(exhausted(outcome)),
         _ => Next::Retry,
     };
@@ -105,7 +119,15 @@ pub(super) fn failure(outcome: &Outcome) -> Option<Failure> {
         rest: Rest::Backoff,
     };
     match outcome {
-        Outcome::Stale | Outcome::BadState | Outcome::OutOfTime => None,
+        Outcome::Stale | Outcome::BadState | Outcome::BadToken | Outcome::OutOfTime => None,
+        Outcome::NoToken(why) => Some(Failure {
+            scope: Scope::Key,
+            rest: match why {
+                NoToken::Dead => Rest::Refused,
+                NoToken::Failed | NoToken::Slow => Rest::Backoff,
+            },
+            ..trouble
+        }),
         Outcome::Unreachable | Outcome::Silent => Some(trouble),
         Outcome::BrokeOff(fault) => by_kind(fault),
         Outcome::Refused {
@@ -368,6 +390,17 @@ mod tests {
             (Outcome::Unreachable, model(Trouble, Backoff), Next::Retry),
             (Outcome::Silent, model(Trouble, Backoff), Next::Retry),
             (Outcome::Stale, None, Next::Again),
+            (Outcome::BadToken, None, Next::Again),
+            (
+                Outcome::NoToken(NoToken::Dead),
+                key(Trouble, Refused),
+                Next::Retry,
+            ),
+            (
+                Outcome::NoToken(NoToken::Failed),
+                key(Trouble, Backoff),
+                Next::Retry,
+            ),
             (Outcome::OutOfTime, None, Next::Refuse(out_of_time())),
         ] {
             let got = verdict(&outcome, FRESH);

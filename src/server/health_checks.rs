@@ -21,6 +21,7 @@ use pingora_http::RequestHeader;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::account::health::Bounds;
+use crate::account::oauth::Token;
 use crate::account::{Account, AccountId, Check, HeaderSource};
 use crate::chat::FaultKind;
 use crate::live::{Current, Live};
@@ -100,8 +101,24 @@ impl HealthChecks {
     async fn check(&self, live: &Live, account: &Account, check: &Check) {
         let health = self.current.health(account);
         let seen = health.before_check();
+        let cell = live.token(account);
+        let token = cell.and_then(|cell| cell.ready(Instant::now()));
+        if cell.is_some() && token.is_none() {
+            // Who renews it says what is wrong.
+            return;
+        }
         let limit = account.timeouts.connect + account.timeouts.first_byte;
-        let asked = timeout(limit.min(PATIENCE), self.ask(account, check)).await;
+        let asked = timeout(
+            limit.min(PATIENCE),
+            self.ask(account, check, token.as_deref()),
+        )
+        .await;
+        if let (Some(cell), Some(token), Ok(Ok(Answer { status: 401, .. }))) =
+            (cell, &token, &asked)
+        {
+            cell.refuse(token.serial);
+            return;
+        }
         let (result, why) = match asked {
             Ok(Ok(answer)) => judged(account, &answer),
             Ok(Err(error)) => (Checked::Failed, error.etype().as_str().to_owned()),
@@ -138,7 +155,7 @@ impl HealthChecks {
         }
     }
 
-    async fn ask(&self, account: &Account, check: &Check) -> Result<Answer> {
+    async fn ask(&self, account: &Account, check: &Check, token: Option<&Token>) -> Result<Answer> {
         let (base, proxy, reach) = (&account.base, account.proxy.as_ref(), account.reach);
         let peer = self
             .peers
@@ -150,7 +167,10 @@ impl HealthChecks {
         peer.options.alpn = ALPN::H1;
         peer.options.idle_timeout = Some(Duration::ZERO);
         let (mut session, _) = self.connector.get_http_session(&*peer).await?;
-        let request = request(account, check)?;
+        let mut request = request(account, check)?;
+        if let Some(token) = token {
+            request.insert_header(header::AUTHORIZATION, token.header.clone())?;
+        }
         session.write_request_header(Box::new(request)).await?;
         session.finish_request_body().await?;
         session.read_response_header().await?;

@@ -15,6 +15,7 @@ use tokio::sync::Barrier;
 use super::health_checks::HealthChecks;
 use super::reload::Reloader;
 use super::roster;
+use super::tokens::Tokens;
 use super::usage::Usage;
 use crate::admin::Reload;
 use crate::config::{self, Source};
@@ -31,6 +32,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave for clients that read slowly.
 const LAST_BYTES: Duration = Duration::from_secs(5);
+/// How long tokens may take that are being renewed at the end.
+const LAST_TOKENS: Duration = Duration::from_secs(10);
 
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
@@ -39,6 +42,7 @@ pub(super) struct Housekeeping {
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
+    pub(super) tokens: Tokens,
     pub(super) usage: Usage,
     pub(super) checks: HealthChecks,
     pub(super) demo: Option<(SocketAddr, bool)>,
@@ -66,6 +70,7 @@ impl BackgroundService for Housekeeping {
             self.checks.run(),
             self.forget_old_usage(),
             super::redis::keep_connected(&self.reloader.current),
+            super::tokens::keep_fresh(&self.tokens),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;
@@ -142,6 +147,7 @@ impl Housekeeping {
             () = self.lifecycle.disconnected() => {}
             () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
         }
+        self.tokens.settle(LAST_TOKENS).await;
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }

@@ -3,6 +3,7 @@
 
 mod base_url;
 pub mod media;
+pub mod oauth;
 mod outbound;
 pub mod peer;
 pub mod plaintext;

@@ -57,6 +57,7 @@ mod support;
 mod support_test;
 mod timeouts;
 mod tls;
+mod tokens;
 #[cfg(feature = "otel")]
 mod traces;
 mod traffic;

@@ -1,19 +1,21 @@
-//! One entry of the four provider lists.
+//! One entry of the provider lists and of `accounts`.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Auth;
 use super::cloak::Cloak;
 use super::scalar::{Brief, Seconds};
 
 /// The keys of the lists.
-pub(in crate::config) const LISTS: [&str; 4] = [
+pub(in crate::config) const LISTS: [&str; 5] = [
     "claude-api-key",
     "openai-api-key",
     "gemini-api-key",
     super::File::COMPATIBLE,
+    super::File::ACCOUNTS,
 ];
 
 /// One credential at one provider.
@@ -24,15 +26,20 @@ pub(in crate::config) struct Entry {
     /// The provider's key: the key itself, `${VARIABLE}` or `file:/path`. Only
     /// `openai-compatibility` entries and those with `allow-client-keys` may do without one.
     pub(in crate::config) api_key: String,
+    /// How the account proves who it is; only in `accounts`.
+    pub(in crate::config) auth: Option<Auth>,
     /// Unique name, shown in logs; `routes` and `x-provider` find the entry by it. Empty: the
     /// provider and a number.
     pub(in crate::config) name: String,
-    /// Known provider that an `openai-compatibility` entry is for: it brings the base URL and the
-    /// models that the entry serves. In `gemini-api-key`, `antigravity` speaks the Code Assist API.
+    /// Known provider that an `openai-compatibility` or `accounts` entry is for: it brings the base URL
+    /// and the models that the entry serves. In `gemini-api-key`, `antigravity` speaks the Code Assist API.
     pub(in crate::config) preset: String,
     /// Where the provider's API is, with or without `/v1`. Empty: the provider's own address;
     /// required for `openai-compatibility` entries without a `preset`.
     pub(in crate::config) base_url: String,
+    /// More addresses of the same API, tried in order within a request when the one before cannot be
+    /// reached or answers 429 or 5xx.
+    pub(in crate::config) fallback_base_urls: Vec<String>,
     /// Outbound proxy: `http`, `https`, `socks5` or `socks5h` URL; `""`, `direct` or `none` for
     /// none. Left out: one of `proxy-pool`, or the global `proxy-url`.
     pub(in crate::config) proxy_url: Option<String>,
@@ -45,7 +52,7 @@ pub(in crate::config) struct Entry {
     pub(in crate::config) excluded_models: Vec<String>,
     /// Headers added to its requests; `$name` as a value copies that header of the client.
     pub(in crate::config) headers: BTreeMap<String, String>,
-    /// Google Cloud project that requests of an `antigravity` entry are for.
+    /// Google Cloud project that requests of an `antigravity` entry are for; required in `accounts`.
     pub(in crate::config) project: String,
     /// OpenAI API that the provider is spoken to in, for OpenAI-format providers only. Left out:
     /// whatever the provider has.
@@ -74,9 +81,11 @@ impl Default for Entry {
     fn default() -> Self {
         Self {
             api_key: String::new(),
+            auth: None,
             name: String::new(),
             preset: String::new(),
             base_url: String::new(),
+            fallback_base_urls: Vec::new(),
             proxy_url: None,
             prefix: String::new(),
             models: Vec::new(),

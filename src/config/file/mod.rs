@@ -10,10 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod admin;
+mod auth;
 mod cloak;
 mod cors;
 mod entry;
 mod later;
+mod log;
 mod otel;
 mod payload;
 mod price;
@@ -24,10 +26,12 @@ mod translation;
 mod usage;
 
 pub(super) use admin::Admin;
+pub(super) use auth::{AuthType, ClientAuth, GrantType};
 pub(super) use cloak::{Cloak, CloakMode, UserIdKind};
 pub(super) use cors::Cors;
 pub(super) use entry::{Entry, EntryTimeouts, LISTS, ModelItem, WireApi};
 pub(super) use later::Unread;
+pub(super) use log::{LogFormat, LogLevel};
 pub(super) use otel::Otel;
 pub(super) use payload::{Payload, PayloadFilter, PayloadRule, PayloadTarget, Values};
 pub(super) use price::{Amount, PriceItem};
@@ -103,8 +107,8 @@ pub(super) struct File {
     pub(super) gemini_api_key: Vec<Entry>,
     /// Credentials of providers that speak an OpenAI format.
     pub(super) openai_compatibility: Vec<Entry>,
-    /// Accounts with OAuth 2.0 and other ways to authenticate.
-    pub(super) accounts: Vec<Unread>,
+    /// Accounts of any preset, with OAuth 2.0 and other ways to authenticate.
+    pub(super) accounts: Vec<Entry>,
     /// Keys that secrets in the database are encrypted with, newest first: 32 random bytes as base64 or
     /// hexadecimal digits (`openssl rand -base64 32`), `${VARIABLE}` or `file:/path`. What an older key
     /// has encrypted is encrypted again with the newest. Without a key nothing secret is stored.
@@ -192,14 +196,18 @@ impl File {
     pub(super) const DATABASE_URL: &str = "sqlite:data/ai-proxy.db";
 
     /// The provider lists with their keys, in the order in which accounts are numbered.
-    pub(super) fn lists(&self) -> [(&'static str, &[Entry]); 4] {
+    pub(super) fn lists(&self) -> [(&'static str, &[Entry]); 5] {
         [
             ("claude-api-key", &self.claude_api_key),
             ("openai-api-key", &self.openai_api_key),
             ("gemini-api-key", &self.gemini_api_key),
             (Self::COMPATIBLE, &self.openai_compatibility),
+            (Self::ACCOUNTS, &self.accounts),
         ]
     }
+
+    /// The list of accounts of any provider.
+    pub(super) const ACCOUNTS: &str = "accounts";
 
     /// The list whose entries are not bound to one provider.
     pub(super) const COMPATIBLE: &str = "openai-compatibility";
@@ -371,30 +379,4 @@ pub(super) struct RouteItem {
     pub(super) providers: Vec<String>,
     /// Models to ask for, in order, in place of the one that the client named. Empty: that one.
     pub(super) models: Vec<String>,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum LogLevel {
-    /// Only what failed.
-    Error,
-    /// And what an operator should look at.
-    Warn,
-    /// And one line per request.
-    Info,
-    /// And what the gateway decides.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum LogFormat {
-    /// `key=value` pairs.
-    Text,
-    /// One JSON object a line.
-    Json,
 }

@@ -26,6 +26,7 @@ pub(super) fn accounts(
     file: &File,
     timeouts: Timeouts,
     proxy: Option<&Arc<OutboundProxy>>,
+    sealed: bool,
     resolver: &mut Resolver<'_>,
 ) -> Accounts {
     let mut enabled: Vec<Arc<Account>> = Vec::new();
@@ -33,7 +34,11 @@ pub(super) fn accounts(
     let mut names = BTreeSet::new();
     let mut ground = Ground::default();
     let mut account_names = Names::reserve(file, resolver);
-    let defaults = Defaults { timeouts, proxy };
+    let defaults = Defaults {
+        timeouts,
+        proxy,
+        sealed,
+    };
     for (key, entries) in file.lists() {
         let list = List::of(key);
         for (n, entry) in entries.iter().enumerate() {

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::base::{base, fallbacks};
 use super::check::check;
 use super::cloak::cloak;
 use super::headers::headers;
+use super::oauth::oauth;
 use super::{Resolver, globs, proxy};
+use crate::account::oauth::OAuth;
 use crate::account::{Account, AccountId, ModelEntry};
 use crate::config::error::{KeyPath, did_you_mean};
-use crate::config::file::{Brief, Entry, EntryTimeouts, File, ModelItem, WireApi};
+use crate::config::file::{AuthType, Brief, Entry, EntryTimeouts, File, ModelItem, WireApi};
 use crate::secret::Secret;
-use crate::upstream::presets::{self, Preset};
-use crate::upstream::{BaseUrl, InvalidBaseUrl, OutboundProxy, Timeouts};
+use crate::upstream::presets::{self, KeyHeader, Preset};
+use crate::upstream::{BaseUrl, OutboundProxy, Timeouts};
 use crate::wire::Format;
 
 /// A provider list: its one provider, or none where each entry has its own.
 #[derive(Clone, Copy)]
 pub(super) struct List {
     provider: Option<&'static str>,
+    /// Its entries are of any provider, and have any way to prove who they are.
+    any: bool,
 }
 
 impl List {
@@ -30,7 +35,10 @@ impl List {
             "gemini-api-key" => Some("gemini"),
             _ => None,
         };
-        Self { provider }
+        Self {
+            provider,
+            any: key == File::ACCOUNTS,
+        }
     }
 
     /// What unnamed accounts are called after.
@@ -55,7 +63,7 @@ impl List {
         };
         let path = path.key("preset");
         match (self.provider, named) {
-            (None, Some(preset)) if speaks_openai(preset) => Some(preset),
+            (None, Some(preset)) if self.any || speaks_openai(preset) => Some(preset),
             (None, Some(preset)) => {
                 let message = "does not speak an OpenAI format; it has a list of its own";
                 resolver.error(path, format_args!("`{}` {message}", preset.name));
@@ -65,7 +73,7 @@ impl List {
             (None, None) => {
                 let known = presets::PRESETS
                     .iter()
-                    .filter(|preset| speaks_openai(preset));
+                    .filter(|preset| self.any || speaks_openai(preset));
                 let hint = did_you_mean(&entry.preset, known.map(|preset| preset.name));
                 resolver.error(path, format_args!("no preset has this name{hint}"));
                 None
@@ -95,6 +103,8 @@ fn speaks_openai(preset: &Preset) -> bool {
 pub(super) struct Defaults<'a> {
     pub(super) timeouts: Timeouts,
     pub(super) proxy: Option<&'a Arc<OutboundProxy>>,
+    /// Whether secrets can be stored.
+    pub(super) sealed: bool,
 }
 
 /// The account of `entry`, or none after an error without which it could not be built.
@@ -107,8 +117,14 @@ pub(super) fn account(
     resolver: &mut Resolver<'_>,
 ) -> Option<Account> {
     let preset = list.preset(entry, path, resolver);
-    let key = key(entry, list, path, resolver);
+    let way = way(entry, list, path, resolver);
+    let key = key(entry, (list, way, preset), path, resolver);
+    let oauth = match way {
+        AuthType::Oauth2 => oauth(entry, path, defaults.sealed, resolver),
+        AuthType::ApiKey | AuthType::Bearer => None,
+    };
     let base = preset.and_then(|preset| base(entry, preset, path, resolver));
+    let fallbacks = fallbacks(entry, base.as_ref(), path, resolver);
     let formats = preset.map(|preset| formats(entry, preset, path, resolver));
     let proxy = match &entry.proxy_url {
         Some(url) => proxy(url, &path.key("proxy-url"), resolver),
@@ -135,20 +151,32 @@ pub(super) fn account(
     if !entry.project.is_empty() && !envelope {
         resolver.error(path.key("project"), "is only for `preset: antigravity`");
     }
+    if list.any && envelope && entry.project.is_empty() {
+        let message = "is required for `preset: antigravity`";
+        resolver.error(path.key("project"), message);
+    }
+    if way == AuthType::Oauth2 && oauth.is_none() {
+        return None;
+    }
 
     let check = check(entry, preset, path, resolver);
 
     let (preset, key, base) = (preset?, key?, base?);
     Some(Account {
-        id: id(preset, &base, &key, &entry.name),
+        id: id(preset, &base, &key, oauth.as_ref(), &entry.name),
         name,
         preset,
         providers: providers(entry, preset),
         formats: formats?,
         key,
         client_keys: entry.allow_client_keys,
-        key_header: preset.key_header,
+        key_header: match way {
+            AuthType::ApiKey => preset.key_header,
+            AuthType::Bearer | AuthType::Oauth2 => KeyHeader::Bearer,
+        },
+        oauth: oauth.map(Arc::new),
         base,
+        fallbacks,
         proxy,
         prefix,
         models,
@@ -167,9 +195,17 @@ pub(super) fn account(
 }
 
 /// Stable as long as the account is the same to its provider, whatever else changes in its entry.
-fn id(preset: &Preset, base: &BaseUrl, key: &Secret, name: &str) -> AccountId {
+fn id(
+    preset: &Preset,
+    base: &BaseUrl,
+    key: &Secret,
+    oauth: Option<&OAuth>,
+    name: &str,
+) -> AccountId {
     let mut hash = Sha256::new();
-    for part in [preset.name, &base.to_url(), key.expose(), name] {
+    let token = oauth.map(|oauth| oauth.id.to_string());
+    let key = token.as_deref().unwrap_or(key.expose());
+    for part in [preset.name, &base.to_url(), key, name] {
         hash.update(part);
         hash.update([0]);
     }
@@ -191,10 +227,39 @@ fn providers(entry: &Entry, preset: &Preset) -> Vec<Box<str>> {
     providers
 }
 
-fn key(entry: &Entry, list: List, path: &KeyPath, resolver: &mut Resolver<'_>) -> Option<Secret> {
+/// How the entry proves who it is.
+fn way(entry: &Entry, list: List, path: &KeyPath, resolver: &mut Resolver<'_>) -> AuthType {
+    match &entry.auth {
+        None => AuthType::ApiKey,
+        Some(auth) if list.any => auth.r#type,
+        Some(_) => {
+            let message = "is only for entries of `accounts`";
+            resolver.error(path.key("auth"), message);
+            AuthType::ApiKey
+        }
+    }
+}
+
+fn key(
+    entry: &Entry,
+    (list, way, preset): (List, AuthType, Option<&Preset>),
+    path: &KeyPath,
+    resolver: &mut Resolver<'_>,
+) -> Option<Secret> {
     let path = path.key("api-key");
     let key = resolver.dereference(&entry.api_key, &path)?;
-    if key.is_empty() && list.provider.is_some() && !entry.allow_client_keys {
+    let is_wanted = match way {
+        AuthType::Oauth2 => {
+            if !key.is_empty() {
+                resolver.error(path, "must be left out with `type: oauth2`");
+            }
+            return Some(Secret::new(""));
+        }
+        AuthType::Bearer => true,
+        AuthType::ApiKey if list.any => preset.is_some_and(|preset| !speaks_openai(preset)),
+        AuthType::ApiKey => list.provider.is_some(),
+    };
+    if key.is_empty() && is_wanted && !entry.allow_client_keys {
         resolver.error(path, "is empty");
         return None;
     }
@@ -226,42 +291,6 @@ fn client_keys(entry: &Entry, path: &KeyPath, resolver: &mut Resolver<'_>) {
         let message = "cannot go with a project: a client's key has its own";
         resolver.error(&path, message);
     }
-}
-
-fn base(
-    entry: &Entry,
-    preset: &Preset,
-    path: &KeyPath,
-    resolver: &mut Resolver<'_>,
-) -> Option<BaseUrl> {
-    let path = path.key("base-url");
-    let given = resolver.dereference(&entry.base_url, &path)?;
-    let url = if given.is_empty() {
-        preset.base_url
-    } else {
-        &given
-    };
-    if url.is_empty() {
-        resolver.error(
-            path,
-            "is required, because there is no preset that knows it",
-        );
-        return None;
-    }
-    // The library's messages repeat the URL, and a key may be in it.
-    BaseUrl::try_new(url)
-        .map_err(|error| match error {
-            InvalidBaseUrl::Syntax(_) => {
-                resolver.error(path, "is not a URL like https://host/path")
-            }
-            InvalidBaseUrl::Scheme(_) => {
-                resolver.error(path, "must start with http:// or https://");
-            }
-            InvalidBaseUrl::Extra(_, what) => {
-                resolver.error(path, format_args!("must not have {what}"));
-            }
-        })
-        .ok()
 }
 
 fn formats(

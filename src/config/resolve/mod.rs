@@ -22,12 +22,14 @@ use crate::upstream::{OutboundProxy, Timeouts};
 
 mod accounts;
 mod admin;
+mod base;
 mod check;
 mod clients;
 mod cloak;
 mod entry;
 mod headers;
 mod listen;
+mod oauth;
 mod otel;
 mod payload;
 mod prices;
@@ -69,7 +71,9 @@ pub(super) fn resolve(
     let clients = clients::clients(&file.api_keys, &mut resolver);
     let timeouts = timeouts(&file.timeouts, &mut resolver);
     let proxy = proxy(&file.proxy_url, &"proxy-url".into(), &mut resolver);
-    let accounts = accounts::accounts(file, timeouts, proxy.as_ref(), &mut resolver);
+    let sealer = sealer::sealer(&file.secret_keys, &mut resolver);
+    let sealed = !file.secret_keys.is_empty();
+    let accounts = accounts::accounts(file, timeouts, proxy.as_ref(), sealed, &mut resolver);
     let routes = routes::routes(&file.routes, &accounts.names, &mut resolver);
     let open = clients.is_empty() && !file.allow_anonymous;
     let config = Config {
@@ -109,7 +113,7 @@ pub(super) fn resolve(
         prices: prices::prices(&file.prices, &accounts.names, &mut resolver),
         stores: stores::stores(file, &mut resolver),
         usage: stores::usage(&file.usage),
-        sealer: sealer::sealer(&file.secret_keys, &mut resolver),
+        sealer,
         payload: payload::rules(&file.payload, &mut resolver),
         log: listen::log(file, overrides, &mut resolver),
         otel: otel::endpoint(&file.otel, &mut resolver),

@@ -37,6 +37,7 @@ pub(in crate::config) fn stored(
     let defaults = Defaults {
         timeouts: config.timeouts,
         proxy: config.proxy.as_ref(),
+        sealed: config.sealer.is_some(),
     };
     let path = KeyPath::default();
     let found = account(

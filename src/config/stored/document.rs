@@ -22,6 +22,7 @@ const SHOWN: &[&str] = &[
     "name",
     "preset",
     "base-url",
+    "fallback-base-urls",
     "prefix",
     "models",
     "excluded-models",
@@ -44,7 +45,14 @@ const SHOWN_OF_CLOAK: &[&str] = &[
     "skip-user-agents",
 ];
 /// The same inside of `auth`.
-const SHOWN_OF_AUTH: &[&str] = &["type", "grant", "token-url", "client-id", "scopes"];
+const SHOWN_OF_AUTH: &[&str] = &[
+    "type",
+    "grant",
+    "token-url",
+    "client-id",
+    "client-auth",
+    "scopes",
+];
 
 impl Document {
     /// Reads a JSON object. The error repeats nothing of it.

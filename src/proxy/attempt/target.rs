@@ -8,7 +8,7 @@ use super::super::paths;
 
 /// The request target, query included.
 pub(super) fn of(call: &Call, attempt: &Attempt) -> Result<String> {
-    let base = &attempt.account.base;
+    let base = attempt.base();
     let (version, action, query) = match (&attempt.target, &call.target) {
         (Some(path), _) => return Ok(base.target(path)),
         (None, CallTarget::Path(path)) => {

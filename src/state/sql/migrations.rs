@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
         "accounts and audit",
         include_str!("schema/0002_accounts.sql"),
     ),
+    (3, "tokens", include_str!("schema/0003_tokens.sql")),
     (5, "proxy pool", include_str!("schema/0005_proxies.sql")),
 ];
 

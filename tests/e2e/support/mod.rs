@@ -18,6 +18,7 @@ pub mod gate;
 pub mod gateway;
 pub mod keys;
 pub mod ledger;
+pub mod oauth;
 pub mod process;
 pub mod proxies;
 pub mod reply;

@@ -1,0 +1,515 @@
+//! Where tokens are kept over the end of a process and between instances: sealed, in the database and in
+//! Redis.
+//!
+//! A row has a lock with an end of its own, so that one who dies with it delays the others and no more; and
+//! a version, which a writer has to know, so that one who has slept over the end of its lock writes nothing
+//! over what came after it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use super::TokenId;
+use super::shared::Shared;
+use crate::secret::{About, Sealer, Secret, TooLong, Unopened};
+use crate::state::redis::{Lock, Redis};
+use crate::state::sql::{Column, Database, SqlError};
+
+/// What the sealed text of a row is.
+const WHAT: &str = "oauth.tokens";
+/// How long a store may take.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// A lock that ends later than this was taken by a clock that is wrong.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Tokens as they are kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    access: String,
+    refresh: Option<String>,
+    /// What they were asked for.
+    scopes: String,
+    /// The operator's refresh token that they come from.
+    origin: String,
+    /// Milliseconds since 1970.
+    issued: i64,
+    expires: Option<i64>,
+}
+
+/// Shows no token.
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Kept(issued {}, expires {:?})",
+            self.issued, self.expires
+        )
+    }
+}
+
+impl Kept {
+    pub(super) fn new(
+        access: Secret,
+        refresh: Option<Secret>,
+        life: Option<Duration>,
+        scopes: &str,
+        origin: &str,
+        issued: SystemTime,
+    ) -> Self {
+        Self {
+            access: access.expose().to_owned(),
+            refresh: refresh.map(|token| token.expose().to_owned()),
+            scopes: scopes.to_owned(),
+            origin: origin.to_owned(),
+            issued: millis(issued),
+            expires: life.map(|life| millis(issued + life)),
+        }
+    }
+
+    pub(super) fn refresh(&self) -> Option<&str> {
+        self.refresh.as_deref()
+    }
+
+    /// Whether it comes from `origin`.
+    pub(super) fn is_of(&self, origin: &str) -> bool {
+        self.origin == origin
+    }
+
+    /// Whether its access token was asked for with these scopes.
+    pub(super) fn has(&self, scopes: &str) -> bool {
+        self.scopes == scopes
+    }
+
+    pub(super) fn issued(&self) -> SystemTime {
+        moment(self.issued)
+    }
+
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        self.expires.map(moment)
+    }
+
+    /// How long it lives at all.
+    pub(super) fn life(&self) -> Option<Duration> {
+        let life = self.expires?.saturating_sub(self.issued);
+        Some(Duration::from_millis(u64::try_from(life).unwrap_or(0)))
+    }
+
+    /// How long it still lives; never longer than it does at all, whatever the clock does.
+    pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
+        let left = self.expires()?.duration_since(now).unwrap_or_default();
+        Some(left.min(self.life()?))
+    }
+
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(["Bearer ", &self.access].concat()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+fn millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn moment(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// What the stores have.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) version: i64,
+    /// The version in the database, which may be behind that in Redis.
+    row: i64,
+    pub(super) kept: Arc<Kept>,
+    /// It is sealed with an older key.
+    pub(super) old: bool,
+}
+
+/// Why a vault did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Shut {
+    /// The database.
+    #[error("the database: {0}")]
+    Database(#[from] SqlError),
+    /// It is too slow.
+    #[error("the database did not answer in time")]
+    Slow,
+    /// The row does not open.
+    #[error("what is stored does not open: {0}")]
+    Sealed(#[from] Unopened),
+    /// There is something else in it.
+    #[error("what is stored is no token")]
+    Form,
+    /// The token is too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// Whose turn it is to ask.
+pub(super) enum Turn {
+    /// This instance's, for the time that it asked for.
+    Ours(Held),
+    /// Another one's.
+    Theirs,
+}
+
+/// A lock that is held.
+#[derive(Default)]
+pub(super) struct Held(Option<Lock>);
+
+/// The stores of tokens: the database and, where several instances share one, Redis.
+pub struct Vault {
+    database: Arc<Database>,
+    shared: Shared,
+    /// Tells this process from others.
+    holder: String,
+}
+
+impl Vault {
+    /// One in `database`, and in `redis`.
+    pub fn new(database: Arc<Database>, redis: Option<Arc<Redis>>) -> Self {
+        let holder = format!("{:032x}", rand::random::<u128>());
+        Self {
+            database,
+            shared: Shared(redis),
+            holder,
+        }
+    }
+
+    /// The newest that is kept under `id`. An error when nobody can say what that is.
+    pub(super) async fn load(&self, id: TokenId, sealer: &Sealer) -> Result<Option<Stored>, Shut> {
+        let (row, shared) = tokio::join!(self.row(id), self.shared.load(id));
+        let shared = shared.flatten();
+        let (row, own) = match (row, &shared) {
+            (Ok(row), _) => row,
+            // Redis alone knows less than the database, but what it has is true.
+            (Err(_), Some(_)) => (0, None),
+            (Err(shut), None) => return Err(shut),
+        };
+        let own = own.map(|sealed| (row, sealed));
+        let newest = match (own, shared) {
+            (Some(own), Some(shared)) if shared.0 > own.0 => Some(shared),
+            (Some(own), _) => Some(own),
+            (None, shared) => shared,
+        };
+        let Some((version, sealed)) = newest else {
+            return Ok(None);
+        };
+        let opened = sealer.open(about(&id.to_string()), &sealed)?;
+        let kept = serde_json::from_str(opened.secret.expose()).map_err(|_| Shut::Form)?;
+        Ok(Some(Stored {
+            version,
+            row,
+            kept: Arc::new(kept),
+            old: opened.old,
+        }))
+    }
+
+    /// The version of the row and what is in it; 0 without one.
+    async fn row(&self, id: TokenId) -> Result<(i64, Option<String>), Shut> {
+        const SELECT: &str = "SELECT version, sealed FROM oauth_tokens WHERE id = ?";
+        let rows = within(self.database.rows(SELECT, vec![id.to_string().into()])).await?;
+        match rows.first() {
+            None => Ok((0, None)),
+            Some(row) => Ok((row.int(0)?, row.maybe_text(1)?)),
+        }
+    }
+
+    /// Tries to take the lock of `id` for `life`, in every store that is there.
+    pub(super) async fn lock(
+        &self,
+        id: TokenId,
+        account: &str,
+        life: Duration,
+    ) -> Result<Turn, Shut> {
+        let lock = match self.shared.lock(id, life).await {
+            Some(None) => return Ok(Turn::Theirs),
+            Some(lock) => lock,
+            None => None,
+        };
+        match self.lock_row(id, account, life).await {
+            Ok(true) => Ok(Turn::Ours(Held(lock))),
+            Ok(false) => {
+                self.shared.unlock(lock).await;
+                Ok(Turn::Theirs)
+            }
+            Err(_) if lock.is_some() => Ok(Turn::Ours(Held(lock))),
+            Err(shut) => Err(shut),
+        }
+    }
+
+    async fn lock_row(&self, id: TokenId, account: &str, life: Duration) -> Result<bool, Shut> {
+        const TAKE: &str = "UPDATE oauth_tokens SET locked_by = ?, locked_until = ? \
+             WHERE id = ? AND (locked_by = ? OR locked_until < ? OR locked_until > ?)";
+        self.make(id, account).await?;
+        let now = SystemTime::now();
+        let values = vec![
+            self.holder.as_str().into(),
+            millis(now + life).into(),
+            id.to_string().into(),
+            self.holder.as_str().into(),
+            millis(now).into(),
+            millis(now + LONGEST).into(),
+        ];
+        Ok(within(self.database.execute(TAKE, values)).await? > 0)
+    }
+
+    /// Gives the lock back after a version was written, or was not because the database is away.
+    pub(super) async fn release(&self, held: Held) {
+        self.shared.unlock(held.0).await;
+    }
+
+    /// Gives the lock back. What fails here ends by itself.
+    pub(super) async fn unlock(&self, id: TokenId, held: Held) {
+        const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
+             WHERE id = ? AND locked_by = ?";
+        let values = vec![id.to_string().into(), self.holder.as_str().into()];
+        let _ = within(self.database.execute(GIVE, values)).await;
+        self.release(held).await;
+    }
+
+    /// Keeps `kept` after what is `known` (`None`: whatever there is). False: another one has written
+    /// meanwhile. An error: the database has it not, although Redis may.
+    pub(super) async fn save(
+        &self,
+        id: TokenId,
+        account: &str,
+        known: Option<&Stored>,
+        kept: &Kept,
+        sealer: &Sealer,
+    ) -> Result<bool, Shut> {
+        let sealed = seal(&id.to_string(), kept, sealer)?;
+        let (version, row) = match known {
+            Some(stored) => (stored.version, Ok(stored.row)),
+            None => {
+                let (row, shared) = tokio::join!(self.row(id), self.shared.load(id));
+                let shared = shared.flatten().map_or(0, |(version, _)| version);
+                let row = row.map(|(row, _)| row);
+                (shared.max(*row.as_ref().unwrap_or(&0)), row)
+            }
+        };
+        let version = version + 1;
+        let saved = match row {
+            Ok(row) => self.write(id, account, (row, version), &sealed).await,
+            Err(shut) => Err(shut),
+        };
+        if !matches!(saved, Ok(false)) {
+            self.shared.save(id, version, &sealed).await;
+        }
+        saved
+    }
+
+    /// Brings the database up to what Redis has. What fails here is done another time.
+    pub(super) async fn copy(&self, id: TokenId, account: &str, stored: &Stored, sealer: &Sealer) {
+        if stored.row < stored.version
+            && let Ok(sealed) = seal(&id.to_string(), &stored.kept, sealer)
+        {
+            let versions = (stored.row, stored.version);
+            let _ = self.write(id, account, versions, &sealed).await;
+        }
+    }
+
+    /// Replaces a version of the row by another and gives its lock back; false: there is yet another.
+    async fn write(
+        &self,
+        id: TokenId,
+        account: &str,
+        (old, new): (i64, i64),
+        sealed: &str,
+    ) -> Result<bool, Shut> {
+        const WRITE: &str = "UPDATE oauth_tokens SET sealed = ?, version = ?, locked_by = '', locked_until = 0 \
+             WHERE id = ? AND version = ?";
+        self.make(id, account).await?;
+        let values = vec![sealed.into(), new.into(), id.to_string().into(), old.into()];
+        Ok(within(self.database.execute(WRITE, values)).await? > 0)
+    }
+
+    /// Seals what is stored with the newest key.
+    pub(super) async fn seal_again(
+        &self,
+        id: TokenId,
+        stored: &Stored,
+        sealer: &Sealer,
+    ) -> Result<(), Shut> {
+        const SEAL: &str = "UPDATE oauth_tokens SET sealed = ? WHERE id = ? AND version = ?";
+        let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
+        self.shared.seal_again(id, &sealed).await;
+        let values = vec![sealed.into(), id.to_string().into(), stored.row.into()];
+        within(self.database.execute(SEAL, values)).await?;
+        Ok(())
+    }
+
+    /// Makes the row where it is missing.
+    async fn make(&self, id: TokenId, account: &str) -> Result<(), Shut> {
+        let columns = [
+            Column::Key("id"),
+            Column::Keep("account"),
+            Column::Keep("version"),
+            Column::Keep("locked_by"),
+            Column::Keep("locked_until"),
+        ];
+        let insert = self.database.dialect().upsert("oauth_tokens", &columns);
+        // It is for people who look into the table.
+        let account: String = account.chars().take(100).collect();
+        let values = vec![
+            id.to_string().into(),
+            account.into(),
+            0_i64.into(),
+            "".into(),
+            0_i64.into(),
+        ];
+        within(self.database.execute(&insert, values)).await?;
+        Ok(())
+    }
+}
+
+fn about(id: &str) -> About<'_> {
+    About {
+        what: WHAT,
+        whose: id,
+    }
+}
+
+fn seal(id: &str, kept: &Kept, sealer: &Sealer) -> Result<String, Shut> {
+    let text = serde_json::to_string(kept).map_err(|_| Shut::Form)?;
+    Ok(sealer.seal(about(id), &text)?)
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T, Shut> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Shut::Slow),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SealingKey;
+    use crate::state::sql::DatabaseUrl;
+    use crate::upstream::oauth::TokenUrl;
+
+    fn sealer(keys: &[&str]) -> Sealer {
+        let keys = keys.iter().map(|digits| {
+            let text = digits.repeat(32);
+            SealingKey::try_new(&format!("00{}", &text[2..])).unwrap()
+        });
+        Sealer::new(keys).unwrap()
+    }
+
+    fn id() -> TokenId {
+        TokenId::of(&TokenUrl::try_new("https://a/t").unwrap(), "c", "n")
+    }
+
+    fn kept(access: &str) -> Kept {
+        let refresh = Some(Secret::new(format!("refresh-of-{access}")));
+        let life = Some(Duration::from_secs(60));
+        Kept::new(
+            Secret::new(access),
+            refresh,
+            life,
+            "s",
+            "o",
+            SystemTime::now(),
+        )
+    }
+
+    async fn two() -> (Vault, Vault) {
+        let database = Arc::new(Database::new(DatabaseUrl::memory()));
+        database.migrate().await.unwrap();
+        let other = Vault::new(Arc::clone(&database), None);
+        (Vault::new(database, None), other)
+    }
+
+    async fn takes(vault: &Vault, life: Duration) -> bool {
+        matches!(vault.lock(id(), "n", life).await.unwrap(), Turn::Ours(_))
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_sealed_and_comes_back() {
+        let (vault, other) = two().await;
+        let sealer = sealer(&["1a"]);
+        assert!(vault.load(id(), &sealer).await.unwrap().is_none());
+        let kept = kept("access-canary");
+        let saved = vault.save(id(), "n", None, &kept, &sealer).await;
+        assert!(saved.unwrap());
+        let stored = other.load(id(), &sealer).await.unwrap().unwrap();
+        assert_eq!(
+            (stored.version, &*stored.kept, stored.old),
+            (1, &kept, false)
+        );
+        let rows = vault
+            .database
+            .rows("SELECT sealed FROM oauth_tokens", vec![]);
+        let sealed = rows.await.unwrap()[0].text(0).unwrap();
+        assert!(!sealed.contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn one_has_the_lock_until_it_gives_it_back_or_dies() {
+        let (one, other) = two().await;
+        let minute = Duration::from_secs(60);
+        assert!(takes(&one, minute).await && takes(&one, minute).await);
+        assert!(!takes(&other, minute).await);
+        other.unlock(id(), Held::default()).await;
+        assert!(!takes(&other, minute).await);
+        one.unlock(id(), Held::default()).await;
+        // Its holder dies.
+        assert!(takes(&other, Duration::from_millis(1)).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(takes(&one, minute).await);
+        one.unlock(id(), Held::default()).await;
+        // A clock that is a day ahead.
+        assert!(takes(&other, Duration::from_secs(86_400)).await);
+        assert!(takes(&one, minute).await);
+    }
+
+    #[tokio::test]
+    async fn who_comes_too_late_writes_nothing_over_what_is_newer() {
+        let (one, other) = two().await;
+        let sealer = sealer(&["1a"]);
+        one.save(id(), "n", None, &kept("a"), &sealer)
+            .await
+            .unwrap();
+        let first = one.load(id(), &sealer).await.unwrap();
+        let (newer, older) = (kept("b"), kept("c"));
+        let second = other.save(id(), "n", first.as_ref(), &newer, &sealer);
+        assert!(second.await.unwrap());
+        let late = one.save(id(), "n", first.as_ref(), &older, &sealer);
+        assert!(!late.await.unwrap());
+        let stored = one.load(id(), &sealer).await.unwrap().unwrap();
+        assert_eq!((stored.version, &*stored.kept.access), (2, "b"));
+    }
+
+    #[tokio::test]
+    async fn rows_are_sealed_again_when_keys_rotate() {
+        let (vault, _) = two().await;
+        let old = sealer(&["1a"]);
+        vault.save(id(), "n", None, &kept("a"), &old).await.unwrap();
+        let both = sealer(&["2b", "1a"]);
+        let stored = vault.load(id(), &both).await.unwrap().unwrap();
+        assert!(stored.old);
+        vault.seal_again(id(), &stored, &both).await.unwrap();
+        let new = sealer(&["2b"]);
+        let again = vault.load(id(), &new).await.unwrap().unwrap();
+        assert_eq!((again.version, again.old), (1, false));
+        let gone = vault.load(id(), &old).await.unwrap_err();
+        assert!(matches!(gone, Shut::Sealed(Unopened::Key)), "{gone}");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_does_not_lengthen_a_life() {
+        let kept = kept("a");
+        let hour = Duration::from_secs(3600);
+        assert_eq!(
+            kept.left(kept.issued() - hour),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(kept.left(kept.issued() + hour), Some(Duration::ZERO));
+        assert_eq!(format!("{kept:?}").matches("a)").count(), 0);
+    }
+}
