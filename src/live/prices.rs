@@ -99,8 +99,11 @@ fn counts(record: &Record) -> Counts {
         cache_write_long: record.cache_write_long.count,
         output: record.output.count,
         reasoning: record.reasoning.count,
+        audio_input: record.media.audio_input,
+        image_input: record.media.image_input,
+        audio_output: record.media.audio_output,
+        image_output: record.media.image_output,
         web_searches: record.web_searches,
-        ..Counts::default()
     }
 }
 
@@ -172,6 +175,7 @@ mod tests {
             cache_write_long: Tokens::default(),
             output: Tokens::default(),
             reasoning: Tokens::default(),
+            media: crate::usage::Media::default(),
             web_searches: 0,
             uncounted: None,
             cost: None,

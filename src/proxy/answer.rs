@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::context::{Ask, Context, Payload};
 use super::relay::{Ending, Kind};
 use super::verdict::{Means, Next, Outcome, verdict};
-use super::{foreign, hint, meter, outcome, respond, spans, stored, token, websocket};
+use super::{cost, foreign, hint, meter, outcome, respond, spans, stored, token, websocket};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Shape, cleanse, codec};
 
@@ -115,7 +115,12 @@ pub(super) fn body(ctx: &mut Context, data: &mut Option<Bytes>, end: bool) -> Re
     }
     let attempt = ctx.attempt_mut()?;
     let ending = match attempt.relay.body(data, end) {
-        Ok(()) => return passed(ctx, data.as_ref()),
+        Ok(()) => {
+            if end {
+                cost::tell(ctx);
+            }
+            return passed(ctx, data.as_ref());
+        }
         Err(ending) => ending,
     };
     let (outcome, rest) = judged(ending);

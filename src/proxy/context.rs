@@ -125,6 +125,8 @@ pub struct Call {
     pub without_state: bool,
     /// Media that was fetched for it.
     pub fetched: Fetched,
+    /// The client wants to know what it costs.
+    pub tells_cost: bool,
     /// Shared with the wrapped session.
     pub gate: Arc<Gate>,
 }

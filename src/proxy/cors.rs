@@ -21,7 +21,7 @@ const MAX_AGE: &str = "7200";
 /// What pages may read of an answer's header: by name what matters, for browsers that do not know
 /// the star, and everything else.
 const EXPOSED: &str = "x-request-id, request-id, retry-after, retry-after-ms, x-aiproxy-error, \
-                       x-aiproxy-loss, x-aiproxy-translation, x-aiproxy-usage, \
+                       x-aiproxy-cost, x-aiproxy-loss, x-aiproxy-translation, x-aiproxy-usage, \
                        x-aiproxy-upstream-request-id, *";
 /// A list of names of request headers that is longer is not repeated.
 const LONGEST: usize = 4 * 1024;

@@ -31,6 +31,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use tokio::time::Instant;
 
+use super::cost;
 use super::gate::{Gate, KeepAlive};
 use crate::lifecycle::Lifecycle;
 use alarm::Alarm;
@@ -222,6 +223,12 @@ impl Downstream {
         self.gate.commit();
         let mut tasks = std::mem::take(&mut self.held);
         announce_length(&mut tasks);
+        if let (Some(cost), Some(HttpTask::Header(header, false))) =
+            (self.gate.cost(), tasks.first_mut())
+        {
+            // It is made of digits.
+            let _ = header.insert_header(cost::HEADER, cost.to_string());
+        }
         self.gate.sent(&tasks);
         self.forward(tasks).await
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::cors::Grant;
 use super::respond;
+use crate::price::Nano;
 use crate::upstream::Timeouts;
 use crate::wire::Format;
 
@@ -112,6 +113,8 @@ struct State {
     pings: u32,
     bytes: u64,
     session: Option<Box<ServerSession>>,
+    /// What the answer has cost, to be told.
+    cost: Option<Nano>,
 }
 
 impl Gate {
@@ -312,6 +315,16 @@ impl Gate {
             _ => None,
         };
         (limit, ping)
+    }
+
+    /// The answer that is about to leave has cost so much.
+    pub(super) fn tell_cost(&self, cost: Nano) {
+        self.0.lock().cost = Some(cost);
+    }
+
+    /// What the answer has cost, if somebody is to be told.
+    pub(super) fn cost(&self) -> Option<Nano> {
+        self.0.lock().cost
     }
 
     pub(super) fn hand_back(&self, session: Box<ServerSession>) {

@@ -262,6 +262,7 @@ pub(super) fn scrub(answer: &mut ResponseHeader) {
             | "openai-project"
             | "anthropic-organization-id"
             | "strict-transport-security"
+            | "x-aiproxy-cost"
             | "x-aiproxy-upstream-request-id" => gone.push(name.clone()),
             other if other.starts_with("cf-") || cors::is_about(other) => gone.push(name.clone()),
             // They frame what comes, whatever else is said about them.

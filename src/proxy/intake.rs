@@ -19,7 +19,7 @@ use super::gate::{Gate, KeepAlive};
 use super::not_found::{model_not_found, unknown_path, unknown_provider};
 use super::paths::{self, Endpoint, ModelCall};
 use super::{
-    Gateway, admission, affinity, asked, desk, local, own_key, pass_through, respond, spans,
+    Gateway, admission, affinity, asked, cost, desk, local, own_key, pass_through, respond, spans,
     stored, websocket,
 };
 use crate::account::pool::{Route, Seat, Tried};
@@ -220,6 +220,7 @@ pub(super) fn call(
         seat: Seat::Turn(affinity::hash(&*asked.model)),
         model: asked.model,
         conversation,
+        tells_cost: cost::is_asked_for(headers)?,
         ..untried(ctx, asked.target, route)
     })
 }
@@ -262,6 +263,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         route,
         seat: Seat::Turn(0),
         conversation: None,
+        tells_cost: false,
         tried: Tried::default(),
         tries: 0,
         rounds: 0,

@@ -29,6 +29,7 @@ mod body;
 mod client_address;
 mod context;
 mod cors;
+mod cost;
 pub mod desk;
 mod downstream;
 pub mod explain;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
 use crate::chat::{CacheWrites, Odd, Usage};
 use crate::metrics::Cause;
-use crate::usage::{Quality, Record, RecordId, Tokens, Uncounted};
+use crate::price::Counts;
+use crate::usage::{Media, Quality, Record, RecordId, Tokens, Uncounted};
 use crate::wire::Shape;
 
 /// More tokens than any request has: who says more is wrong.
@@ -64,6 +65,7 @@ pub(super) fn of(ctx: &mut Context, end: End) -> Record {
         cache_write_long: used.cache_write_long,
         output: used.output,
         reasoning: used.reasoning,
+        media: used.media,
         web_searches: used.web_searches,
         uncounted: used.uncounted.map(Arc::new),
         cost: None,
@@ -93,6 +95,26 @@ pub(super) fn usage(record: &Record) -> Option<Usage> {
     })
 }
 
+/// What `call` has used by its providers' words so far; `None`: the last of them said nothing.
+pub(super) fn reported(call: &Call, attempt: &Attempt) -> Option<Counts> {
+    let said = attempt.relay.usage()?;
+    let total = call.spent.map_or(said, |spent| said.plus(spent));
+    let used = Used::of(&total, Quality::Reported);
+    Some(Counts {
+        input: used.input.count,
+        cache_read: used.cache_read.count,
+        cache_write: used.cache_write.count,
+        cache_write_long: used.cache_write_long.count,
+        audio_input: used.media.audio_input,
+        image_input: used.media.image_input,
+        output: used.output.count,
+        reasoning: used.reasoning.count,
+        audio_output: used.media.audio_output,
+        image_output: used.media.image_output,
+        web_searches: used.web_searches,
+    })
+}
+
 /// The numbers of a record.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Used {
@@ -102,6 +124,7 @@ struct Used {
     cache_write_long: Tokens,
     output: Tokens,
     reasoning: Tokens,
+    media: Media,
     web_searches: u64,
     uncounted: Option<Uncounted>,
 }
@@ -188,6 +211,12 @@ impl Used {
             cache_write_long: number(long, Odd::CACHE_WRITE, cache_write.count),
             output,
             reasoning: number(usage.reasoning, Odd::REASONING, output.count),
+            media: Media {
+                audio_input: usage.audio_input,
+                image_input: usage.image_input,
+                audio_output: usage.audio_output,
+                image_output: usage.image_output,
+            },
             web_searches: usage.web_searches.min(MOST),
             uncounted: None,
         }

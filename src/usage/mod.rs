@@ -23,7 +23,7 @@ pub use counters::Counters;
 pub use entry::Entry;
 pub use labels::Labels;
 pub use ledger::{Ledger, Queue};
-pub use record::{Cost, Quality, Record, RecordId, Tokens};
+pub use record::{Cost, Media, Quality, Record, RecordId, Tokens};
 pub use standing::Standing;
 pub use uncounted::{Sample, Uncounted};
 pub use writer::{Finish, Writer};

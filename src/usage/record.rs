@@ -49,6 +49,20 @@ pub struct Tokens {
     pub quality: Quality,
 }
 
+/// Tokens of sound and pictures, as the provider says; a price is computed with them, and they are not
+/// written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Media {
+    /// Of the input, sound.
+    pub audio_input: u64,
+    /// Of the input, pictures.
+    pub image_input: u64,
+    /// Of the output, sound.
+    pub audio_output: u64,
+    /// Of the output, pictures.
+    pub image_output: u64,
+}
+
 /// What a request cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cost {
@@ -103,6 +117,8 @@ pub struct Record {
     pub output: Tokens,
     /// Of it, reasoning.
     pub reasoning: Tokens,
+    /// How much of it was sound and pictures, which may have prices of their own.
+    pub media: Media,
     /// Searches of the web that the provider made for it.
     pub web_searches: u64,
     /// What those of these numbers are counted from that no provider said; see [`Record::count`].

@@ -37,6 +37,7 @@ pub(super) fn record(seconds: u64) -> Record {
         cache_write_long: tokens(5, Quality::Reported),
         output: tokens(10, Quality::Partial),
         reasoning: tokens(3, Quality::Partial),
+        media: Media::default(),
         web_searches: 2,
         uncounted: None,
         cost: Some(Cost {

@@ -24,6 +24,7 @@ mod chat;
 mod cli;
 mod client_side;
 mod cors;
+mod cost;
 mod departures;
 mod dialect;
 mod drain;
