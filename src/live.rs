@@ -3,11 +3,16 @@
 //! A request takes one [`Live`] when it begins and keeps it to its end, whatever is reloaded
 //! meanwhile.
 
+mod counters;
+mod homes;
 mod made;
 mod parts;
 mod plans;
 mod prices;
 mod profiles;
+mod rests;
+mod sharing;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,11 +22,14 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
-pub use made::{Made, Maker};
+pub use counters::SharedCounters;
+pub use homes::Neighbours;
+pub use made::{InDatabase, InRedis, Kept, Made, Maker, NotKept, Response};
 use parts::Parts;
 pub use plans::Plans;
 pub use prices::Prices;
 pub use profiles::Profiles;
+pub use turns::{load_turns, store_turns};
 
 use crate::account::book::Book;
 use crate::account::health::{Health, Report};
@@ -56,6 +64,8 @@ pub struct Live {
     pub made: Arc<Made>,
     /// Where conversations are; `None`: they need not stay anywhere.
     pub homes: Option<Arc<Homes>>,
+    /// Whom to ask for conversations that are not known here; `None`: nobody.
+    pub neighbours: Option<Arc<Neighbours>>,
     /// Where its requests are written down; `None`: nowhere.
     pub ledger: Option<Ledger>,
     /// The words that are written down with them.
@@ -95,6 +105,10 @@ impl Live {
             made: Arc::clone(&shared.made),
             tokens: tokens(&config, book),
             homes: config.session_affinity.then(|| Arc::clone(&shared.homes)),
+            neighbours: shared
+                .neighbours
+                .clone()
+                .filter(|_| config.session_affinity),
             foreign: Format::ALL
                 .into_iter()
                 .filter(|format| {
@@ -163,6 +177,7 @@ struct Shared {
     book: Book,
     made: Arc<Made>,
     homes: Arc<Homes>,
+    neighbours: Option<Arc<Neighbours>>,
     metrics: Arc<Metrics>,
     ledger: Ledger,
     database: Arc<Database>,
@@ -181,17 +196,35 @@ impl Current {
         tls: &Arc<ClientConfig>,
     ) -> Self {
         let redis = config.stores.redis.as_ref();
+        let redis =
+            redis.map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls))));
+        let database = Arc::new(Database::new(config.stores.database.clone()));
+        let mut stores: Vec<Box<dyn Kept>> = Vec::new();
+        stores.extend(
+            redis
+                .iter()
+                .map(|redis| Box::new(InRedis(Arc::clone(redis))) as _),
+        );
+        stores.push(Box::new(InDatabase(Arc::clone(&database))));
+        let homes = Arc::<Homes>::default();
         let shared = Shared {
-            book: Book::default(),
-            made: Arc::default(),
-            homes: Arc::default(),
+            book: redis
+                .as_ref()
+                .map_or_else(Book::default, |_| Book::shared()),
+            made: Arc::new(Made::new(stores)),
+            neighbours: redis
+                .as_ref()
+                .map(|redis| Arc::new(Neighbours::of(&homes, Arc::clone(redis)))),
+            homes,
             metrics,
             ledger,
-            database: Arc::new(Database::new(config.stores.database.clone())),
-            counters: Arc::new(Local::default()),
+            database,
+            counters: match &redis {
+                Some(redis) => Arc::new(SharedCounters::new(Arc::clone(redis))),
+                None => Arc::new(Local::default()),
+            },
             standing: Standing::default(),
-            redis: redis
-                .map(|at| Arc::new(Redis::new(at.url.clone(), &at.prefix, Arc::clone(tls)))),
+            redis,
         };
         let parts = Parts::of(config);
         Self {
@@ -281,6 +314,11 @@ impl Current {
     /// What the process shares with other instances through; `None`: it is alone.
     pub fn redis(&self) -> Option<&Arc<Redis>> {
         self.shared.redis.as_ref()
+    }
+
+    /// Who made which stored response.
+    pub fn made(&self) -> &Made {
+        &self.shared.made
     }
 
     /// The health of an account, to check it beside the requests.

@@ -114,9 +114,12 @@ def compare(chosen: argparse.Namespace, gateway: Path, tools: Path) -> int:
     limit = raise_open_files()
     machine = facts(gateway, not chosen.bin, limit)
     skip_what_needs_more_files(chosen, limit)
+    missing = {case.name: program for case in CASES if (program := targets.is_missing(case))}
+    for case, program in missing.items():
+        print(f"# {case}: skipped, {program} is not installed", file=sys.stderr)
     entries = gateway_entries(
         lambda config: targets.gateway(gateway, config),
-        lambda case: not chosen.only or case in chosen.only,
+        lambda case: case not in missing and (not chosen.only or case in chosen.only),
         lambda measure: measure in chosen.measures,
     ) + peers(chosen)
     entries = floor_entries(targets.floor(tools / "floor"), entries) + entries

@@ -6,9 +6,11 @@
 
 mod check;
 mod lease;
+mod news;
 mod report;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -17,7 +19,11 @@ use tokio::time::Instant;
 
 pub use check::Seen;
 pub use lease::Lease;
+pub use news::{Tiding, What};
 pub use report::{Mark, Report};
+
+use super::AccountId;
+use crate::state::Outbox;
 
 /// Models per account that may have a state of their own; one more evicts the one whose rest ends
 /// first. A client that invents model names cannot make this grow.
@@ -105,6 +111,8 @@ pub struct Health {
     /// How many cells are not spotless; 0 is the fast path.
     marked: AtomicU32,
     cells: Mutex<Cells>,
+    /// Where other instances are told about it.
+    news: Option<(AccountId, Arc<Outbox<Tiding>>)>,
     /// Which of the account's addresses was the last that answered, when not the first, and until when that
     /// is believed.
     address: Mutex<Option<(usize, Instant)>>,
@@ -119,6 +127,10 @@ struct Cells {
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     failures: u32,
+    /// When it last failed here; `None`: others say that it rests.
+    since: Option<Instant>,
+    /// It is so for every instance.
+    general: bool,
     until: Instant,
     cause: Cause,
     /// When the probe that is out was let through.
@@ -227,24 +239,21 @@ impl Health {
     fn fail(&self, model: &str, failure: Failure, bounds: Bounds, now: Instant) -> Duration {
         let mut cells = self.cells.lock();
         let cells = &mut *cells;
-        let cell = match failure.scope {
+        let of = match failure.scope {
             Scope::Key => {
                 if let Some(cell) = cells.models.get_mut(model) {
                     cell.probe = None;
                 }
-                cells.key.get_or_insert_with(|| Cell::fresh(now))
+                None
             }
             Scope::Model => {
                 if let Some(cell) = &mut cells.key {
                     cell.probe = None;
                 }
-                make_room(&mut cells.models, model);
-                cells
-                    .models
-                    .entry(model.into())
-                    .or_insert_with(|| Cell::fresh(now))
+                Some(model)
             }
         };
+        let cell = cells.of(of, now);
         // Requests that were under way when the account was put to rest say nothing new.
         let news = now >= cell.until;
         let rest = failure.rest.length(
@@ -258,9 +267,15 @@ impl Health {
         if news {
             cell.failures = cell.failures.saturating_add(1);
         }
+        let longer = now + rest > cell.until + news::NEWS;
         cell.until = cell.until.max(now + rest);
+        cell.since = Some(now);
         cell.cause = failure.cause;
         cell.probe = None;
+        cell.general = failure.is_general();
+        if longer && cell.general {
+            self.tell(of, cell.rests(now));
+        }
         self.count(cells);
         rest
     }
@@ -273,9 +288,12 @@ impl Health {
         }
         let mut cells = self.cells.lock();
         let is_over = |cell: &mut Cell| cell.until <= began;
-        cells.key.take_if(is_over);
+        if cells.key.take_if(is_over).is_some() {
+            self.tell(None, What::Well);
+        }
         if cells.models.get_mut(model).is_some_and(is_over) {
             cells.models.remove(model);
+            self.tell(Some(model), What::Well);
         }
         self.count(&cells);
     }
@@ -302,6 +320,8 @@ impl Cell {
     fn fresh(now: Instant) -> Self {
         Self {
             failures: 0,
+            since: None,
+            general: false,
             until: now,
             cause: Cause::Trouble,
             probe: None,

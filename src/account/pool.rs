@@ -5,16 +5,17 @@
 //! rests. With all accounts well, a pick looks at one of them, however many there are.
 
 mod client_key;
+mod cursor;
 mod seat;
 mod survey;
 mod turns;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+pub use cursor::{CELLS, Cursor, Wish, millis};
 pub use seat::Seat;
 pub use survey::{Seen, Standing};
 use turns::turns;
@@ -116,17 +117,6 @@ impl Tier {
             Strategy::FillFirst => 0,
             Strategy::RoundRobin => self.cursor.next(seat.model()),
         }
-    }
-}
-
-/// Whose turn it is. Several cells, picked by the model's name, so that two models used in
-/// alternation do not always meet the same account.
-#[derive(Debug, Default)]
-pub struct Cursor([AtomicUsize; 16]);
-
-impl Cursor {
-    fn next(&self, model: u64) -> usize {
-        self.0[(model % 16) as usize].fetch_add(1, Ordering::Relaxed)
     }
 }
 

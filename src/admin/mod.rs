@@ -163,6 +163,7 @@ impl Admin {
             draining: self.lifecycle.is_draining(),
             log_queue: (self.log_queue)(),
             accounts: self.current.accounts_now(&live.config),
+            redis: self.current.redis_now(),
             usage: self.current.usage_now(),
         };
         let metrics = self.current.metrics();

@@ -12,6 +12,7 @@ use serde::ser::SerializeMap;
 use super::process::Process;
 use super::{Metrics, counter, family, gauge, whole_gauge};
 use crate::config::Config;
+use crate::state::redis::Trouble;
 
 /// What is known at any time, as it is when somebody looks.
 #[derive(Debug, Default)]
@@ -26,8 +27,19 @@ pub struct Moment {
     pub log_queue: usize,
     /// How each account is.
     pub accounts: Vec<AccountNow>,
+    /// How Redis is; `None`: there is none.
+    pub redis: Option<RedisNow>,
     /// How usage records are.
     pub usage: UsageNow,
+}
+
+/// How Redis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisNow {
+    /// Whether it is connected and answers.
+    pub up: bool,
+    /// What was not done, in the order of [`Trouble::ALL`].
+    pub troubles: [u64; Trouble::ALL.len()],
 }
 
 /// How usage records are.
@@ -88,6 +100,8 @@ pub(super) struct Gauges {
     token_unsaved: IntGaugeVec,
     token_expiry: IntGaugeVec,
     reload_ok: IntGaugeVec,
+    redis_up: IntGaugeVec,
+    redis_failures: IntCounterVec,
     cpu: Counter,
     process: [GaugeVec; 6],
     /// One reader at a time: each writes its own moment.
@@ -116,6 +130,8 @@ impl Gauges {
             token_unsaved: whole_gauge(registry, &family::TOKEN_UNSAVED)?,
             token_expiry: whole_gauge(registry, &family::TOKEN_EXPIRY)?,
             reload_ok: whole_gauge(registry, &family::RELOAD_OK)?,
+            redis_up: whole_gauge(registry, &family::REDIS_UP)?,
+            redis_failures: counter(registry, &family::REDIS_FAILURES)?,
             cpu,
             process: [
                 gauge(registry, &family::RESIDENT)?,
@@ -139,6 +155,13 @@ impl Gauges {
         set(&self.draining, usize::from(moment.draining));
         set(&self.log_queue, moment.log_queue);
         set(&self.reload_ok, usize::from(last_reload != 0));
+        if let Some(redis) = moment.redis {
+            set(&self.redis_up, usize::from(redis.up));
+            for (trouble, count) in Trouble::ALL.into_iter().zip(redis.troubles) {
+                let failures = self.redis_failures.with_label_values(&[trouble.word()]);
+                failures.inc_by(count.saturating_sub(failures.get()));
+            }
+        }
         self.show_usage(&moment.usage);
         // Accounts that a reload has taken away have no state.
         self.usable.reset();

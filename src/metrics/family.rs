@@ -263,6 +263,18 @@ pub(super) const RELOAD_OK: Family = family(
     &[],
     Kind::Gauge,
 );
+pub(super) const REDIS_UP: Family = family(
+    "aiproxy_redis_up",
+    "1 while Redis is connected and answers, 0 while this instance goes on alone; not there without redis-url.",
+    &[],
+    Kind::Gauge,
+);
+pub(super) const REDIS_FAILURES: Family = family(
+    "aiproxy_redis_failures_total",
+    "What was not done by Redis, by reason: away, slow, refused, strange (what stands there is not of an instance).",
+    &["reason"],
+    Kind::Counter,
+);
 pub(super) const BUILD: Family = family(
     "aiproxy_build_info",
     "Always 1; the version is its label.",
@@ -349,6 +361,8 @@ pub const FAMILIES: &[Family] = &[
     TOKEN_EXPIRY,
     RELOADED,
     RELOAD_OK,
+    REDIS_UP,
+    REDIS_FAILURES,
     BUILD,
     CPU,
     RESIDENT,

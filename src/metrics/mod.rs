@@ -28,7 +28,7 @@ use prometheus::{
 };
 
 pub use checks::{Checked, LastCheck};
-pub use expose::{AccountNow, Moment, TokenNow, UsageNow};
+pub use expose::{AccountNow, Moment, RedisNow, TokenNow, UsageNow};
 pub use family::{FAMILIES, Family, Kind};
 pub use meters::{Ended, LastOutcome, Meters, OpenStream, Part};
 pub use prometheus::Error as MetricsError;

@@ -168,8 +168,17 @@ async fn model_call(
     let live = Arc::clone(&ctx.live);
     let bytes = body::read(session, &live.config.limits).await?;
     ctx.timing.read();
+    if format == Format::OpenAiResponses {
+        stored::recall(ctx, &bytes).await;
+    }
     let headers = &session.req_header().headers;
-    Ok(call(ctx, provider, (format, named), uri, headers, bytes)?)
+    let call = call(ctx, provider, (format, named), uri, headers, bytes)?;
+    if let (Some(homes), Some(neighbours), Some(conversation)) =
+        (&live.homes, &live.neighbours, call.conversation)
+    {
+        neighbours.ask(homes, conversation).await;
+    }
+    Ok(call)
 }
 
 /// What a request with this header and body wants from a provider.

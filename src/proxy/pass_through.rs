@@ -27,6 +27,9 @@ pub(super) async fn call(
     if paths::leads_elsewhere(uri.path()) {
         return Err(unknown_path(uri.path()).into());
     }
+    if provider.is_none() {
+        stored::recall_path(ctx, uri.path()).await;
+    }
     let (route, model) = route(ctx, provider, uri)?;
     let length = body::announced(&session.req_header().headers);
     let small = length.is_some_and(|length| length <= READ_AHEAD);

@@ -1,6 +1,8 @@
 //! Responses that a provider has stored (OpenAI): only the account that made one can go on from it, show
 //! it or delete it.
 
+use std::borrow::Cow;
+
 use memchr::memmem::{self, Finder};
 
 use super::admission;
@@ -9,6 +11,7 @@ use super::not_found::clipped;
 use crate::account::pool::Route;
 use crate::chat::{Fault, FaultKind};
 use crate::live::Maker;
+use crate::secret::KeyHash;
 use crate::wire::json::{pick, unquote};
 use crate::wire::{Format, Shape, Word};
 
@@ -17,12 +20,37 @@ static PREVIOUS: Word = Word::new(|| Finder::new("\"previous_response_id\""));
 /// How far into an answer its id is looked for.
 const HEAD: usize = 4096;
 
+/// Asks the stores about the response that `body` goes on from, when this process does not know it.
+pub(super) async fn recall(ctx: &Context, body: &[u8]) {
+    if PREVIOUS.is_in(body)
+        && let Some(id) = previous(body)
+    {
+        ctx.live.made.recall(&id).await;
+    }
+}
+
+/// Asks the stores about the response that a path under `/v1/responses/` is about.
+pub(super) async fn recall_path(ctx: &Context, path: &str) {
+    if let Some(id) = id_in(path) {
+        ctx.live.made.recall(id).await;
+    }
+}
+
+fn previous(body: &[u8]) -> Option<Cow<'_, str>> {
+    pick(body, ["previous_response_id"]).and_then(|[id]| unquote(id?))
+}
+
+fn id_in(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/v1/responses/")?;
+    rest.split('/').next().filter(|id| !id.is_empty())
+}
+
 /// Narrows `route` to the account that made the response that `body` goes on from.
 pub(super) fn narrowed(ctx: &Context, route: Route, body: &[u8]) -> Result<Route, Fault> {
     if !PREVIOUS.is_in(body) {
         return Ok(route);
     }
-    let Some(id) = pick(body, ["previous_response_id"]).and_then(|[id]| unquote(id?)) else {
+    let Some(id) = previous(body) else {
         return Ok(route);
     };
     match maker(ctx, &id) {
@@ -35,8 +63,7 @@ pub(super) fn narrowed(ctx: &Context, route: Route, body: &[u8]) -> Result<Route
 
 /// The account that a path under `/v1/responses/` is for. `None`: the path is about no response.
 pub(super) fn route(ctx: &Context, path: &str) -> Option<Result<Route, Fault>> {
-    let rest = path.strip_prefix("/v1/responses/")?;
-    let id = rest.split('/').next().filter(|id| !id.is_empty())?;
+    let id = id_in(path)?;
     let router = &ctx.live.router;
     let found = match maker(ctx, id) {
         Some(maker) => router.of_account(maker.account),
@@ -57,8 +84,15 @@ pub(super) fn route(ctx: &Context, path: &str) -> Option<Result<Route, Fault>> {
 /// Who made a response for this client.
 fn maker(ctx: &Context, id: &str) -> Option<Maker> {
     let maker = ctx.live.made.maker(id)?;
-    let client = ctx.client.as_ref().map(|client| &client.name);
-    (maker.client.as_ref() == client).then_some(maker)
+    (maker.client == client(ctx)).then_some(maker)
+}
+
+/// The client's key as makers know it. Names say where a key stands in the config, which may change.
+fn client(ctx: &Context) -> Option<u64> {
+    let client = ctx.client.as_ref()?;
+    let hash = KeyHash::of(client.hash.as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
+    Some(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 fn unknown(id: &str) -> Fault {
@@ -83,7 +117,7 @@ pub(super) fn remember(ctx: &Context, data: &[u8]) {
     if stores && let Some(id) = response_id(data) {
         let maker = Maker {
             account: attempt.account.id,
-            client: ctx.client.as_ref().map(|client| client.name.clone()),
+            client: client(ctx),
         };
         ctx.live.made.remember(id, maker);
     }

@@ -9,6 +9,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::Uri;
+
 use super::Roster;
 use crate::account::Account;
 use crate::config::{ConfigError, Document, Errors};
@@ -30,6 +32,13 @@ impl Roster {
         let mut hosts = vec![("base-url", &*account.base.host)];
         if let Some(proxy) = account.proxy.as_ref().filter(|_| document.has("proxy-url")) {
             hosts.push(("proxy-url", &*proxy.host));
+        }
+        let fallbacks = account.fallbacks.iter();
+        hosts.extend(fallbacks.map(|base| ("fallback-base-urls", &*base.host)));
+        let oauth = account.oauth.as_ref();
+        let token: Option<Uri> = oauth.and_then(|oauth| oauth.url.as_str().parse().ok());
+        if let Some(host) = token.as_ref().and_then(Uri::host) {
+            hosts.push(("auth.token-url", host.trim_matches(['[', ']'])));
         }
         let mut errors = Errors::default();
         for (path, host) in hosts {

@@ -57,6 +57,7 @@ impl BackgroundService for Housekeeping {
             // An error means that the sender is gone, which is an end too.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        super::sharing::begin(&self.reloader.current).await;
         // Ends with the process.
         let _writer = tokio::task::spawn_blocking(logging::write_lines);
         tokio::join!(
@@ -69,7 +70,7 @@ impl BackgroundService for Housekeeping {
             self.write_usage(),
             self.checks.run(),
             self.forget_old_usage(),
-            super::redis::keep_connected(&self.reloader.current),
+            super::sharing::share(&self.reloader.current),
             super::tokens::keep_fresh(&self.tokens),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
@@ -152,6 +153,7 @@ impl Housekeeping {
             exporting.flush().await;
         }
         self.usage.end().await;
+        super::sharing::end(&self.reloader.current).await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);

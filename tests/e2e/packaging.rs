@@ -342,7 +342,7 @@ async fn serves_and_stops(command: Vec<String>) {
         .env("AI_PROXY_CLIENT_KEY", CLIENT_KEY)
         .env("ANTHROPIC_API_KEY", UPSTREAM_KEY_A)
         .env("OPENAI_API_KEY", UPSTREAM_KEY_B)
-        .env("MYSQL_PASSWORD", "any")
+        .env("DATABASE_URL", "mysql://any:any@127.0.0.1:1/any")
         .env("AI_PROXY_PORT", "0")
         .start()
         .await;

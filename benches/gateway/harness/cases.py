@@ -22,7 +22,7 @@ def idle_rules(count: int) -> dict[str, Any]:
 
 
 # What is merged over the gateway's basic config (see `targets.gateway_config`), by name. Each name that
-# cases use is a gateway process of its own. Metrics are always on. Later: a ledger on SQLite, Redis.
+# cases use is a gateway process of its own. Metrics are always on.
 CONFIGS: dict[str, dict[str, Any]] = {
     "standard": {},
     "JSON log": {"log-format": "json"},
@@ -33,6 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "filter": [{"params": ["user"]}],
     }},
     "idle rules": {"payload": idle_rules(1_000)},
+    "Redis": {"redis-url": "redis://127.0.0.1:{beside}"},
 }
 
 
@@ -41,6 +42,12 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "shaping": {"cloak": {
         "mode": "always", "system-prompt": "Be brief.", "user-id": "hash", "sensitive-words": ["Falcon", "North"],
     }},
+}
+
+
+# What has to run beside the gateway, by the name of the config: on the core of the load, with a port of its own.
+BESIDE: dict[str, tuple[str, ...]] = {
+    "Redis": ("redis-server", "--port", "{beside}", "--bind", "127.0.0.1", "--save", "", "--dir", "{folder}"),
 }
 
 
@@ -79,6 +86,7 @@ CASES = (
     Case("chat without log", "more", "chat", "chat", ("small",), config="no log"),
     Case("chat with rules", "more", "chat", "chat", ("small", "body_200k"), config="rules"),
     Case("chat with idle rules", "more", "chat", "chat", ("small",), config="idle rules"),
+    Case("chat with Redis", "more", "chat", "chat", ("small", "paced", "rate"), config="Redis"),
     Case("chat with shaping", "more", "chat", "chat", _COST, config="shaping"),
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from . import formats
-from .cases import ALIAS, CLIENT_KEY, CONFIGS, ENTRIES, MODELS, Case
+from .cases import ALIAS, BESIDE, CLIENT_KEY, CONFIGS, ENTRIES, MODELS, Case
 from .processes import Cores, Running, free_port, start, wait_for_port
 
 HERE = Path(__file__).resolve().parent.parent
@@ -37,6 +37,9 @@ class Target:
     rate: int | None = None
     port: int = 0
     running: Running | None = None
+    # what it needs, with the same words and {beside}, a port
+    needs: tuple[str, ...] = ()
+    beside: Running | None = None
     _words: dict[str, str] = field(default_factory=dict)
 
     def start(self, folder: Path, upstream: int, cores: Cores) -> None:
@@ -45,6 +48,12 @@ class Target:
         home = folder / f"{self.name}-{self.port}".replace(" ", "-")
         home.mkdir()
         words = {"port": str(self.port), "upstream": f"127.0.0.1:{upstream}", "folder": str(home)}
+        if self.needs:
+            port = free_port()
+            words["beside"] = str(port)
+            command = [fill(part, words) for part in self.needs]
+            self.beside = start(self.needs[0], command, cores.load, home)
+            wait_for_port(self.beside, port, self.seconds_to_start)
         self._words = words
         for name, content in self.files.items():
             (home / name).write_text(fill(content, words))
@@ -61,6 +70,9 @@ class Target:
         if self.running:
             self.running.stop(patience)
             self.running = None
+        if self.beside:
+            self.beside.stop()
+            self.beside = None
 
     def url(self, case: Case, streamed: bool) -> str:
         """Where a case's requests go."""
@@ -99,7 +111,14 @@ def gateway(binary: Path, config: str = "standard", settings: Mapping[str, Any] 
         name,
         [str(binary), "--config", "{folder}/config.yaml", "--conf", "{folder}/pingora.yaml"],
         {"config.yaml": _yaml({**gateway_config(more), **fragment}), "pingora.yaml": _PINGORA},
+        needs=BESIDE.get(config, ()),
     )
+
+
+def is_missing(case: Case) -> str | None:
+    """The program that a case needs and that is not installed."""
+    needs = BESIDE.get(case.config)
+    return needs[0] if needs and not shutil.which(needs[0]) else None
 
 
 def _yaml(settings: Mapping[str, Any]) -> str:

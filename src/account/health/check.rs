@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Bounds, Cause, Failure, Health, Rest, Scope};
+use super::{Bounds, Cause, Failure, Health, Rest, Scope, What};
 
 /// How the key stood when a check began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,9 @@ impl Health {
         let mut cells = self.cells.lock();
         let is_over = |cell: &mut super::Cell| cell.until == until && cell.cause == Cause::Trouble;
         let ended = cells.key.take_if(is_over).is_some();
+        if ended {
+            self.tell(None, What::Well);
+        }
         self.count(&cells);
         ended
     }

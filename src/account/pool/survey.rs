@@ -2,7 +2,6 @@
 //! nobody's turn is taken and no probe is claimed.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
@@ -118,9 +117,7 @@ impl Tier {
     /// Where the next search begins, without taking the turn.
     fn first(&self, seat: Seat) -> usize {
         match self.strategy {
-            Strategy::RoundRobin => {
-                self.cursor.0[(seat.model() % 16) as usize].load(Ordering::Relaxed)
-            }
+            Strategy::RoundRobin => self.cursor.peek(seat.model()),
             Strategy::FillFirst => 0,
         }
     }

@@ -160,6 +160,10 @@ pub(super) fn account(
     }
 
     let check = check(entry, preset, path, resolver);
+    if check.is_some() && oauth.is_some() {
+        let message = "is only for accounts with a key, and this one has tokens";
+        resolver.error(path.key("health-check"), message);
+    }
 
     let (preset, key, base) = (preset?, key?, base?);
     Some(Account {

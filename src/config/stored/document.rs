@@ -23,6 +23,7 @@ const SHOWN: &[&str] = &[
     "preset",
     "base-url",
     "fallback-base-urls",
+    "fallback-base-urls",
     "prefix",
     "models",
     "excluded-models",

@@ -178,6 +178,11 @@ impl Redis {
         }
     }
 
+    /// Something is there that no instance has put there.
+    pub fn found(&self, trouble: Trouble, what: impl Into<String>) -> NotDone {
+        self.count(NotDone::new(trouble, what))
+    }
+
     fn link(&self) -> Result<MultiplexedConnection, NotDone> {
         if !self.suspect.load(Ordering::Relaxed)
             && let Some(link) = &*self.link.load()

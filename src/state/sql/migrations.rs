@@ -22,6 +22,11 @@ const STEPS: &[Step] = &[
         include_str!("schema/0002_accounts.sql"),
     ),
     (3, "tokens", include_str!("schema/0003_tokens.sql")),
+    (
+        4,
+        "turns and stored responses",
+        include_str!("schema/0004_shared.sql"),
+    ),
     (5, "proxy pool", include_str!("schema/0005_proxies.sql")),
 ];
 

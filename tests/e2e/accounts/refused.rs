@@ -104,6 +104,12 @@ async fn everything_that_is_wrong_with_an_account_is_said_at_once() {
             json!({"proxy-url": "http://169.254.169.254:80"}),
             "proxy-url",
         ),
+        (
+            json!({"list": "accounts", "preset": "openai", "api-key": null, "auth": {
+                "type": "oauth2", "grant": "client-credentials", "client-id": "c", "client-secret": "s",
+                "token-url": "https://169.254.169.254/token"}}),
+            "auth.token-url",
+        ),
     ] {
         let mut document = base.clone();
         for (key, value) in change.as_object().unwrap() {

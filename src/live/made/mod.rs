@@ -1,0 +1,215 @@
+//! Which account made which stored response: only that account can go on from it.
+//!
+//! What this process has seen is remembered in memory. All of it is written, off the path of requests, into
+//! the database and into Redis where there is one; only a request that names a response which nobody here
+//! remembers waits for them, and not for long.
+
+mod kept;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use kept::{InDatabase, InRedis, Kept, NotKept};
+
+use crate::account::AccountId;
+use crate::state::Outbox;
+
+/// How many responses are remembered at least; at most it is twice as many.
+const RESPONSES: usize = 50_000;
+/// Longest id that is remembered.
+const ID: usize = 128;
+/// Responses that wait to be written.
+const WAITING: usize = 65_536;
+/// Responses that are written together.
+const BATCH: usize = 500;
+/// How long a store may take to answer a request that waits for it.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Before each look into the stores: a request for what nobody knows takes so long in all.
+const PAUSES: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(25),
+    Duration::from_millis(75),
+];
+/// Requests that wait for the stores at the same time; more do without.
+const LOOKUPS: usize = 64;
+/// What could not be written is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often what is too old is forgotten.
+const TIDY: Duration = Duration::from_hours(1);
+/// How long the last ones may take to be written.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Who made a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maker {
+    /// The account.
+    pub account: AccountId,
+    /// A hash of the client's key that it was made for; `None`: one without a key.
+    pub client: Option<u64>,
+}
+
+/// A response's id, and who made it.
+pub type Response = (Box<str>, Maker);
+
+/// The responses that this process has seen being made, and those that others have. The oldest are
+/// forgotten first.
+pub struct Made {
+    generations: Mutex<Generations>,
+    /// In the order in which they are asked, with what each has to be told. What is written goes to all.
+    stores: Vec<(Box<dyn Kept>, Outbox<Response>)>,
+    lookups: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Box<str>, Maker>,
+    old: HashMap<Box<str>, Maker>,
+}
+
+impl Made {
+    /// Responses that are kept in `stores` too.
+    pub fn new(stores: Vec<Box<dyn Kept>>) -> Self {
+        Self {
+            generations: Mutex::default(),
+            stores: stores
+                .into_iter()
+                .map(|store| (store, Outbox::new(WAITING)))
+                .collect(),
+            lookups: Semaphore::new(LOOKUPS),
+        }
+    }
+
+    /// Remembers who made the response `id`.
+    pub fn remember(&self, id: &str, maker: Maker) {
+        if id.len() > ID {
+            return;
+        }
+        if is_plain(id) {
+            for (_, waiting) in &self.stores {
+                // Without room, only this process knows.
+                let _ = waiting.put((id.into(), maker.clone()));
+            }
+        }
+        self.note(id, maker);
+    }
+
+    fn note(&self, id: &str, maker: Maker) {
+        let mut generations = self.generations.lock();
+        if generations.young.len() >= RESPONSES {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.young.insert(id.into(), maker);
+    }
+
+    /// Who made the response `id`, as far as this process knows.
+    pub fn maker(&self, id: &str) -> Option<Maker> {
+        let generations = self.generations.lock();
+        let Generations { young, old } = &*generations;
+        young.get(id).or_else(|| old.get(id)).cloned()
+    }
+
+    /// Looks in the stores who made the response `id`, so that [`maker`](Self::maker) knows.
+    pub async fn recall(&self, id: &str) {
+        if id.len() > ID || !is_plain(id) || self.maker(id).is_some() {
+            return;
+        }
+        let Ok(_turn) = self.lookups.try_acquire() else {
+            return;
+        };
+        // One that was made elsewhere a moment ago may be on its way to the stores.
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            for (store, _) in &self.stores {
+                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, store.find(id)).await {
+                    self.note(id, maker);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes what is remembered into the stores. Never ends.
+    pub async fn keep(&self) {
+        let each = self.stores.iter().map(|(store, waiting)| async move {
+            tokio::join!(tidy(&**store), write(&**store, waiting));
+        });
+        join_all(each).await;
+    }
+
+    /// Writes what is left.
+    pub async fn end(&self) {
+        let each = self.stores.iter().map(|(store, waiting)| async move {
+            loop {
+                let batch = waiting.take_now(BATCH);
+                if batch.is_empty() || store.put(&batch).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let _ = timeout(LAST, join_all(each)).await;
+    }
+}
+
+async fn tidy(store: &dyn Kept) {
+    loop {
+        if let Err(error) = store.tidy().await {
+            log::debug!("old responses are not forgotten: {error}");
+        }
+        tokio::time::sleep(TIDY).await;
+    }
+}
+
+async fn write(store: &dyn Kept, waiting: &Outbox<Response>) {
+    loop {
+        let batch = waiting.take(BATCH).await;
+        if let Err(error) = store.put(&batch).await {
+            log::debug!("responses are not written: {error}");
+            waiting.put_back(batch);
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Made")
+    }
+}
+
+/// Whether `id` has only characters that every store takes as they are.
+fn is_plain(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let made = Made::default();
+        let maker = |n| Maker {
+            account: AccountId(n),
+            client: None,
+        };
+        for n in 0..3 * RESPONSES as u64 {
+            made.remember(&format!("resp_{n}"), maker(n));
+        }
+        let last = 3 * RESPONSES as u64 - 1;
+        assert_eq!(made.maker(&format!("resp_{last}")), Some(maker(last)));
+        assert_eq!(made.maker("resp_0"), None);
+        made.remember(&"x".repeat(ID + 1), maker(1));
+        assert_eq!(made.maker(&"x".repeat(ID + 1)), None);
+    }
+}
