@@ -12,7 +12,7 @@ LINUX = $(filter Linux,$(shell uname -s))
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev demo test test-rust test-otel test-sdk test-bench test-agents check fmt clippy doc \
-        bench soak bench-growth bench-instructions bench-codecs setup setup-servers setup-test setup-bench setup-instructions
+        bench soak bench-growth bench-instructions bench-codecs bench-usage setup setup-servers setup-test setup-bench setup-instructions
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 28
@@ -67,6 +67,9 @@ bench-instructions: setup-instructions ## Count instructions of the hot pieces, 
 # More flags: make soak ARGS='--minutes 480 --out soak.json'
 soak: setup-bench ## Mixed load for half an hour: does memory stay flat, does anything stay open
 	benches/gateway/soak.py $(ARGS)
+
+bench-usage: setup ## Time questions about a month of ten million requests
+	cargo bench --bench usage
 
 bench-codecs: setup ## Time the translation of requests and streams
 	cargo bench --bench translate -- $(ARGS)

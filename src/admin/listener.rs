@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{Method, header};
-use pingora_core::Result;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
+use pingora_core::{Error, ErrorType, Result};
 
 use super::{Admin, refusal};
 use crate::proxy::desk::{Answer, Asked, Desk, has_body};
@@ -26,14 +26,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Listener(pub Arc<Admin>);
 
 impl Listener {
-    async fn serve(&self, session: &mut ServerSession) -> Result<()> {
+    /// The answer to the request of `session`.
+    async fn reply(&self, session: &mut ServerSession) -> Result<Answer> {
         let request = session.req_header().clone();
         let peer = session
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(|address| address.ip());
         let asked = Asked::of(&request, peer);
-        let answer = match self.0.admit(&asked) {
+        Ok(match self.0.admit(&asked) {
             // Only who has shown the key may send a body.
             Ok(place) if !has_body(&request.method) => {
                 let _ = tokio::time::timeout(SHORT_WAIT, read(session, SHORT)).await;
@@ -55,8 +56,7 @@ impl Listener {
                 let _ = tokio::time::timeout(SHORT_WAIT, rest).await;
                 answer
             }
-        };
-        send(session, &request.method, answer).await
+        })
     }
 }
 
@@ -74,8 +74,8 @@ impl HttpServerApp for Listener {
         }
         let stopping = *shutdown.borrow() || self.0.lifecycle.is_draining();
         session.set_keepalive((!stopping).then_some(KEEP_ALIVE));
-        let served = self.serve(&mut session);
-        tokio::time::timeout(PATIENCE, served).await.ok()?.ok()?;
+        let answer = in_time(self.reply(&mut session)).await.ok()?;
+        send(&mut session, answer).await.ok()?;
         let settings = HttpPersistentSettings::for_session(&session);
         let stream = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(stream, settings))
@@ -95,15 +95,34 @@ async fn read(session: &mut ServerSession, limit: usize) -> Result<Option<Bytes>
     Ok(Some(body.freeze()))
 }
 
-async fn send(session: &mut ServerSession, method: &Method, answer: Answer) -> Result<()> {
+/// `done`, unless it takes too long.
+async fn in_time<T>(done: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(PATIENCE, done).await {
+        Ok(done) => done,
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "an operator's connection"),
+    }
+}
+
+async fn send(session: &mut ServerSession, answer: Answer) -> Result<()> {
+    let request = session.req_header();
+    let (version, is_head) = (request.version, request.method == Method::HEAD);
     if !session.is_body_done() {
         // What was not asked for is not read.
         session.set_keepalive(None);
     }
-    let header = answer.header()?;
-    session.write_response_header(Box::new(header)).await?;
-    if *method != Method::HEAD {
-        session.write_response_body(answer.body, true).await?;
+    let header = answer.header(version)?;
+    in_time(session.write_response_header(Box::new(header))).await?;
+    if is_head {
+        return Ok(());
     }
-    Ok(())
+    let Some(mut pieces) = answer.pieces else {
+        return in_time(session.write_response_body(answer.body, true)).await;
+    };
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            return Error::e_explain(ErrorType::InternalError, "the answer cannot be finished");
+        };
+        in_time(session.write_response_body(piece, false)).await?;
+    }
+    in_time(session.write_response_body(Bytes::new(), true)).await
 }

@@ -17,6 +17,7 @@ mod models;
 mod openapi_tests;
 mod proxies;
 mod routes;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -110,6 +111,9 @@ impl Desk for Admin {
             Topic::Models => json(200, &models::Models::of(&self.current.load())),
             Topic::Accounts => json(200, &accounts::Accounts::of(&self.current)),
             Topic::Reload => self.reload(),
+            Topic::Usage => usage::sums(&self.current, asked).await,
+            Topic::UsageRecords => usage::records(&self.current, asked).await,
+            Topic::UsageNow => usage::now(&self.current).await,
             Topic::Explain => self.explain(asked, &body),
             topic => self.manage(topic, route.path, asked, &body).await,
         };
@@ -238,6 +242,7 @@ fn document(status: u16, body: String) -> Answer {
         kind: JSON,
         headers: Vec::new(),
         body: body.into(),
+        pieces: None,
     }
 }
 

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(cost(&unasked), None);
         let unknown = record("a", "m", 0, Quality::None);
         assert_eq!(cost(&unknown), None);
-        let mut failed = unknown.clone();
+        let mut failed = unknown;
         failed.status = 503;
         assert_eq!(cost(&failed), Some(0));
         let free = record("o", "m", 0, Quality::None);

@@ -359,7 +359,7 @@ fn no_float_is_anywhere_near_money() {
         for word in ["f32", "f64"] {
             let found = text
                 .lines()
-                .any(|line| line.contains(&word) && !line.contains("for word in"));
+                .any(|line| line.contains(word) && !line.contains("for word in"));
             assert!(!found, "{} in {}", word, path.display());
         }
     }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use pingora_core::Result;
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::body;
 use super::context::Context;
 use super::cors::{self, Grant};
-use super::desk::Answer;
+use super::desk::{Answer, Pieces};
 use crate::chat::{Fault, FaultKind};
 use crate::wire::{Format, codec};
 
@@ -99,10 +99,35 @@ pub(super) async fn json(
 
 /// Writes what operators are answered.
 pub(super) async fn answer(session: &mut Session, ctx: &mut Context, answer: Answer) -> Result<()> {
-    let mut header = answer.header()?;
+    let version = session.req_header().version;
+    let mut header = answer.header(version)?;
     identify(&mut header, &ctx.request_id, ctx.dialect, ctx.cors.as_ref())?;
     ctx.status = Some(answer.status);
-    send(session, header, answer.body).await
+    match answer.pieces {
+        Some(pieces) => send_pieces(session, header, *pieces).await,
+        None => send(session, header, answer.body).await,
+    }
+}
+
+async fn send_pieces(
+    session: &mut Session,
+    header: ResponseHeader,
+    mut pieces: Pieces,
+) -> Result<()> {
+    let head = session.req_header().method == http::Method::HEAD;
+    session
+        .write_response_header(Box::new(header), head)
+        .await?;
+    if head {
+        return Ok(());
+    }
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            return Error::e_explain(ErrorType::InternalError, "the answer cannot be finished");
+        };
+        session.write_response_body(Some(piece), false).await?;
+    }
+    session.write_response_body(None, true).await
 }
 
 async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {

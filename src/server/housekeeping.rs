@@ -60,18 +60,19 @@ impl BackgroundService for Housekeeping {
         super::sharing::begin(&self.reloader.current).await;
         // Ends with the process.
         let _writer = tokio::task::spawn_blocking(logging::write_lines);
+        // Boxed, because all of them share one thread's stack.
         tokio::join!(
-            self.follow(stopped),
+            Box::pin(self.follow(stopped)),
             self.reload_on_hangup(),
             self.show_demo(),
             self.sweep(),
-            self.send_traces(),
-            roster::follow(&self.roster, &self.ready),
-            self.write_usage(),
-            self.checks.run(),
-            self.forget_old_usage(),
-            super::sharing::share(&self.reloader.current),
-            super::tokens::keep_fresh(&self.tokens),
+            Box::pin(self.send_traces()),
+            Box::pin(roster::follow(&self.roster, &self.ready)),
+            Box::pin(self.write_usage()),
+            Box::pin(self.checks.run()),
+            Box::pin(self.forget_old_usage()),
+            Box::pin(super::sharing::share(&self.reloader.current)),
+            Box::pin(super::tokens::keep_fresh(&self.tokens)),
             async {
                 let _ = shutdown.wait_for(|stop| *stop).await;
                 self.end().await;

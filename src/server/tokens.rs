@@ -71,7 +71,7 @@ impl Tokens {
                 return;
             };
             let sealer = live.config.sealer.as_ref();
-            self.seal_again(kept, account, oauth, sealer).await;
+            Box::pin(self.seal_again(kept, account, oauth, sealer)).await;
             let now = Instant::now();
             if let Some(sealer) = sealer.filter(|_| kept.cell.is_unsaved() && save <= now) {
                 self.refresher
@@ -81,8 +81,8 @@ impl Tokens {
             }
             let due = kept.cell.due(now);
             if due.is_some_and(|due| due <= now) {
-                self.renew(kept, account, oauth, sealer.map(|sealer| &**sealer))
-                    .await;
+                let sealer = sealer.map(|sealer| &**sealer);
+                Box::pin(self.renew(kept, account, oauth, sealer)).await;
                 continue;
             }
             let save = kept.cell.is_unsaved().then_some(save);
@@ -207,7 +207,7 @@ pub(super) async fn keep_fresh(tokens: &Tokens) {
                         sealer: Mutex::default(),
                     });
                     let tending = Arc::clone(&kept);
-                    running.push(async move { tokens.tend(&tending).await });
+                    running.push(Box::pin(async move { tokens.tend(&tending).await }));
                     kept
                 }
             };

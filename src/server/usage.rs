@@ -12,7 +12,7 @@ use crate::live::Current;
 use crate::usage::{Finish, Queue, Record, Writer};
 
 /// How long the last records may take, spool and all.
-const LAST: Duration = Duration::from_secs(10);
+const LAST: Duration = Duration::from_secs(25);
 
 /// The writer of records, and how it is told to end.
 pub(super) struct Usage {

@@ -152,7 +152,7 @@ impl TokenClient {
 
     /// Asks once.
     pub async fn ask(&self, request: &TokenRequest<'_>) -> Result<Granted, NotGranted> {
-        let asked = tokio::time::timeout(request.total, self.exchange(request)).await;
+        let asked = tokio::time::timeout(request.total, Box::pin(self.exchange(request))).await;
         asked.unwrap_or(Err(NotGranted::Slow))
     }
 

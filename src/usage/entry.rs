@@ -21,7 +21,7 @@ const EARLIEST: Duration = Duration::from_secs(1_577_836_800);
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The columns of `request_logs`, in the order of an [`Entry`]'s values.
-pub(super) const COLUMNS: [&str; 36] = [
+pub const COLUMNS: [&str; 36] = [
     "id",
     "time",
     "time_moved",
@@ -202,7 +202,7 @@ impl Entry {
     }
 
     /// The one in `row`, whose columns are [`COLUMNS`].
-    pub(super) fn read(row: &Row) -> Result<Self, SqlError> {
+    pub fn read(row: &Row) -> Result<Self, SqlError> {
         let text = |column| row.text(column).map(Arc::from);
         let maybe = |column| Ok::<_, SqlError>(row.maybe_text(column)?.map(Arc::from));
         let mut id = [0; 16];

@@ -8,6 +8,7 @@ pub mod counters;
 pub mod entry;
 pub mod labels;
 pub mod ledger;
+pub mod query;
 pub mod record;
 pub mod retention;
 mod spool;

@@ -112,8 +112,8 @@ pub(super) async fn insert(open: &mut Transaction, entries: &[&Entry]) -> Result
     Ok(())
 }
 
-/// Adds to the sums, in the order of their keys.
-pub(super) async fn add(open: &mut Transaction, totals: &Totals) -> Result<(), SqlError> {
+/// Adds to the sums, in the order of their keys. Whoever calls this sees to it that nothing is added twice.
+pub async fn add(open: &mut Transaction, totals: &Totals) -> Result<(), SqlError> {
     let columns = [
         Column::Key("id"),
         Column::Keep("account"),

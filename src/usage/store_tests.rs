@@ -1,10 +1,9 @@
 //! Entries in a database, and the way there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::sums::{DAY, HOUR, SUMS, Totals, begin};
+use super::sums::{DAY, HOUR, begin};
 use super::*;
 use crate::chat::Format;
 use crate::state::sql::{Database, DatabaseUrl};
@@ -50,91 +49,6 @@ pub(super) fn record(seconds: u64) -> Record {
         bytes_out: 22,
         tags: "{\"team\":\"core\"}".into(),
     }
-}
-
-fn entry(seconds: u64) -> Entry {
-    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR + 10 * DAY.unsigned_abs());
-    Entry::new(record(seconds), now)
-}
-
-type Shown = BTreeMap<(i64, Vec<u8>), Vec<i64>>;
-
-/// All sums of a table.
-async fn sums(database: &Database, table: &str) -> Shown {
-    let statement = format!("SELECT start, series, {} FROM {table}", SUMS.join(", "));
-    let rows = database.rows(&statement, Vec::new()).await.unwrap();
-    let shown = rows.iter().map(|row| {
-        let sums = (2..2 + SUMS.len()).map(|column| row.int(column).unwrap());
-        let key = (row.int(0).unwrap(), row.bytes(1).unwrap());
-        (key, sums.collect())
-    });
-    shown.collect()
-}
-
-fn expected(totals: &sums::ByTime) -> Shown {
-    let sums = totals.iter();
-    sums.map(|((start, series), sums)| ((*start, series.to_vec()), sums.to_vec()))
-        .collect()
-}
-
-/// What any database must do with entries.
-async fn conformance(database: &Database) {
-    // Three hours of two days, one series with another error.
-    let mut entries: Vec<Entry> = (0..250)
-        .map(|n| entry(NEW_YEAR + n % 3 * HOUR.unsigned_abs()))
-        .collect();
-    entries.extend((0..30).map(|_| entry(NEW_YEAR + DAY.unsigned_abs())));
-    for failed in &mut entries[..20] {
-        failed.error = Some("rate_limit".into());
-        failed.account = None;
-        failed.cost = None;
-    }
-    store::write(database, &entries[..100]).await.unwrap();
-    // Again, with one that is new in the midst.
-    store::write(database, &entries[..101]).await.unwrap();
-    store::write(database, &entries[90..]).await.unwrap();
-    store::write(database, &entries).await.unwrap();
-    // Twice in one batch.
-    let twice = [entries[0].clone(), entries[0].clone()];
-    store::write(database, &twice).await.unwrap();
-    let totals = Totals::of(&entries);
-    assert_eq!(totals.hours.len(), 3 + 1 + 3);
-    assert_eq!(
-        sums(database, "usage_hourly").await,
-        expected(&totals.hours)
-    );
-    assert_eq!(sums(database, "usage_daily").await, expected(&totals.days));
-    let columns = entry::COLUMNS.join(", ");
-    let statement = format!("SELECT {columns} FROM request_logs ORDER BY id");
-    let rows = database.rows(&statement, Vec::new()).await.unwrap();
-    let found: Vec<Entry> = rows.iter().map(|row| Entry::read(row).unwrap()).collect();
-    entries.sort_by_key(|entry| entry.id);
-    assert_eq!(found, entries);
-    // Another instance at the same time, with the same entries and its own.
-    let more: Vec<Entry> = (0..200).map(|_| entry(NEW_YEAR)).collect();
-    let writers = (0..4).map(|n| {
-        let part = &more[n * 40..(n + 1) * 40 + 40];
-        store::write(database, part)
-    });
-    for written in futures::future::join_all(writers).await {
-        written.unwrap();
-    }
-    entries.extend(more);
-    let totals = Totals::of(&entries);
-    assert_eq!(
-        sums(database, "usage_hourly").await,
-        expected(&totals.hours)
-    );
-}
-
-#[tokio::test]
-async fn every_entry_is_stored_and_counted_once() {
-    let folder = tempfile::tempdir().unwrap();
-    conformance(&Database::new(DatabaseUrl::memory())).await;
-    conformance(&Database::new(DatabaseUrl::file(
-        folder.path().join("x.db"),
-    )))
-    .await;
 }
 
 #[test]
@@ -209,43 +123,60 @@ fn hours_and_days_begin_in_utc() {
 }
 
 #[tokio::test]
-async fn a_day_that_is_made_again_is_the_same_and_old_records_go() {
-    use retention::{Rebuilt, rebuild, thin, thin_hours};
-    let database = Database::new(DatabaseUrl::memory());
-    let second = DAY.unsigned_abs();
-    let entries: Vec<Entry> = (0..6_000)
-        .map(|n| entry(NEW_YEAR + n % 2 * second + n % 7 * 3_600))
-        .collect();
-    store::write(&database, &entries).await.unwrap();
-    let totals = Totals::of(&entries);
-    let begin = i64::try_from(NEW_YEAR).unwrap();
-    // A wrong number, and one that should not be there.
-    let wrong = "UPDATE usage_hourly SET requests = 7 WHERE start < ?";
-    let day = (begin + DAY).into();
-    database.execute(wrong, vec![day]).await.unwrap();
-    for _ in 0..2 {
-        let rebuilt = rebuild(&database, begin).await.unwrap();
-        assert_eq!(rebuilt, Rebuilt::Records(3_000));
-        assert_eq!(
-            sums(&database, "usage_hourly").await,
-            expected(&totals.hours)
-        );
-        assert_eq!(sums(&database, "usage_daily").await, expected(&totals.days));
-    }
-    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR + 10 * second + 5);
-    let age = |days: u64| Duration::from_secs(days * second);
-    assert_eq!(thin(&database, now, age(10)).await.unwrap(), 0);
-    assert_eq!(thin(&database, now, age(9)).await.unwrap(), 3_000);
-    assert_eq!(rebuild(&database, begin).await.unwrap(), Rebuilt::Thinned);
-    let rebuilt = rebuild(&database, begin + DAY).await.unwrap();
-    assert_eq!(rebuilt, Rebuilt::Records(3_000));
-    assert_eq!(
-        sums(&database, "usage_hourly").await,
-        expected(&totals.hours)
-    );
-    assert_eq!(thin_hours(&database, now, age(9)).await.unwrap(), 7);
-    assert_eq!(sums(&database, "usage_hourly").await.len(), 7);
-    assert_eq!(sums(&database, "usage_daily").await, expected(&totals.days));
+async fn a_full_disk_keeps_records_waiting_and_loses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Arc::new(Database::new(sqlite(&folder, "x.db")));
+    let rows = database
+        .rows("PRAGMA page_count", Vec::new())
+        .await
+        .unwrap();
+    let pages = rows[0].int(0).unwrap() + 2;
+    let full = |pages: i64| format!("PRAGMA max_page_count = {pages}");
+    database.execute(&full(pages), Vec::new()).await.unwrap();
+    let (ledger, queue) = Ledger::new(10_000);
+    let standing = Standing::default();
+    let writer = Writer {
+        queue,
+        database: Arc::clone(&database),
+        eager: true,
+        given: true,
+        spool: sqlite(&folder, "spool.db"),
+        finish: Box::new(|_| {}),
+        counters: Arc::new(counters::Local::default()),
+        standing: standing.clone(),
+    };
+    let ending = tokio::sync::Notify::new();
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let story = async {
+        for _ in 0..500 {
+            ledger.record(record(seconds));
+        }
+        while standing.database() != standing::State::Down {
+            tokio::task::yield_now().await;
+        }
+        // Somebody has made room.
+        database
+            .execute(&full(1_000_000), Vec::new())
+            .await
+            .unwrap();
+        while standing.written() < 500 {
+            tokio::task::yield_now().await;
+        }
+        ending.notify_one();
+    };
+    let all = async { tokio::join!(Box::pin(writer.run(ending.notified())), story) };
+    tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .unwrap();
+    assert_eq!(ledger.dropped(), 0);
+    assert_eq!(standing.database(), standing::State::Up);
+    let database = Database::new(sqlite(&folder, "x.db"));
+    let statement = "SELECT SUM(requests) FROM usage_daily";
+    let rows = database.rows(statement, Vec::new()).await.unwrap();
+    assert_eq!(rows[0].int(0).unwrap(), 500);
 }
 
 fn sqlite(folder: &tempfile::TempDir, name: &str) -> DatabaseUrl {

@@ -94,7 +94,7 @@ impl Stores {
             // What is in the spool goes first.
             if !self.spools || self.spool.is_empty() {
                 let limit = if self.spools { QUICK } else { PATIENT };
-                let written = limited(limit, store::write(&self.database, entries)).await;
+                let written = limited(limit, Box::pin(store::write(&self.database, entries))).await;
                 match &written {
                     Ok(()) => {
                         self.learn(&written);
@@ -132,10 +132,13 @@ impl Stores {
     async fn drain_some(&self) -> Result<(), ()> {
         let entries = match self.spool.oldest(BATCH).await {
             Ok(entries) => entries,
-            Err(error) => return Err(self.spool_failed(&error)),
+            Err(error) => {
+                self.spool_failed(&error);
+                return Err(());
+            }
         };
         if !entries.is_empty() {
-            let written = limited(PATIENT, store::write(&self.database, &entries)).await;
+            let written = limited(PATIENT, Box::pin(store::write(&self.database, &entries))).await;
             self.learn(&written);
             written.map_err(drop)?;
             self.standing.wrote(entries.len());

@@ -26,8 +26,10 @@ const PACE: Duration = Duration::from_millis(50);
 pub(super) const BATCH: usize = 1_000;
 /// How often dropped records are mentioned in the log.
 const MENTION: Duration = Duration::from_secs(10);
-/// How long the last batches may take.
-const LAST: Duration = Duration::from_secs(5);
+/// How long the last batches may take, texts that are counted included.
+const LAST: Duration = Duration::from_secs(15);
+/// And after that what could not be counted.
+const UNCOUNTED: Duration = Duration::from_secs(5);
 
 /// What becomes of a record before it is written.
 pub type Finish = Box<dyn Fn(&mut Record) + Send + Sync>;
@@ -123,7 +125,7 @@ impl Desk {
 
     /// Writes `entries` and all that waits, for as long as that may take.
     async fn finish(&mut self, stores: &Stores, mut entries: Vec<Entry>) {
-        let deadline = Instant::now() + LAST;
+        let mut deadline = Instant::now() + LAST;
         self.queue.0.close();
         loop {
             let kept = timeout_at(deadline, stores.keep(&entries));
@@ -137,7 +139,10 @@ impl Desk {
                 }
                 match timeout_at(deadline, self.counting.done()).await {
                     Ok(counted) => records = counted,
-                    Err(_) => break,
+                    Err(_) => {
+                        records = self.counting.give_up();
+                        deadline += UNCOUNTED;
+                    }
                 }
             }
             entries = self.take(records).await;
@@ -151,7 +156,6 @@ impl Desk {
     async fn take(&mut self, records: Vec<Record>) -> Vec<Entry> {
         let now = SystemTime::now();
         let mut entries = Vec::with_capacity(records.len());
-        self.queue.lose(std::mem::take(&mut self.counting.lost));
         for mut record in self.counting.sort_out(records) {
             (self.finish)(&mut record);
             entries.push(Entry::new(record, now));
@@ -167,10 +171,8 @@ impl Desk {
 #[derive(Default)]
 struct Counting {
     waiting: Vec<Record>,
-    /// And how many it has.
-    running: Option<(JoinHandle<Vec<Record>>, usize)>,
-    /// Those that could not be counted, until somebody has learned of them.
-    lost: usize,
+    /// And what it has, as it is without numbers.
+    running: Option<(JoinHandle<Vec<Record>>, Vec<Record>)>,
 }
 
 impl Counting {
@@ -186,30 +188,40 @@ impl Counting {
     fn start(&mut self) {
         if self.running.is_none() && !self.waiting.is_empty() {
             let mut records = std::mem::take(&mut self.waiting);
-            let count = records.len();
+            let plain = without_numbers(&records);
             let counting = tokio::task::spawn_blocking(move || {
                 records.iter_mut().for_each(Record::count);
                 records
             });
-            self.running = Some((counting, count));
+            self.running = Some((counting, plain));
         }
     }
 
     /// The next that are counted. Never, when there are none.
     async fn done(&mut self) -> Vec<Record> {
-        let Some((counting, count)) = &mut self.running else {
+        let Some((counting, plain)) = &mut self.running else {
             return std::future::pending().await;
         };
-        let counted = counting.await;
-        if counted.is_err() {
-            self.lost += *count;
+        let counted = counting.await.unwrap_or_else(|_| {
             log::error!(
-                "usage: {count} records are lost, because their tokens could not be counted"
+                "usage: the tokens of {} records could not be counted",
+                plain.len()
             );
-        }
+            std::mem::take(plain)
+        });
         self.running = None;
         self.start();
-        counted.unwrap_or_default()
+        counted
+    }
+
+    /// All that are not counted, without numbers.
+    fn give_up(&mut self) -> Vec<Record> {
+        let running = self.running.take();
+        let mut plain = running.map_or_else(Vec::new, |(_, plain)| plain);
+        plain.extend(without_numbers(&std::mem::take(&mut self.waiting)));
+        let count = plain.len();
+        log::error!("usage: there was no time to count the tokens of {count} records");
+        plain
     }
 
     fn is_over(&self) -> bool {
@@ -217,8 +229,17 @@ impl Counting {
     }
 
     fn len(&self) -> usize {
-        self.waiting.len() + self.running.as_ref().map_or(0, |(_, count)| *count)
+        self.waiting.len() + self.running.as_ref().map_or(0, |(_, plain)| plain.len())
     }
+}
+
+/// `records` without what is still to be counted.
+fn without_numbers(records: &[Record]) -> Vec<Record> {
+    let plain = |record: &Record| Record {
+        uncounted: None,
+        ..record.clone()
+    };
+    records.iter().map(plain).collect()
 }
 
 /// The dropped records that the log knows of.

@@ -37,6 +37,8 @@ mod header_lists;
 mod health_checks;
 mod keepalive;
 mod large;
+mod ledger;
+mod ledger_stores;
 mod media;
 mod metrics;
 mod odd_requests;

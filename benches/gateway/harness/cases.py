@@ -22,11 +22,13 @@ def idle_rules(count: int) -> dict[str, Any]:
 
 
 # What is merged over the gateway's basic config (see `targets.gateway_config`), by name. Each name that
-# cases use is a gateway process of its own. Metrics are always on.
+# cases use is a gateway process of its own. Metrics and the ledger, on a SQLite file in the folder of the
+# process, are always on, as they are for everybody who does not switch them off.
 CONFIGS: dict[str, dict[str, Any]] = {
     "standard": {},
     "JSON log": {"log-format": "json"},
     "no log": {"log-level": "error"},
+    "no ledger": {"usage": {"enabled": False}},
     "rules": {"payload": {
         "default": [{"params": {"temperature": 0.5}}],
         "override": [{"models": [{"name": "mock-*", "protocol": "openai"}], "params": {"metadata.team": "core"}}],
@@ -84,6 +86,7 @@ CASES = (
     # What operators turn on; there is no budget for it.
     Case("chat with JSON log", "more", "chat", "chat", ("small",), config="JSON log"),
     Case("chat without log", "more", "chat", "chat", ("small",), config="no log"),
+    Case("chat without ledger", "more", "chat", "chat", ("small", "burst"), config="no ledger"),
     Case("chat with rules", "more", "chat", "chat", ("small", "body_200k"), config="rules"),
     Case("chat with idle rules", "more", "chat", "chat", ("small",), config="idle rules"),
     Case("chat with Redis", "more", "chat", "chat", ("small", "paced", "rate"), config="Redis"),

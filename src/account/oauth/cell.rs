@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::vault::Kept;
+use super::kept::Kept;
 
 /// How long before its end a token is replaced.
 const LEAD: Duration = Duration::from_secs(300);
@@ -304,7 +304,7 @@ mod tests {
     fn kept(access: &str, life: Option<u64>) -> Arc<Kept> {
         let life = life.map(Duration::from_secs);
         Arc::new(Kept::new(
-            Secret::new(access),
+            &Secret::new(access),
             None,
             life,
             "",

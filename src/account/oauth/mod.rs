@@ -6,6 +6,7 @@
 //! faster, asks the provider, and writes down a rotated refresh token before anybody uses what came with it.
 
 mod cell;
+mod kept;
 mod refresh;
 mod shared;
 mod vault;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::cell::Cell;
-use super::vault::{Kept, Shut, Stored, Turn, Vault};
+use super::kept::Kept;
+use super::vault::{Shut, Stored, Turn, Vault};
 use super::{ClientAuth, Grant, OAuth};
 use crate::account::Account;
 use crate::secret::{Sealer, Secret};
@@ -64,8 +65,9 @@ impl Refresher {
         sealer: Option<&Sealer>,
     ) -> Ended {
         let ended = match sealer {
-            Some(sealer) => self.shared(account, oauth, cell, sealer).await,
-            None => self.alone(account, oauth, cell).await,
+            // Boxed: it runs in a task that many others share a stack with.
+            Some(sealer) => Box::pin(self.shared(account, oauth, cell, sealer)).await,
+            None => Box::pin(self.alone(account, oauth, cell)).await,
         };
         match &ended {
             Ended::Fresh(_) => {}
@@ -108,14 +110,14 @@ impl Refresher {
             }
         };
         let Some(held) = held else {
-            return self.next(account, oauth, cell, sealer, None).await;
+            return Box::pin(self.next(account, oauth, cell, sealer, None)).await;
         };
         // Between the look and the lock another may have been done.
         let ended = match self.newer(oauth, cell, sealer).await {
             Ok(Some(stored)) => self.take(account, oauth, cell, &stored, sealer).await,
             _ => {
                 let stored = self.stored(account, oauth, sealer).await;
-                self.next(account, oauth, cell, sealer, stored).await
+                Box::pin(self.next(account, oauth, cell, sealer, stored)).await
             }
         };
         match ended {
@@ -294,7 +296,7 @@ impl Refresher {
             Grant::RefreshToken(configured) => {
                 let kept = kept.filter(|kept| kept.is_of(&origin));
                 let kept = kept.and_then(Kept::refresh);
-                Some(kept.unwrap_or(configured.expose()))
+                Some(kept.unwrap_or_else(|| configured.expose()))
             }
         };
         let mut form = match refresh {
@@ -334,7 +336,7 @@ impl Refresher {
             None => Secret::new(old),
         });
         let kept = Kept::new(
-            granted.access,
+            &granted.access,
             next,
             granted.life,
             &oauth.scopes,

@@ -6,14 +6,12 @@
 //! over what came after it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use http::HeaderValue;
-use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime};
 
 use super::TokenId;
+use super::kept::{Kept, millis};
 use super::shared::Shared;
-use crate::secret::{About, Sealer, Secret, TooLong, Unopened};
+use crate::secret::{About, Sealer, TooLong, Unopened};
 use crate::state::redis::{Lock, Redis};
 use crate::state::sql::{Column, Database, SqlError};
 
@@ -23,100 +21,6 @@ const WHAT: &str = "oauth.tokens";
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// A lock that ends later than this was taken by a clock that is wrong.
 const LONGEST: Duration = Duration::from_secs(600);
-
-/// Tokens as they are kept.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
-    access: String,
-    refresh: Option<String>,
-    /// What they were asked for.
-    scopes: String,
-    /// The operator's refresh token that they come from.
-    origin: String,
-    /// Milliseconds since 1970.
-    issued: i64,
-    expires: Option<i64>,
-}
-
-/// Shows no token.
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Kept(issued {}, expires {:?})",
-            self.issued, self.expires
-        )
-    }
-}
-
-impl Kept {
-    pub(super) fn new(
-        access: Secret,
-        refresh: Option<Secret>,
-        life: Option<Duration>,
-        scopes: &str,
-        origin: &str,
-        issued: SystemTime,
-    ) -> Self {
-        Self {
-            access: access.expose().to_owned(),
-            refresh: refresh.map(|token| token.expose().to_owned()),
-            scopes: scopes.to_owned(),
-            origin: origin.to_owned(),
-            issued: millis(issued),
-            expires: life.map(|life| millis(issued + life)),
-        }
-    }
-
-    pub(super) fn refresh(&self) -> Option<&str> {
-        self.refresh.as_deref()
-    }
-
-    /// Whether it comes from `origin`.
-    pub(super) fn is_of(&self, origin: &str) -> bool {
-        self.origin == origin
-    }
-
-    /// Whether its access token was asked for with these scopes.
-    pub(super) fn has(&self, scopes: &str) -> bool {
-        self.scopes == scopes
-    }
-
-    pub(super) fn issued(&self) -> SystemTime {
-        moment(self.issued)
-    }
-
-    pub(super) fn expires(&self) -> Option<SystemTime> {
-        self.expires.map(moment)
-    }
-
-    /// How long it lives at all.
-    pub(super) fn life(&self) -> Option<Duration> {
-        let life = self.expires?.saturating_sub(self.issued);
-        Some(Duration::from_millis(u64::try_from(life).unwrap_or(0)))
-    }
-
-    /// How long it still lives; never longer than it does at all, whatever the clock does.
-    pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
-        let left = self.expires()?.duration_since(now).unwrap_or_default();
-        Some(left.min(self.life()?))
-    }
-
-    pub(super) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(["Bearer ", &self.access].concat()).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-}
-
-fn millis(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn moment(millis: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-}
 
 /// What the stores have.
 #[derive(Debug, Clone)]
@@ -212,7 +116,10 @@ impl Vault {
     /// The version of the row and what is in it; 0 without one.
     async fn row(&self, id: TokenId) -> Result<(i64, Option<String>), Shut> {
         const SELECT: &str = "SELECT version, sealed FROM oauth_tokens WHERE id = ?";
-        let rows = within(self.database.rows(SELECT, vec![id.to_string().into()])).await?;
+        let rows = within(Box::pin(
+            self.database.rows(SELECT, vec![id.to_string().into()]),
+        ))
+        .await?;
         match rows.first() {
             None => Ok((0, None)),
             Some(row) => Ok((row.int(0)?, row.maybe_text(1)?)),
@@ -255,7 +162,7 @@ impl Vault {
             millis(now).into(),
             millis(now + LONGEST).into(),
         ];
-        Ok(within(self.database.execute(TAKE, values)).await? > 0)
+        Ok(within(Box::pin(self.database.execute(TAKE, values))).await? > 0)
     }
 
     /// Gives the lock back after a version was written, or was not because the database is away.
@@ -268,7 +175,7 @@ impl Vault {
         const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
              WHERE id = ? AND locked_by = ?";
         let values = vec![id.to_string().into(), self.holder.as_str().into()];
-        let _ = within(self.database.execute(GIVE, values)).await;
+        let _ = within(Box::pin(self.database.execute(GIVE, values))).await;
         self.release(held).await;
     }
 
@@ -325,7 +232,7 @@ impl Vault {
              WHERE id = ? AND version = ?";
         self.make(id, account).await?;
         let values = vec![sealed.into(), new.into(), id.to_string().into(), old.into()];
-        Ok(within(self.database.execute(WRITE, values)).await? > 0)
+        Ok(within(Box::pin(self.database.execute(WRITE, values))).await? > 0)
     }
 
     /// Seals what is stored with the newest key.
@@ -339,7 +246,7 @@ impl Vault {
         let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
         self.shared.seal_again(id, &sealed).await;
         let values = vec![sealed.into(), id.to_string().into(), stored.row.into()];
-        within(self.database.execute(SEAL, values)).await?;
+        within(Box::pin(self.database.execute(SEAL, values))).await?;
         Ok(())
     }
 
@@ -362,7 +269,7 @@ impl Vault {
             "".into(),
             0_i64.into(),
         ];
-        within(self.database.execute(&insert, values)).await?;
+        within(Box::pin(self.database.execute(&insert, values))).await?;
         Ok(())
     }
 }
@@ -389,7 +296,7 @@ async fn within<T>(work: impl Future<Output = Result<T, SqlError>>) -> Result<T,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::SealingKey;
+    use crate::secret::{SealingKey, Secret};
     use crate::state::sql::DatabaseUrl;
     use crate::upstream::oauth::TokenUrl;
 
@@ -409,7 +316,7 @@ mod tests {
         let refresh = Some(Secret::new(format!("refresh-of-{access}")));
         let life = Some(Duration::from_secs(60));
         Kept::new(
-            Secret::new(access),
+            &Secret::new(access),
             refresh,
             life,
             "s",

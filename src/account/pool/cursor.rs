@@ -291,12 +291,16 @@ mod tests {
                     .wrapping_add(1);
                 // The first gets most.
                 let n = ((random >> 33) % (instances * instances)) % instances;
-                let n = if (random >> 20) % 3 == 0 { 0 } else { n };
+                let n = if (random >> 20).is_multiple_of(3) {
+                    0
+                } else {
+                    n
+                };
                 counts[fleet.instances[n as usize].0.next(5) % 10] += 1;
                 if request % 3 == 0 {
                     fleet.now += 1;
                 }
-                if (random >> 40) % 5 == 0 {
+                if (random >> 40).is_multiple_of(5) {
                     fleet.grant();
                 }
             }

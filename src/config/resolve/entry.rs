@@ -208,7 +208,7 @@ fn id(
 ) -> AccountId {
     let mut hash = Sha256::new();
     let token = oauth.map(|oauth| oauth.id.to_string());
-    let key = token.as_deref().unwrap_or(key.expose());
+    let key = token.as_deref().unwrap_or_else(|| key.expose());
     for part in [preset.name, &base.to_url(), key, name] {
         hash.update(part);
         hash.update([0]);

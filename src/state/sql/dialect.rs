@@ -80,6 +80,28 @@ impl Dialect {
         format!("CAST({expression} AS {kind})")
     }
 
+    /// The text under a key of the JSON object in `column`, or NULL. The key is a value of the statement,
+    /// made by [`json_key`](Self::json_key). An empty text in the column is an object without keys.
+    pub fn json_text(self, column: &str) -> String {
+        let object = format!("NULLIF({column}, '')");
+        match self {
+            Self::Sqlite => format!("(SELECT value FROM json_each({object}) WHERE key = ?)"),
+            Self::MySql => format!("JSON_UNQUOTE(JSON_EXTRACT({object}, ?))"),
+            Self::Postgres => format!("({object}::jsonb ->> ?)"),
+        }
+    }
+
+    /// `key` for [`json_text`](Self::json_text).
+    pub fn json_key(self, key: &str) -> String {
+        match self {
+            Self::MySql => {
+                let escaped = key.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("$.\"{escaped}\"")
+            }
+            Self::Sqlite | Self::Postgres => key.to_owned(),
+        }
+    }
+
     /// A statement that inserts one row of `columns` into `table`, or changes the row with the same key.
     pub fn upsert(self, table: &str, columns: &[Column]) -> String {
         self.upsert_rows(table, columns, 1)

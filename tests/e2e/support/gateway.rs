@@ -153,6 +153,18 @@ impl Gateway {
         }
     }
 
+    /// Another process on the same files, after this one has ended.
+    pub async fn start_again(&self) -> Self {
+        let process = Process::start(&self.invocation);
+        let (url, addr) = wait_ready(&process).await;
+        Self {
+            invocation: self.invocation.clone(),
+            process,
+            url,
+            addr,
+        }
+    }
+
     /// Resolves when it listens.
     pub async fn ready(&self) {
         wait_ready(&self.process).await;
