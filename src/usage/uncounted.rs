@@ -113,13 +113,19 @@ impl Uncounted {
         }
         taken.fetch_sub(size, Ordering::Relaxed);
         Self {
-            guessed: Some((
-                request.map(|bytes| bytes as u64 / BYTES),
-                // Most of a stream is not text.
-                self.answer.as_ref().map(|sample| sample.seen / FRAMED),
-            )),
+            guessed: Some(self.guess()),
             ..Self::default()
         }
+    }
+
+    /// Tokens of the request and of the answer, by their lengths.
+    pub(super) fn guess(&self) -> (Option<u64>, Option<u64>) {
+        self.guessed.unwrap_or_else(|| {
+            let request = self.request.as_ref().map(|(_, body)| body.len() as u64);
+            // Most of a stream is not text.
+            let answer = self.answer.as_ref().map(|sample| sample.seen / FRAMED);
+            (request.map(|bytes| bytes / BYTES), answer)
+        })
     }
 
     /// Tokens of the request.

@@ -77,10 +77,9 @@ impl Events {
         let mut seen = Seen::default();
         let mut ready = match data.take() {
             None => Bytes::new(),
-            Some(piece) => {
-                self.push(piece, &mut seen, heard)
-                    .map_err(|_: TooLong| Ending::CutShort)?
-            }
+            Some(piece) => self
+                .push(piece, &mut seen, heard)
+                .map_err(|_: TooLong| Ending::CutShort)?,
         };
         if end {
             let tail = self.tail(&mut seen, heard);
