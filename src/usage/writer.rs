@@ -3,7 +3,7 @@
 //!
 //! A database server gets each batch directly as long as it answers quickly. The first batch that it does not
 //! take in time goes to the spool, and so does every following one until the spool is empty again: what has
-//! ended is on a disk within [`PACE`] and [`QUICK`](super::stores::QUICK), however the server is. A SQLite
+//! ended is on a disk within `PACE` and `stores::QUICK`, however the server is. A SQLite
 //! database has no spool; while it fails, its batch is tried again and the queue fills. Texts are counted
 //! beside all that, because a long one takes long.
 
