@@ -170,13 +170,18 @@ impl TokenClient {
     /// Asks once.
     pub async fn ask(&self, request: &TokenRequest<'_>) -> Result<Granted, Refusal> {
         let asked = tokio::time::timeout(request.total, Box::pin(self.exchange(request))).await;
-        asked.unwrap_or(Err(NotGranted::Slow.into()))
+        asked.unwrap_or_else(|_| Err(NotGranted::Slow.into()))
     }
 
     async fn exchange(&self, request: &TokenRequest<'_>) -> Result<Granted, Refusal> {
-        let host = request.url.0.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let reach = request.reach.filter(|_| request.proxy.is_none());
+        // What is connected to; a name is looked at when it is found.
+        let (host, reach) = match request.proxy {
+            None => {
+                let host = request.url.0.host_str().unwrap_or_default();
+                (host.trim_matches(['[', ']']), request.reach)
+            }
+            Some(proxy) => (&*proxy.host, proxy.reach),
+        };
         if let (Ok(ip), Some(reach)) = (host.parse(), reach)
             && Reach::of(ip) > reach
         {
@@ -205,7 +210,8 @@ impl TokenClient {
             .tls_backend_preconfigured((*self.tls).clone())
             .dns_resolver(Found {
                 resolver: Arc::clone(&self.resolver),
-                reach: request.reach.filter(|_| request.proxy.is_none()),
+                reach: request.reach,
+                proxy: request.proxy.map(|proxy| (proxy.host.clone(), proxy.reach)),
             })
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -369,12 +375,19 @@ fn known(code: &str) -> Option<&'static str> {
 /// Resolves names as for providers.
 struct Found {
     resolver: Arc<Resolver>,
+    /// How far the token endpoint may be.
     reach: Option<Reach>,
+    /// The proxy's host, and how far that may be.
+    proxy: Option<(Box<str>, Option<Reach>)>,
 }
 
 impl Resolve for Found {
     fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, reach) = (Arc::clone(&self.resolver), self.reach);
+        let resolver = Arc::clone(&self.resolver);
+        let reach = match &self.proxy {
+            Some((proxy, reach)) if proxy.eq_ignore_ascii_case(name.as_str()) => *reach,
+            _ => self.reach,
+        };
         Box::pin(async move {
             let addresses = resolver.addresses(name.as_str()).await?;
             // Port 0 stands for that of the URL.

@@ -428,15 +428,16 @@ async fn a_database_that_does_not_take_tokens_is_told_of_and_served_without() {
     assert_eq!(oauth.asked(), 2);
     server.start().await;
     gateway
-        .wait_log(|line| line.contains("its tokens are stored again"))
+        .wait_lines(3, |line| line.contains("a token from"))
         .await;
+    let form = OAuth::form(&oauth.request(2).await);
+    assert!(form["refresh_token"].ends_with("-2"), "{form:?}");
     assert_eq!(metric(&gateway, unsaved).await, Some(0.0));
     gateway.signal(Signal::SIGKILL);
     gateway.wait_exit().await;
     let gateway = Gateway::start(&yaml).await;
     served(&gateway).await;
-    let form = OAuth::form(&oauth.request(2).await);
-    assert!(form["refresh_token"].ends_with("-2"), "{form:?}");
+    assert_eq!(oauth.asked(), 3);
 }
 
 async fn migrate(url: &str) {
