@@ -72,8 +72,9 @@ pub struct Assigned {
     pub without: Vec<AccountId>,
 }
 
-/// Shares `pool` out among the accounts that `want` a proxy, in order.
-pub fn assign(want: &[AccountId], pool: &[Pooled], known: &Known) -> Assigned {
+/// Shares `pool` out among the accounts that `want` a proxy, in order. Those that are `away` for now keep
+/// their room.
+pub fn assign(want: &[AccountId], away: &[AccountId], pool: &[Pooled], known: &Known) -> Assigned {
     let mut room: Vec<usize> = pool
         .iter()
         .map(|one| match known.dead.contains(&one.id) {
@@ -88,10 +89,13 @@ pub fn assign(want: &[AccountId], pool: &[Pooled], known: &Known) -> Assigned {
         .map(|(place, one)| (&one.id, place))
         .collect();
     let mut assigned = Assigned::default();
+    let has = |id: &AccountId| known.assigned.get(id).and_then(|proxy| places.get(proxy));
+    for place in away.iter().filter_map(has) {
+        room[*place] = room[*place].saturating_sub(1);
+    }
     // Those who have one keep it, also when the pool has become smaller than that.
     for id in want {
-        let has = known.assigned.get(id).and_then(|proxy| places.get(proxy));
-        if let Some(place) = has {
+        if let Some(place) = has(id) {
             room[*place] = room[*place].saturating_sub(1);
             assigned.places.insert(*id, *place);
         }
@@ -161,19 +165,19 @@ mod tests {
         let pool = pool(&[("http://a", 2), ("http://b", 1)]);
         let want = ids(0..4);
         let mut known = Known::default();
-        let assigned = assign(&want, &pool, &known);
+        let assigned = assign(&want, &[], &pool, &known);
         assert_eq!(places(&assigned, &want), [Some(0), Some(0), Some(1), None]);
         assert_eq!(assigned.without, [AccountId(3)]);
         assert_eq!(assigned.news.len(), 3);
         remember(&mut known, &assigned);
         // One goes: the one without gets its place, nobody moves.
         let rest = ids(1..4);
-        let assigned = assign(&rest, &pool, &known);
+        let assigned = assign(&rest, &[], &pool, &known);
         assert_eq!(places(&assigned, &rest), [Some(0), Some(1), Some(0)]);
         assert_eq!(assigned.news.len(), 1);
         // In another order nothing changes.
         let turned: Vec<_> = want.iter().rev().copied().collect();
-        let assigned = assign(&turned[1..], &pool, &known);
+        let assigned = assign(&turned[1..], &[], &pool, &known);
         assert_eq!(places(&assigned, &turned[1..]), [Some(1), Some(0), Some(0)]);
         assert!(assigned.news.is_empty());
     }
@@ -183,20 +187,35 @@ mod tests {
         let both = pool(&[("http://a", 2), ("http://b", 3)]);
         let want = ids(0..4);
         let mut known = Known::default();
-        let assigned = assign(&want, &both, &known);
+        let assigned = assign(&want, &[], &both, &known);
         remember(&mut known, &assigned);
         let only_b = &both[1..];
-        let moved = assign(&want, only_b, &known);
+        let moved = assign(&want, &[], only_b, &known);
         assert_eq!(places(&moved, &want), [Some(0), None, Some(0), Some(0)]);
         known.dead.insert(both[0].id.clone());
-        let moved = assign(&want, &both, &known);
+        let moved = assign(&want, &[], &both, &known);
         assert_eq!(places(&moved, &want), [Some(1), None, Some(1), Some(1)]);
         assert_eq!(moved.news, [(AccountId(0), both[1].id.clone())]);
         remember(&mut known, &moved);
         // Back alive, it takes the one that found no room; who has moved stays.
         known.dead.clear();
-        let back = assign(&want, &both, &known);
+        let back = assign(&want, &[], &both, &known);
         assert_eq!(places(&back, &want), [Some(1), Some(0), Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn who_is_away_keeps_its_room() {
+        let pool = pool(&[("http://a", 1), ("http://b", 1)]);
+        let (one, other) = (ids(0..1), ids(1..2));
+        let mut known = Known::default();
+        let assigned = assign(&one, &[], &pool, &known);
+        remember(&mut known, &assigned);
+        let assigned = assign(&other, &one, &pool, &known);
+        assert_eq!(places(&assigned, &other), [Some(1)]);
+        remember(&mut known, &assigned);
+        let both = ids(0..2);
+        let back = assign(&both, &[], &pool, &known);
+        assert_eq!(places(&back, &both), [Some(0), Some(1)]);
     }
 
     #[test]
@@ -204,11 +223,11 @@ mod tests {
         let mut known = Known::default();
         let want = ids(0..3);
         let large = pool(&[("http://a", 3)]);
-        let assigned = assign(&want, &large, &known);
+        let assigned = assign(&want, &[], &large, &known);
         remember(&mut known, &assigned);
         let small = pool(&[("http://a", 1), ("http://b", 1)]);
         let want = ids(0..4);
-        let assigned = assign(&want, &small, &known);
+        let assigned = assign(&want, &[], &small, &known);
         assert_eq!(
             places(&assigned, &want),
             [Some(0), Some(0), Some(0), Some(1)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Config;
+use super::{Config, Standing, StoredState};
 use crate::account::proxies::{Known, assign};
 use crate::account::{Account, AccountId};
 
@@ -13,13 +13,22 @@ impl Config {
         accounts.map(|account| account.id).collect()
     }
 
+    /// The accounts that are out of service for now, and keep their proxies of the pool.
+    pub fn away(&self) -> Vec<AccountId> {
+        let id = |state: &StoredState| match state.standing {
+            Standing::Disabled(id) => Some(id),
+            Standing::InService(_) | Standing::Wrong(_) => None,
+        };
+        self.stored.iter().filter_map(id).collect()
+    }
+
     /// This config with the proxies of the pool given to accounts. One without room goes the way of those
     /// that have no pool.
     pub fn with_pool(mut self, known: &Known) -> Self {
         if self.pool.is_empty() {
             return self;
         }
-        let assigned = assign(&self.wanting(), &self.pool, known);
+        let assigned = assign(&self.wanting(), &self.away(), &self.pool, known);
         for account in &mut self.accounts {
             if let Some(place) = assigned.places.get(&account.id) {
                 *account = Arc::new(Account {

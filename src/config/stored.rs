@@ -50,6 +50,13 @@ pub enum Standing {
     Wrong(String),
 }
 
+impl StoredState {
+    /// Whether it is this version, and known.
+    pub fn is(&self, version: i64) -> bool {
+        self.account.version == version && self.account.document.is_ok()
+    }
+}
+
 impl std::fmt::Debug for StoredState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { account, standing } = self;

@@ -1,11 +1,13 @@
 //! Making, changing and deleting accounts.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Roster, open, seal};
 use crate::account::AccountId;
+use crate::account::oauth::{TokenId, Vault};
 use crate::config::{Document, Errors, Standing};
-use crate::state::accounts::{self, Entry, NotWritten, Step};
+use crate::state::accounts::{self, Entry, NotWritten, Sealed, Step};
 use crate::state::sql::SqlError;
 
 /// How often a change that fits any version is tried again because somebody else was first.
@@ -130,7 +132,12 @@ impl Roster {
     ) -> Result<Done, Refused> {
         same_name(name, patch)?;
         self.change(name, wanted, who, "change", |old| {
-            let mut document = old?.patched(patch);
+            let old = old?;
+            let mut document = old.patched(patch);
+            let withheld = old.withheld(patch, &document);
+            if !withheld.0.is_empty() {
+                return Err(Refused::Invalid(withheld));
+            }
             document.set_text("name", name);
             Ok(document)
         })
@@ -165,6 +172,7 @@ impl Roster {
                 return Err(Refused::Stale);
             }
             let entry = entry(who, "delete", name, &[]);
+            let tokens = self.tokens(&row);
             let step = Step::Delete(row.version);
             match accounts::write(self.database(), step, &entry).await {
                 Err(NotWritten::Stale) if *wanted == Wanted::Any && tries < TRIES => {}
@@ -174,6 +182,9 @@ impl Roster {
                         self.release_proxy(was).await;
                     }
                     self.changed("delete").await;
+                    if let Some(tokens) = tokens {
+                        self.forget(tokens).await;
+                    }
                     return Ok(Done {
                         name: name.to_owned(),
                         version: row.version,
@@ -228,6 +239,25 @@ impl Roster {
                     return Ok(Done { name, version });
                 }
             }
+        }
+    }
+
+    /// What its tokens are kept under, if it has any.
+    fn tokens(&self, row: &Sealed) -> Option<TokenId> {
+        let live = self.current.load();
+        let (document, _) = open(row, live.config.sealer.as_deref()).ok()?;
+        let (account, _) = live.config.stored_account(&row.name, &document).ok()?;
+        Some(account.oauth?.id)
+    }
+
+    /// Nobody needs these tokens any more, unless the file has the account now.
+    async fn forget(&self, id: TokenId) {
+        let live = self.current.load();
+        let mut oauths = live.config.accounts.iter().flat_map(|one| &one.oauth);
+        if !oauths.any(|oauth| oauth.id == id) {
+            let database = Arc::clone(self.current.database());
+            let vault = Vault::new(database, self.current.redis().cloned());
+            vault.forget(id).await;
         }
     }
 

@@ -113,14 +113,29 @@ impl Roster {
     async fn look_at_accounts(&self, sealer: Option<&Arc<Sealer>>) -> Result<usize, SqlError> {
         let rows = accounts::all(self.database()).await?;
         let mut stored = Vec::with_capacity(rows.len());
+        let mut again = Vec::new();
+        let live = self.current.load();
         for row in &rows {
-            let (document, old) = match open(row, sealer.map(|sealer| &**sealer)) {
-                Ok((document, old)) => (Ok(document), old),
-                Err(reason) => (Err(reason), false),
+            let document = match open(row, sealer.map(|sealer| &**sealer)) {
+                Ok((document, old)) => {
+                    if old {
+                        again.push((row, document.clone()));
+                    }
+                    Ok(document)
+                }
+                Err(reason) => match live.config.stored(&row.name) {
+                    // Another instance may have sealed it with a key that comes to this one soon.
+                    Some(state) if state.is(row.version) => {
+                        log::error!(
+                            "account {}: it stays as it is in force, but would not survive a restart: {reason}",
+                            row.name
+                        );
+                        stored.push(Arc::clone(&state.account));
+                        continue;
+                    }
+                    _ => Err(reason),
+                },
             };
-            if let (true, Ok(document), Some(sealer)) = (old, &document, sealer) {
-                self.seal_again(row, document, sealer).await?;
-            }
             stored.push(Arc::new(StoredAccount {
                 name: row.name.as_str().into(),
                 version: row.version,
@@ -131,25 +146,29 @@ impl Roster {
         }
         let count = stored.len();
         self.current.replace_stored(stored);
+        if let Some(sealer) = sealer {
+            for (row, document) in &again {
+                self.seal_again(row, document, sealer).await;
+            }
+        }
         Ok(count)
     }
 
     /// With the newest key, so that the older one is not needed any more.
-    async fn seal_again(
-        &self,
-        row: &Sealed,
-        document: &Document,
-        sealer: &Sealer,
-    ) -> Result<(), SqlError> {
+    async fn seal_again(&self, row: &Sealed, document: &Document, sealer: &Sealer) {
         let Some(sealed) = seal(&row.name, document, sealer) else {
-            return Ok(());
+            return;
         };
-        accounts::reseal(self.database(), &row.name, row.version, &sealed).await?;
-        log::info!(
-            "account {}: sealed with the newest of secret-keys",
-            row.name
-        );
-        Ok(())
+        match accounts::reseal(self.database(), &row.name, row.version, &sealed).await {
+            Ok(_) => log::info!(
+                "account {}: sealed with the newest of secret-keys",
+                row.name
+            ),
+            Err(error) => log::error!(
+                "account {}: still sealed with an older one of secret-keys, which has to stay: {error}",
+                row.name
+            ),
+        }
     }
 
     /// Counts and logs what has become of the accounts, once for every config.

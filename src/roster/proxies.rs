@@ -23,9 +23,10 @@ impl Roster {
         if live.config.assigned.news.is_empty() {
             return Ok(());
         }
-        let (want, pool) = (live.config.wanting(), live.config.pool.clone());
+        let (want, away) = (live.config.wanting(), live.config.away());
+        let pool = live.config.pool.clone();
         let decide = |stored: &Stored| {
-            let assigned = assign(&want, &pool, &known(stored));
+            let assigned = assign(&want, &away, &pool, &known(stored));
             let news = assigned.news.into_iter();
             news.map(|(id, proxy)| (text(id), proxy.to_string()))
                 .collect()

@@ -29,8 +29,16 @@ const SAVE: Duration = Duration::from_secs(5);
 pub(super) struct Tokens {
     current: Arc<Current>,
     refresher: Refresher,
-    /// How many refreshes are under way.
-    busy: watch::Sender<usize>,
+    busy: watch::Sender<Busy>,
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Busy {
+    /// How many refreshes.
+    running: usize,
+    /// None begins any more.
+    ends: bool,
 }
 
 /// An account whose token is kept fresh.
@@ -55,18 +63,28 @@ impl Tokens {
         }
     }
 
-    /// Waits for refreshes that are under way: what they bring may be the only valid refresh token.
+    /// No refresh begins any more; waits for those that are under way, which have limits of their own: what
+    /// they bring may be the only valid refresh token.
     pub(super) async fn settle(&self, patience: Duration) {
+        self.busy.send_modify(|busy| busy.ends = true);
         let mut busy = self.busy.subscribe();
         // When it takes too long nothing more can be done.
-        let _ = tokio::time::timeout(patience, busy.wait_for(|busy| *busy == 0)).await;
+        let _ = tokio::time::timeout(patience, busy.wait_for(|busy| busy.running == 0)).await;
+    }
+
+    /// Whether another refresh may begin; if so, it counts as begun.
+    fn begin(&self) -> bool {
+        self.busy.send_if_modified(|busy| {
+            busy.running += usize::from(!busy.ends);
+            !busy.ends
+        })
     }
 
     async fn tend(&self, kept: &Kept) {
         let mut save = Instant::now();
         while !kept.gone.load(Ordering::Acquire) {
-            let now = kept.now.load_full();
-            let (account, live) = &*now;
+            let whole = kept.now.load_full();
+            let (account, live) = &*whole;
             let Some(oauth) = &account.oauth else {
                 return;
             };
@@ -74,15 +92,29 @@ impl Tokens {
             Box::pin(self.seal_again(kept, account, oauth, sealer)).await;
             let now = Instant::now();
             if let Some(sealer) = sealer.filter(|_| kept.cell.is_unsaved() && save <= now) {
+                let turn = kept.cell.turn().await;
                 self.refresher
                     .save(account, oauth, &kept.cell, sealer)
                     .await;
+                drop(turn);
                 save = Instant::now() + SAVE;
             }
             let due = kept.cell.due(now);
             if due.is_some_and(|due| due <= now) {
-                let sealer = sealer.map(|sealer| &**sealer);
-                Box::pin(self.renew(kept, account, oauth, sealer)).await;
+                // Another one may be at it, who tends what this account was before it went and came back.
+                let turn = kept.cell.turn().await;
+                let is_due = kept.cell.due(Instant::now());
+                let is_due = is_due.is_some_and(|due| due <= Instant::now());
+                let is_same = Arc::ptr_eq(&whole, &kept.now.load());
+                if is_due && is_same && !kept.gone.load(Ordering::Acquire) {
+                    if !self.begin() {
+                        return;
+                    }
+                    let sealer = sealer.map(|sealer| &**sealer);
+                    Box::pin(self.renew(kept, account, oauth, sealer)).await;
+                    self.busy.send_modify(|busy| busy.running -= 1);
+                }
+                drop(turn);
                 continue;
             }
             let save = kept.cell.is_unsaved().then_some(save);
@@ -113,12 +145,10 @@ impl Tokens {
 
     async fn renew(&self, kept: &Kept, account: &Account, oauth: &OAuth, sealer: Option<&Sealer>) {
         let before = kept.cell.report();
-        self.busy.send_modify(|busy| *busy += 1);
         let ended = self
             .refresher
             .refresh(account, oauth, &kept.cell, sealer)
             .await;
-        self.busy.send_modify(|busy| *busy -= 1);
         let metrics = self.current.metrics();
         let health = self.current.health(account);
         match ended {
@@ -159,6 +189,10 @@ impl Tokens {
                     account.name
                 );
             }
+            Ended::Outdated => log::info!(
+                "account {}: its refresh token was replaced during a renewal",
+                account.name
+            ),
             Ended::Failed(why) => {
                 metrics.renewed(&account.name, Renewal::Failed);
                 log::warn!("account {}: no new token: {why}", account.name);
@@ -199,6 +233,7 @@ pub(super) async fn keep_fresh(tokens: &Tokens) {
                     kept
                 }
                 None => {
+                    cell.replace_grant(&oauth.origin());
                     let kept = Arc::new(Kept {
                         cell: Arc::clone(cell),
                         now: ArcSwap::new(now),

@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Response, Url, header};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::media::Reach;
@@ -138,6 +139,22 @@ pub enum NotGranted {
     Slow,
 }
 
+/// A refusal, and what has to be kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why there is no token.
+    pub why: NotGranted,
+    /// The refresh token that takes the place of the old one all the same.
+    pub refresh: Option<Secret>,
+}
+
+impl From<NotGranted> for Refusal {
+    fn from(why: NotGranted) -> Self {
+        let refresh = None;
+        Self { why, refresh }
+    }
+}
+
 /// Asks for tokens.
 pub struct TokenClient {
     resolver: Arc<Resolver>,
@@ -151,19 +168,24 @@ impl TokenClient {
     }
 
     /// Asks once.
-    pub async fn ask(&self, request: &TokenRequest<'_>) -> Result<Granted, NotGranted> {
+    pub async fn ask(&self, request: &TokenRequest<'_>) -> Result<Granted, Refusal> {
         let asked = tokio::time::timeout(request.total, Box::pin(self.exchange(request))).await;
-        asked.unwrap_or(Err(NotGranted::Slow))
+        asked.unwrap_or_else(|_| Err(NotGranted::Slow.into()))
     }
 
-    async fn exchange(&self, request: &TokenRequest<'_>) -> Result<Granted, NotGranted> {
-        let host = request.url.0.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let reach = request.reach.filter(|_| request.proxy.is_none());
+    async fn exchange(&self, request: &TokenRequest<'_>) -> Result<Granted, Refusal> {
+        // What is connected to; a name is looked at when it is found.
+        let (host, reach) = match request.proxy {
+            None => {
+                let host = request.url.0.host_str().unwrap_or_default();
+                (host.trim_matches(['[', ']']), request.reach)
+            }
+            Some(proxy) => (&*proxy.host, proxy.reach),
+        };
         if let (Ok(ip), Some(reach)) = (host.parse(), reach)
             && Reach::of(ip) > reach
         {
-            return Err(NotGranted::Unreachable);
+            return Err(NotGranted::Unreachable.into());
         }
         let client = self.client(request).map_err(|_| NotGranted::Unreachable)?;
         let mut post = client
@@ -188,7 +210,8 @@ impl TokenClient {
             .tls_backend_preconfigured((*self.tls).clone())
             .dns_resolver(Found {
                 resolver: Arc::clone(&self.resolver),
-                reach: request.reach.filter(|_| request.proxy.is_none()),
+                reach: request.reach,
+                proxy: request.proxy.map(|proxy| (proxy.host.clone(), proxy.reach)),
             })
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -268,6 +291,13 @@ struct Answer {
 enum Count {
     Number(f64),
     Text(String),
+    Other(IgnoredAny),
+}
+
+/// What counts of an answer that has other things in wrong places.
+#[derive(Deserialize)]
+struct Rest {
+    refresh_token: String,
 }
 
 impl Count {
@@ -276,42 +306,57 @@ impl Count {
         let seconds = match self {
             Self::Number(number) => *number,
             Self::Text(text) => text.trim().parse().ok()?,
+            Self::Other(_) => return None,
         };
         (seconds >= 1.0).then(|| Duration::from_secs_f64(seconds.min(LIFE)))
     }
 }
 
 /// Reads an answer.
-fn understand(status: u16, body: &[u8]) -> Result<Granted, NotGranted> {
+fn understand(status: u16, body: &[u8]) -> Result<Granted, Refusal> {
     let answer: Option<Answer> = serde_json::from_slice(body).ok();
     let error = answer.as_ref().and_then(|answer| answer.error.as_deref());
     match (status, error.and_then(known)) {
-        (200 | 400..=499, Some("invalid_grant")) => return Err(NotGranted::Dead),
-        (200 | 400..=499, Some(code)) => return Err(NotGranted::Refused(code)),
+        (200 | 400..=499, Some("invalid_grant")) => return Err(NotGranted::Dead.into()),
+        (200 | 400..=499, Some(code)) => return Err(NotGranted::Refused(code).into()),
         (200, _) => {}
-        _ => return Err(NotGranted::Status(status)),
+        _ => return Err(NotGranted::Status(status).into()),
     }
-    let answer = answer.ok_or(NotGranted::Garbage("it is no JSON object of a token"))?;
-    if !answer
-        .token_type
-        .is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"))
-    {
-        return Err(NotGranted::Garbage("the token is no bearer token"));
+    let (access, refresh, life) = match answer {
+        Some(answer) => {
+            let life = answer.expires_in.and_then(|count| count.life());
+            let kind = answer.token_type;
+            let access = match kind.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
+                true => usable(answer.access_token),
+                false => Err(NotGranted::Garbage("the token is no bearer token")),
+            };
+            (access, answer.refresh_token, life)
+        }
+        None => {
+            let rest: Option<Rest> = serde_json::from_slice(body).ok();
+            let why = NotGranted::Garbage("it is no JSON object of a token");
+            (Err(why), rest.map(|rest| rest.refresh_token), None)
+        }
+    };
+    let refresh = refresh.filter(|token| !token.is_empty()).map(Secret::new);
+    match access {
+        Ok(access) => Ok(Granted {
+            access,
+            life,
+            refresh,
+        }),
+        Err(why) => Err(Refusal { why, refresh }),
     }
+}
+
+fn usable(token: Option<String>) -> Result<Secret, NotGranted> {
     let is_token = |token: &String| {
         !token.is_empty()
             && token.len() <= TOKEN
             && token.bytes().all(|byte| byte.is_ascii_graphic())
     };
-    let access = answer.access_token.filter(is_token);
-    Ok(Granted {
-        access: Secret::new(access.ok_or(NotGranted::Garbage("it holds no usable token"))?),
-        life: answer.expires_in.and_then(|count| count.life()),
-        refresh: answer
-            .refresh_token
-            .filter(|token| !token.is_empty() && token.len() <= TOKEN)
-            .map(Secret::new),
-    })
+    let token = token.filter(is_token).map(Secret::new);
+    token.ok_or(NotGranted::Garbage("it holds no usable token"))
 }
 
 /// The error codes of RFC 6749.
@@ -330,12 +375,19 @@ fn known(code: &str) -> Option<&'static str> {
 /// Resolves names as for providers.
 struct Found {
     resolver: Arc<Resolver>,
+    /// How far the token endpoint may be.
     reach: Option<Reach>,
+    /// The proxy's host, and how far that may be.
+    proxy: Option<(Box<str>, Option<Reach>)>,
 }
 
 impl Resolve for Found {
     fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, reach) = (Arc::clone(&self.resolver), self.reach);
+        let resolver = Arc::clone(&self.resolver);
+        let reach = match &self.proxy {
+            Some((proxy, reach)) if proxy.eq_ignore_ascii_case(name.as_str()) => *reach,
+            _ => self.reach,
+        };
         Box::pin(async move {
             let addresses = resolver.addresses(name.as_str()).await?;
             // Port 0 stands for that of the URL.
@@ -439,9 +491,25 @@ mod tests {
             ),
         ] {
             let error = understand(status, body.as_bytes()).unwrap_err();
-            assert_eq!(error, want, "{body}");
-            assert!(!error.to_string().contains("hunter2"));
+            assert_eq!(error, want.into(), "{body}");
+            assert!(!error.why.to_string().contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_refresh_token_is_kept_whatever_else_is_wrong() {
+        for body in [
+            r#"{"access_token":"a\nb","refresh_token":"rt"}"#,
+            r#"{"access_token":"a","token_type":"mac","refresh_token":"rt"}"#,
+            r#"{"access_token":7,"refresh_token":"rt"}"#,
+            r#"{"token_type":[],"refresh_token":"rt"}"#,
+        ] {
+            let refusal = understand(200, body.as_bytes()).unwrap_err();
+            assert_eq!(refusal.refresh.unwrap().expose(), "rt", "{body}");
+        }
+        let odd = r#"{"access_token":"a","expires_in":true,"refresh_token":"rt"}"#;
+        let granted = understand(200, odd.as_bytes()).unwrap();
+        assert_eq!((granted.life, granted.refresh.is_some()), (None, true));
     }
 
     #[test]

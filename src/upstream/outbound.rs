@@ -4,6 +4,7 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
+use super::media::Reach;
 use crate::secret::Secret;
 
 /// How an outbound proxy is spoken to.
@@ -30,6 +31,8 @@ pub struct OutboundProxy {
     pub port: u16,
     /// User and password.
     pub credentials: Option<(Box<str>, Secret)>,
+    /// How far the way to it may go; `None`: anywhere.
+    pub reach: Option<Reach>,
 }
 
 /// Why a proxy URL cannot be used. The message never repeats the URL: it may hold a password.
@@ -79,6 +82,7 @@ impl OutboundProxy {
             host: host.into(),
             port,
             credentials,
+            reach: None,
         })
     }
 }

@@ -102,6 +102,7 @@ impl Peers {
                     proxy: Arc::clone(proxy),
                     host: base.host.clone(),
                     port: base.port,
+                    reach,
                     resolver: Arc::clone(&self.resolver),
                     tls: Arc::clone(&self.tls),
                     timeout: connect,

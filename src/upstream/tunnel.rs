@@ -24,7 +24,8 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_socks::tcp::Socks5Stream;
 
-use super::resolve::Resolver;
+use super::media::Reach;
+use super::resolve::{ResolveError, Resolver};
 use super::{OutboundProxy, ProxyScheme};
 
 /// Longest answer to a CONNECT that is read.
@@ -38,6 +39,8 @@ pub struct Tunnel {
     pub host: Box<str>,
     /// Port of the target.
     pub port: u16,
+    /// How far the target may be where it is looked up here; `None`: anywhere.
+    pub reach: Option<Reach>,
     /// Finds the proxy, and with `socks5` the target.
     pub resolver: Arc<Resolver>,
     /// Roots for proxies that are spoken to inside TLS.
@@ -70,9 +73,9 @@ impl L4Connect for Tunnel {
 
 impl Tunnel {
     async fn open(&self) -> Result<Stream> {
+        let proxy = &self.proxy;
         let address = self
-            .resolver
-            .resolve(&self.proxy.host, self.proxy.port)
+            .find(&proxy.host, proxy.port, proxy.reach)
             .await
             .map_err(|error| Error::explain(ErrorType::ConnectProxyFailure, error.to_string()))?;
         let tcp = TcpStream::connect(address)
@@ -89,6 +92,19 @@ impl Tunnel {
                 behind_a_socket(stream)
             }
             ProxyScheme::Socks5 | ProxyScheme::Socks5h => Ok(self.socks(tcp).await?.into()),
+        }
+    }
+
+    async fn find(
+        &self,
+        host: &str,
+        port: u16,
+        reach: Option<Reach>,
+    ) -> Result<std::net::SocketAddr, ResolveError> {
+        let address = self.resolver.resolve(host, port).await?;
+        match reach.is_some_and(|reach| Reach::of(address.ip()) > reach) {
+            true => Err(ResolveError::out_of_reach(host)),
+            false => Ok(address),
         }
     }
 
@@ -134,7 +150,7 @@ impl Tunnel {
     async fn socks(&self, tcp: TcpStream) -> Result<TcpStream> {
         let target = match self.proxy.scheme {
             ProxyScheme::Socks5 => {
-                let address = self.resolver.resolve(&self.host, self.port).await;
+                let address = self.find(&self.host, self.port, self.reach).await;
                 let address = address
                     .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string()))?;
                 tokio_socks::TargetAddr::Ip(address)

@@ -403,25 +403,41 @@ async fn a_database_that_does_not_take_tokens_is_told_of_and_served_without() {
     );
     let gateway = Gateway::start(&yaml).await;
     served(&gateway).await;
-    server.kill().await;
+    // It goes while the endpoint is asked.
+    let gate = Gate::new();
+    oauth.set(Mood::Slow(gate.clone()));
     oauth.revoke();
-    served(&gateway).await;
+    let ((), ()) = tokio::join!(served(&gateway), async {
+        within("a renewal", oauth.request(1)).await;
+        server.kill().await;
+        gate.open();
+    });
+    oauth.set(Mood::Well);
     gateway
         .wait_log(|line| line.contains("its tokens cannot be stored, and are in memory only"))
         .await;
     let unsaved = r#"aiproxy_oauth_token_unsaved{account="main"}"#;
     assert_eq!(metric(&gateway, unsaved).await, Some(1.0));
     assert_eq!(shown(&gateway).await["token"]["saved"], false);
+    // Away, it cannot tell whether another instance has used the refresh token: nobody uses it again.
+    oauth.revoke();
+    assert_eq!(ask(&gateway).await.status, 503);
+    gateway
+        .wait_log(|line| line.contains("which only the store knows"))
+        .await;
+    assert_eq!(oauth.asked(), 2);
     server.start().await;
     gateway
-        .wait_log(|line| line.contains("its tokens are stored again"))
+        .wait_lines(3, |line| line.contains("a token from"))
         .await;
+    let form = OAuth::form(&oauth.request(2).await);
+    assert!(form["refresh_token"].ends_with("-2"), "{form:?}");
     assert_eq!(metric(&gateway, unsaved).await, Some(0.0));
     gateway.signal(Signal::SIGKILL);
     gateway.wait_exit().await;
     let gateway = Gateway::start(&yaml).await;
     served(&gateway).await;
-    assert_eq!(oauth.asked(), 2);
+    assert_eq!(oauth.asked(), 3);
 }
 
 async fn migrate(url: &str) {
@@ -533,12 +549,17 @@ async fn redis_may_come_and_go() {
     let gateway = Gateway::start(&yaml).await;
     served(&gateway).await;
     redis.kill().await;
-    oauth.revoke();
     served(&gateway).await;
+    // The others' databases are files of their own, so without it nobody knows who else renews.
+    oauth.revoke();
+    assert_eq!(ask(&gateway).await.status, 503);
+    assert_eq!(oauth.asked(), 1);
     redis.start().await;
-    oauth.revoke();
+    gateway
+        .wait_lines(2, |line| line.contains("a token from"))
+        .await;
     served(&gateway).await;
-    assert_eq!(oauth.asked(), 3);
+    assert_eq!(oauth.asked(), 2);
 }
 
 #[tokio::test]

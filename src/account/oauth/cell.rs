@@ -1,13 +1,13 @@
 //! The token that an account's requests send, and how it is with the next one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{self, MutexGuard, Notify, watch};
 use tokio::time::Instant;
 
 use super::kept::Kept;
@@ -51,6 +51,17 @@ pub enum NoToken {
     Slow,
 }
 
+/// What has become of a token that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// It is sent.
+    InForce,
+    /// It was over already. What came with it is remembered.
+    Over,
+    /// It comes from a refresh token that is no longer configured, and is forgotten.
+    Outdated,
+}
+
 /// How it is with an account's token, for people.
 #[derive(Debug, Clone, Default)]
 pub struct TokenReport {
@@ -77,6 +88,8 @@ struct Course {
     row: u32,
     /// None begins before.
     not_before: Option<Instant>,
+    /// How many tokens in a row were to be replaced as soon as they came.
+    short: u32,
     dead: bool,
 }
 
@@ -86,19 +99,24 @@ pub struct Cell {
     token: ArcSwapOption<Token>,
     /// The serial of the last token that the provider has refused.
     refused: AtomicU64,
-    /// The operator has replaced the refresh token.
-    replaced: AtomicBool,
     /// Somebody needs a token.
     wanted: Notify,
     course: watch::Sender<Course>,
     memory: Mutex<Memory>,
+    /// Held by the one that asks for a token or stores one.
+    turn: sync::Mutex<()>,
 }
 
 /// What is known besides the token.
 #[derive(Debug, Default)]
 struct Memory {
     kept: Option<Arc<Kept>>,
-    unsaved: bool,
+    /// The operator's refresh token in force; `None`: not told yet.
+    origin: Option<Box<str>>,
+    /// What is kept is in memory only, and comes after this version of the store.
+    unsaved: Option<i64>,
+    /// The newest version of the store that was seen.
+    version: i64,
     refreshed: Option<SystemTime>,
     error: Option<(String, SystemTime)>,
 }
@@ -108,10 +126,10 @@ impl Default for Cell {
         Self {
             token: ArcSwapOption::empty(),
             refused: AtomicU64::new(0),
-            replaced: AtomicBool::new(false),
             wanted: Notify::new(),
             course: watch::Sender::new(Course::default()),
             memory: Mutex::default(),
+            turn: sync::Mutex::default(),
         }
     }
 }
@@ -176,7 +194,7 @@ impl Cell {
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let course = *self.course.borrow();
         let due = match self.ready(now) {
-            Some(_) if self.replaced.load(Ordering::Acquire) => now,
+            Some(_) if self.is_replaced() => now,
             Some(token) => token.renew?,
             None => now,
         };
@@ -193,37 +211,59 @@ impl Cell {
         }
     }
 
+    /// Waits until nobody else asks for a token or stores one: a refresh token is good for one use.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// Puts the token of `kept` in force.
-    pub(super) fn publish(&self, kept: Arc<Kept>) {
+    pub(super) fn publish(&self, kept: Arc<Kept>) -> Came {
         let now = Instant::now();
-        let Some(header) = kept.header() else {
-            return;
-        };
+        let mut memory = self.memory.lock();
+        if !memory.wants(&kept) {
+            return Came::Outdated;
+        }
         let left = kept.left(SystemTime::now());
         let lead = kept.life().map_or(LEAD, |life| LEAD.min(life / 4));
         // A little earlier each time, so that instances and accounts do not all come at once.
         let lead = lead.mul_f64(1.0 + rand::random::<f64>() / 5.0);
         let serial = self.token.load().as_ref().map_or(0, |token| token.serial) + 1;
         let margin = MARGIN.min(lead / 5);
-        self.replaced.store(false, Ordering::Release);
+        let lives = left.map(|left| left.saturating_sub(margin));
+        let header = kept
+            .header()
+            .filter(|_| lives.is_none_or(|lives| !lives.is_zero()));
+        let Some(header) = header else {
+            memory.kept = Some(kept);
+            return Came::Over;
+        };
+        let renew = left.map(|left| left.saturating_sub(lead));
         self.token.store(Some(Arc::new(Token {
             header,
             serial,
-            until: left.map(|left| now + left.saturating_sub(margin)),
-            renew: left.map(|left| now + left.saturating_sub(lead)),
+            until: lives.map(|lives| now + lives),
+            renew: renew.map(|renew| now + renew),
             expires: kept.expires(),
         })));
-        let mut memory = self.memory.lock();
         memory.refreshed = Some(kept.issued());
         memory.kept = Some(kept);
         memory.error = None;
         drop(memory);
+        let is_short = renew.is_some_and(|renew| renew < BACKOFF);
         self.course.send_modify(|course| {
+            let short = match is_short {
+                true => course.short.saturating_add(1),
+                false => 0,
+            };
             *course = Course {
                 failed: course.failed,
+                short,
+                // An endpoint whose tokens end at once is asked less and less often.
+                not_before: is_short.then(|| now + doubled(BACKOFF, short - 1, BACKOFF_MAX)),
                 ..Course::default()
             };
         });
+        Came::InForce
     }
 
     /// A refresh has failed.
@@ -238,7 +278,7 @@ impl Cell {
                 true => (DEAD, DEAD_MAX),
                 false => (BACKOFF, BACKOFF_MAX),
             };
-            let wait = first.saturating_mul(1 << course.row.min(16)).min(most);
+            let wait = doubled(first, course.row, most);
             // The closer the end of the token that there is, the more often.
             let wait = left.map_or(wait, |left| wait.min(left / 2).max(BACKOFF));
             // Between half of it and all.
@@ -253,9 +293,20 @@ impl Cell {
     /// The config has changed how tokens are got: what failed may go well now, and what comes from another
     /// refresh token than `origin` is replaced at once.
     pub fn replace_grant(&self, origin: &str) {
+        self.memory.lock().origin = Some(origin.into());
         self.course.send_modify(|course| course.not_before = None);
-        let is_other = self.kept().is_some_and(|kept| !kept.is_of(origin));
-        self.replaced.store(is_other, Ordering::Release);
+    }
+
+    /// Whether the token in force comes from a refresh token that is no longer configured.
+    fn is_replaced(&self) -> bool {
+        let memory = self.memory.lock();
+        memory.kept.as_ref().is_some_and(|kept| !memory.wants(kept))
+    }
+
+    /// Whether `origin` is the operator's refresh token, or may be.
+    pub(super) fn is_for(&self, origin: &str) -> bool {
+        let memory = self.memory.lock();
+        memory.origin.as_deref().is_none_or(|own| own == origin)
     }
 
     /// What was kept last.
@@ -263,13 +314,31 @@ impl Cell {
         self.memory.lock().kept.clone()
     }
 
-    pub(super) fn set_unsaved(&self, unsaved: bool) {
-        self.memory.lock().unsaved = unsaved;
+    /// What is kept could not be stored after `version`.
+    pub(super) fn set_unsaved(&self, version: i64) {
+        self.memory.lock().unsaved = Some(version);
+    }
+
+    /// The store has `version`, and nothing of this account is in memory only.
+    pub(super) fn set_saved(&self, version: i64) {
+        let mut memory = self.memory.lock();
+        memory.unsaved = None;
+        memory.version = version;
+    }
+
+    /// The version of the store after which what is in memory only comes.
+    pub(super) fn unsaved(&self) -> Option<i64> {
+        self.memory.lock().unsaved
+    }
+
+    /// The newest version of the store that was seen.
+    pub(super) fn version(&self) -> i64 {
+        self.memory.lock().version
     }
 
     /// Whether a rotated refresh token is in memory only.
     pub fn is_unsaved(&self) -> bool {
-        self.memory.lock().unsaved
+        self.unsaved().is_some()
     }
 
     /// How it is.
@@ -282,8 +351,19 @@ impl Cell {
             refreshed: memory.refreshed,
             error: memory.error.clone(),
             dead: self.course.borrow().dead,
-            unsaved: memory.unsaved,
+            unsaved: memory.unsaved.is_some(),
         }
+    }
+}
+
+/// `first`, doubled so many times, and not longer than `most`.
+fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(most)
+}
+
+impl Memory {
+    fn wants(&self, kept: &Kept) -> bool {
+        self.origin.as_deref().is_none_or(|own| kept.is_of(own))
     }
 }
 
@@ -331,6 +411,38 @@ mod tests {
         cell.publish(kept("c", None));
         assert_eq!(cell.due(now), None);
         assert_eq!(cell.left(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_that_end_at_once_are_asked_for_less_and_less_often() {
+        let cell = Cell::default();
+        let mut last = Duration::ZERO;
+        for _ in 0..8 {
+            assert_eq!(cell.publish(kept("a", Some(1))), Came::InForce);
+            let now = Instant::now();
+            let due = cell.due(now).unwrap() - now;
+            assert!(due >= BACKOFF && due >= last, "{due:?}");
+            last = due;
+        }
+        assert_eq!(last, BACKOFF_MAX);
+        // One that was over before it came is none, and the failures count on.
+        cell.fail("over".to_owned(), false);
+        assert_eq!(cell.publish(kept("b", Some(0))), Came::Over);
+        assert_eq!(cell.kept().unwrap().access, "b");
+        assert_eq!(cell.course.borrow().row, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_older_grant_brings_does_not_undo_the_new_one() {
+        let cell = Cell::default();
+        cell.replace_grant("client");
+        cell.publish(kept("a", Some(3600)));
+        cell.replace_grant("other");
+        let now = Instant::now();
+        assert_eq!(cell.due(now), Some(now));
+        assert_eq!(cell.publish(kept("b", Some(3600))), Came::Outdated);
+        assert_eq!(cell.due(now), Some(now));
+        assert!(!cell.is_for("client"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -85,7 +85,11 @@ impl Kept {
         Some(left.min(self.life()?))
     }
 
+    /// `None`: it is no token.
     pub(super) fn header(&self) -> Option<HeaderValue> {
+        if self.access.is_empty() {
+            return None;
+        }
         let mut value = HeaderValue::try_from(["Bearer ", &self.access].concat()).ok()?;
         value.set_sensitive(true);
         Some(value)

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::cell::Cell;
+use super::cell::{Came, Cell};
 use super::kept::Kept;
-use super::vault::{Shut, Stored, Turn, Vault};
+use super::vault::{Place, Shut, Stored, Turn, Vault};
 use super::{ClientAuth, Grant, OAuth};
 use crate::account::Account;
 use crate::secret::{Sealer, Secret};
-use crate::upstream::oauth::{NotGranted, TokenClient, TokenRequest};
+use crate::upstream::oauth::{NotGranted, Refusal, TokenClient, TokenRequest};
 
 /// How often who waits for another instance looks.
 const LOOK: Duration = Duration::from_millis(250);
@@ -19,6 +19,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 /// How much longer a lock lives than its holder may ask: for what is written down afterwards.
 const SLACK: Duration = Duration::from_secs(5);
+/// How much of that is for writing down: the endpoint gets what stores have left of the rest.
+const SAVE: Duration = Duration::from_millis(3500);
+/// With less time than this no endpoint is asked.
+const LEAST: Duration = Duration::from_secs(1);
 /// A stored token that lives longer than this is as good as a new one.
 const LONG: Duration = Duration::from_secs(300);
 /// Without a store that could lock, a token is got only when the old one is about to end.
@@ -48,6 +52,8 @@ pub enum Ended {
     Dead,
     /// It did not work; in words for the log.
     Failed(String),
+    /// The config has got another refresh token meanwhile, so nothing of this one counts.
+    Outdated,
 }
 
 impl Refresher {
@@ -69,8 +75,11 @@ impl Refresher {
             Some(sealer) => Box::pin(self.shared(account, oauth, cell, sealer)).await,
             None => Box::pin(self.alone(account, oauth, cell)).await,
         };
+        if !cell.is_for(&oauth.origin()) {
+            return Ended::Outdated;
+        }
         match &ended {
-            Ended::Fresh(_) => {}
+            Ended::Fresh(_) | Ended::Outdated => {}
             Ended::Dead => cell.fail(NotGranted::Dead.to_string(), true),
             Ended::Failed(why) => cell.fail(why.clone(), false),
         }
@@ -78,11 +87,12 @@ impl Refresher {
     }
 
     async fn alone(&self, account: &Account, oauth: &OAuth, cell: &Cell) -> Ended {
-        match self.ask(account, oauth, cell.kept().as_deref()).await {
-            Ok((kept, _)) => {
-                cell.publish(Arc::new(kept));
-                Ended::Fresh(Source::Provider)
-            }
+        let memory = cell.kept();
+        match self
+            .ask(account, oauth, memory.as_deref(), limit(account))
+            .await
+        {
+            Ok(got) => came(cell.publish(Arc::new(got.kept)), got.why),
             Err(why) => failed(why),
         }
     }
@@ -95,85 +105,178 @@ impl Refresher {
         sealer: &Sealer,
     ) -> Ended {
         let life = limit(account) + SLACK;
-        let held = loop {
-            match self.newer(oauth, cell, sealer).await {
-                Ok(Some(stored)) => return self.take(account, oauth, cell, &stored, sealer).await,
-                Ok(None) => {}
-                Err(shut) if goes_alone(account, oauth, cell, &shut) => break None,
-                Err(shut) => return Ended::Failed(shut.to_string()),
-            }
-            match self.vault.lock(oauth.id, &account.name, life).await {
+        let (held, end) = loop {
+            let shut = match self.vault.load(oauth.id, sealer).await {
+                Ok(stored) => match stored.filter(|stored| is_news(oauth, cell, stored)) {
+                    Some(stored) => return self.take(account, oauth, cell, &stored, sealer).await,
+                    None => None,
+                },
+                Err(shut) => Some(shut),
+            };
+            let end = Instant::now() + life;
+            let turn = match shut {
+                None => self.vault.lock(oauth.id, &account.name, life).await,
+                Some(shut) => Err(shut),
+            };
+            match turn {
                 Ok(Turn::Theirs) => tokio::time::sleep(LOOK).await,
-                Ok(Turn::Ours(held)) => break Some(held),
-                Err(shut) if goes_alone(account, oauth, cell, &shut) => break None,
-                Err(shut) => return Ended::Failed(shut.to_string()),
+                Ok(Turn::Ours(held)) => break (held, end),
+                Err(shut) if self.goes_alone(account, oauth, cell, &shut) => {
+                    let time = limit(account);
+                    return Box::pin(self.next(account, oauth, cell, sealer, Err(shut), time))
+                        .await;
+                }
+                Err(shut) => return away(&shut),
             }
         };
-        let Some(held) = held else {
-            return Box::pin(self.next(account, oauth, cell, sealer, None)).await;
-        };
-        // Between the look and the lock another may have been done.
-        let ended = match self.newer(oauth, cell, sealer).await {
-            Ok(Some(stored)) => self.take(account, oauth, cell, &stored, sealer).await,
-            _ => {
-                let stored = self.stored(account, oauth, sealer).await;
-                Box::pin(self.next(account, oauth, cell, sealer, stored)).await
-            }
-        };
-        match ended {
-            Ended::Fresh(Source::Provider) => self.vault.release(held).await,
-            _ => self.vault.unlock(oauth.id, held).await,
-        }
+        let ended = self.locked(account, oauth, cell, sealer, end).await;
+        self.vault.unlock(oauth.id, held).await;
         ended
     }
 
-    /// Gets the token after `stored`, while nobody else does.
+    /// Gets the token while nobody else does, until `end`.
+    async fn locked(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        cell: &Cell,
+        sealer: &Sealer,
+        end: Instant,
+    ) -> Ended {
+        // Between the look and the lock another may have been done.
+        let stored = self.vault.load(oauth.id, sealer).await;
+        match &stored {
+            Ok(Some(stored)) if is_news(oauth, cell, stored) => {
+                return self.take(account, oauth, cell, stored, sealer).await;
+            }
+            Err(shut) if !self.goes_alone(account, oauth, cell, shut) => return away(shut),
+            _ => {}
+        }
+        let time = end.saturating_duration_since(Instant::now() + SAVE);
+        if time < LEAST {
+            return away(&Shut::Slow);
+        }
+        let time = time.min(limit(account));
+        Box::pin(self.next(account, oauth, cell, sealer, stored, time)).await
+    }
+
+    /// Gets the token after `stored` within `time`, while nobody else does.
     async fn next(
         &self,
         account: &Account,
         oauth: &OAuth,
         cell: &Cell,
         sealer: &Sealer,
-        stored: Option<Stored>,
+        stored: Result<Option<Stored>, Shut>,
+        time: Duration,
     ) -> Ended {
         let origin = oauth.origin();
-        // What could not be saved is newer than what was.
         let memory = cell.kept().filter(|kept| kept.is_of(&origin));
-        let kept = match &stored {
-            _ if cell.is_unsaved() && memory.is_some() => memory,
-            Some(stored) if stored.kept.is_of(&origin) => Some(Arc::clone(&stored.kept)),
-            Some(_) => None,
-            None => memory,
+        let there = stored.as_ref().ok().and_then(Option::as_ref);
+        // What could not be saved is newer than what it came after.
+        let is_behind = |stored: &&Stored| {
+            memory.is_some() && cell.unsaved().is_some_and(|after| stored.version <= after)
         };
-        let (kept, rotated) = match self.ask(account, oauth, kept.as_deref()).await {
-            Ok(granted) => granted,
+        let own = there.filter(|stored| stored.kept.is_of(&origin) && !is_behind(stored));
+        let kept = own
+            .map(|stored| Arc::clone(&stored.kept))
+            .or_else(|| memory.clone());
+        // Somebody has put another grant's tokens in the place of this one's: theirs is the newer one.
+        let is_foreign = memory.is_some() && there.is_some_and(|there| !there.kept.is_of(&origin));
+        let got = match self.ask(account, oauth, kept.as_deref(), time).await {
+            Ok(got) => got,
             Err(why) => return failed(why),
         };
-        let kept = Arc::new(kept);
-        if !rotated {
-            cell.publish(Arc::clone(&kept));
+        let kept = Arc::new(got.kept);
+        if !got.rotated {
+            let came_as = cell.publish(Arc::clone(&kept));
+            if !is_foreign {
+                self.store(account, oauth, cell, sealer, stored, &kept)
+                    .await;
+            }
+            return came(came_as, got.why);
         }
         // Rotated, it is written down first: whoever uses what came with it has burned the old one.
-        let save = |known| {
-            self.vault
-                .save(oauth.id, &account.name, known, &kept, sealer)
-        };
-        let saved = match save(stored.as_ref()).await {
-            // This process has slept over the end of its lock, and the newer token is this one.
-            Ok(false) => save(None).await,
-            saved => saved,
-        };
-        if let Err(why) = &saved {
+        if is_foreign {
             log::error!(
-                "account {}: its tokens cannot be stored, and are in memory only: {why}",
+                "account {}: its tokens are in memory only: the store has those of another refresh token, \
+                 which all instances should have",
                 account.name
             );
+        } else {
+            self.store(account, oauth, cell, sealer, stored, &kept)
+                .await;
         }
-        cell.set_unsaved(saved.is_err());
-        if rotated {
-            cell.publish(kept);
+        came(cell.publish(kept), got.why)
+    }
+
+    /// Stores what has come after `stored`.
+    async fn store(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        cell: &Cell,
+        sealer: &Sealer,
+        stored: Result<Option<Stored>, Shut>,
+        kept: &Kept,
+    ) {
+        let place = stored.map(|stored| stored.map_or_else(Place::default, |there| there.place()));
+        let after = place
+            .as_ref()
+            .map_or_else(|_| cell.version(), |place| place.version);
+        let saved = match place {
+            Ok(place) => {
+                let saved = self
+                    .vault
+                    .save(oauth.id, &account.name, place, kept, sealer);
+                saved.await.map(|saved| saved.then_some(place.version + 1))
+            }
+            Err(_) => Ok(None),
+        };
+        let saved = match saved {
+            Ok(None) => self.keep(account, oauth, sealer, kept, after).await,
+            saved => saved,
+        };
+        match saved {
+            Ok(Some(version)) => cell.set_saved(version),
+            Ok(None) => {
+                log::warn!("account {}: newer tokens are stored already", account.name);
+                cell.set_saved(after);
+            }
+            Err(why) => {
+                log::error!(
+                    "account {}: its tokens cannot be stored, and are in memory only: {why}",
+                    account.name
+                );
+                cell.set_unsaved(after);
+            }
         }
-        Ended::Fresh(Source::Provider)
+    }
+
+    /// Stores what has come after version `after`, unless the store is past that; the version that it is then.
+    async fn keep(
+        &self,
+        account: &Account,
+        oauth: &OAuth,
+        sealer: &Sealer,
+        kept: &Kept,
+        after: i64,
+    ) -> Result<Option<i64>, Shut> {
+        let stored = self.vault.load(oauth.id, sealer).await?;
+        let place = match &stored {
+            // It was stored although nobody heard so, or in Redis only.
+            Some(stored) if *stored.kept == *kept => {
+                let vault = &self.vault;
+                let copied = vault.copy(oauth.id, &account.name, stored, sealer).await?;
+                return Ok(copied.then_some(stored.version));
+            }
+            Some(stored) if stored.version > after => return Ok(None),
+            Some(stored) => stored.place(),
+            None => Place::default(),
+        };
+        let vault = &self.vault;
+        let saved = vault.save(oauth.id, &account.name, place, kept, sealer);
+        Ok(saved.await?.then_some(place.version + 1))
     }
 
     /// Another instance was faster.
@@ -186,13 +289,16 @@ impl Refresher {
         sealer: &Sealer,
     ) -> Ended {
         cell.publish(Arc::clone(&stored.kept));
-        self.vault
+        cell.set_saved(stored.version);
+        // What fails here is done another time.
+        let _ = self
+            .vault
             .copy(oauth.id, &account.name, stored, sealer)
             .await;
         Ended::Fresh(Source::Store)
     }
 
-    /// Tries once more to store what is in memory only. True: it is stored.
+    /// Tries once more to store what is in memory only. True: nothing is, any more.
     pub async fn save(
         &self,
         account: &Account,
@@ -200,18 +306,45 @@ impl Refresher {
         cell: &Cell,
         sealer: &Sealer,
     ) -> bool {
-        let Some(kept) = cell.kept().filter(|_| cell.is_unsaved()) else {
+        let (Some(kept), Some(after)) = (cell.kept(), cell.unsaved()) else {
             return true;
         };
-        let saved = self
-            .vault
-            .save(oauth.id, &account.name, None, &kept, sealer);
-        let saved = saved.await.is_ok_and(|saved| saved);
-        if saved {
-            cell.set_unsaved(false);
-            log::info!("account {}: its tokens are stored again", account.name);
+        match self.keep(account, oauth, sealer, &kept, after).await {
+            Ok(Some(version)) => {
+                cell.set_saved(version);
+                log::info!("account {}: its tokens are stored again", account.name);
+            }
+            Ok(None) => {
+                cell.set_saved(after);
+                log::warn!("account {}: newer tokens are stored already", account.name);
+            }
+            Err(_) => {}
         }
-        saved
+        !cell.is_unsaved()
+    }
+
+    /// No store can be asked: whether the token is got all the same, because the old one is about to end. Not
+    /// with a refresh token that another instance may have used: whoever uses it again ends the grant.
+    fn goes_alone(&self, account: &Account, oauth: &OAuth, cell: &Cell, shut: &Shut) -> bool {
+        let left = cell.left(Instant::now());
+        let is_urgent = left.is_some_and(|left| left < ALONE);
+        let is_safe = match &oauth.grant {
+            Grant::ClientCredentials => true,
+            Grant::RefreshToken(configured) => {
+                let origin = oauth.origin();
+                let kept = cell.kept().filter(|kept| kept.is_of(&origin));
+                let never_rotated = |kept: Arc<Kept>| kept.refresh() == Some(configured.expose());
+                !matches!(shut, Shut::Sealed(_) | Shut::Form)
+                    && kept.is_some_and(|kept| self.vault.is_alone() || never_rotated(kept))
+            }
+        };
+        if is_urgent && is_safe {
+            log::warn!(
+                "account {}: a token is got without asking other instances: {shut}",
+                account.name
+            );
+        }
+        is_urgent && is_safe
     }
 
     /// Seals what is stored with the newest key, if an older one has sealed it.
@@ -232,64 +365,14 @@ impl Refresher {
         }
     }
 
-    /// What is stored, if it is of use and newer than what is in memory.
-    async fn newer(
-        &self,
-        oauth: &OAuth,
-        cell: &Cell,
-        sealer: &Sealer,
-    ) -> Result<Option<Stored>, Shut> {
-        let stored = match self.vault.load(oauth.id, sealer).await {
-            // It says nothing, and is written over.
-            Err(Shut::Sealed(_) | Shut::Form) => None,
-            stored => stored?,
-        };
-        let now = SystemTime::now();
-        let known = cell.kept();
-        let origin = oauth.origin();
-        let is_news = |stored: &Stored| {
-            let kept = &stored.kept;
-            let known = known.as_ref();
-            kept.is_of(&origin)
-                && kept.has(&oauth.scopes)
-                && known.is_none_or(|known| known.issued() < kept.issued())
-        };
-        let Some(stored) = stored.filter(is_news) else {
-            return Ok(None);
-        };
-        let (left, life) = (stored.kept.left(now), stored.kept.life());
-        let lasts = match (left, life) {
-            (Some(left), Some(life)) => left > life / 4 || left > LONG,
-            _ => true,
-        };
-        if !lasts && left.is_some_and(|left| !left.is_zero()) {
-            // It serves until there is another one.
-            cell.publish(Arc::clone(&stored.kept));
-        }
-        Ok(lasts.then_some(stored))
-    }
-
-    /// What is stored, if that can be told.
-    async fn stored(&self, account: &Account, oauth: &OAuth, sealer: &Sealer) -> Option<Stored> {
-        match self.vault.load(oauth.id, sealer).await {
-            Ok(stored) => stored,
-            Err(shut) => {
-                log::error!(
-                    "account {}: {shut}; what this process knows of its tokens is used",
-                    account.name
-                );
-                None
-            }
-        }
-    }
-
-    /// Asks the provider; the tokens, and whether the refresh token is another one now.
+    /// Asks the provider.
     async fn ask(
         &self,
         account: &Account,
         oauth: &OAuth,
         kept: Option<&Kept>,
-    ) -> Result<(Kept, bool), NotGranted> {
+        total: Duration,
+    ) -> Result<Got, NotGranted> {
         let origin = oauth.origin();
         let refresh = match &oauth.grant {
             Grant::ClientCredentials => None,
@@ -323,28 +406,78 @@ impl Refresher {
             proxy: account.proxy.as_deref(),
             reach: account.reach,
             connect: account.timeouts.connect,
-            total: limit(account),
+            total,
         };
         let issued = SystemTime::now();
-        let granted = self.client.ask(&request).await?;
-        let rotated = match (&granted.refresh, refresh) {
+        let asked = self.client.ask(&request).await;
+        let (access, life, new, why) = match asked {
+            Ok(granted) => (granted.access, granted.life, granted.refresh, None),
+            Err(Refusal { why, refresh: None }) => return Err(why),
+            // The old refresh token is spent all the same.
+            Err(Refusal { why, refresh }) => {
+                (Secret::new(""), Some(Duration::ZERO), refresh, Some(why))
+            }
+        };
+        let rotated = match (&new, refresh) {
             (Some(new), Some(old)) => new.expose() != old,
             _ => false,
         };
-        let next = refresh.map(|old| match &granted.refresh {
-            Some(new) => new.clone(),
-            None => Secret::new(old),
-        });
-        let kept = Kept::new(
-            &granted.access,
-            next,
-            granted.life,
-            &oauth.scopes,
-            &origin,
-            issued,
-        );
-        Ok((kept, rotated))
+        if let Some(why) = why.filter(|_| !rotated) {
+            return Err(why);
+        }
+        let next = refresh.map(|old| new.unwrap_or_else(|| Secret::new(old)));
+        let kept = Kept::new(&access, next, life, &oauth.scopes, &origin, issued);
+        Ok(Got { kept, rotated, why })
     }
+}
+
+/// What a provider has granted.
+struct Got {
+    kept: Kept,
+    /// The refresh token is another one now.
+    rotated: bool,
+    /// Why there is no access token with it.
+    why: Option<NotGranted>,
+}
+
+/// Whether what is stored is of use and newer than what is in memory.
+fn is_news(oauth: &OAuth, cell: &Cell, stored: &Stored) -> bool {
+    let origin = oauth.origin();
+    let kept = &stored.kept;
+    let known = cell.kept().filter(|known| known.is_of(&origin));
+    let is_news = kept.is_of(&origin)
+        && kept.has(&oauth.scopes)
+        && known.is_none_or(|known| known.issued() < kept.issued());
+    if !is_news {
+        return false;
+    }
+    let (left, life) = (kept.left(SystemTime::now()), kept.life());
+    let lasts = match (left, life) {
+        (Some(left), Some(life)) => left > life / 4 || left > LONG,
+        _ => true,
+    };
+    if !lasts && left.is_some_and(|left| !left.is_zero()) {
+        // It serves until there is another one.
+        cell.publish(Arc::clone(kept));
+        cell.set_saved(stored.version);
+    }
+    lasts
+}
+
+/// What a token that was granted makes of a refresh.
+fn came(came: Came, why: Option<NotGranted>) -> Ended {
+    match (why, came) {
+        (Some(why), _) => failed(why),
+        (None, Came::Over) => Ended::Failed("the token was over when it came".to_owned()),
+        (None, Came::InForce | Came::Outdated) => Ended::Fresh(Source::Provider),
+    }
+}
+
+/// The store does not let anybody ask.
+fn away(shut: &Shut) -> Ended {
+    Ended::Failed(format!(
+        "the refresh token may have been replaced, which only the store knows: {shut}"
+    ))
 }
 
 /// How long the token endpoint of `account` may take.
@@ -358,21 +491,4 @@ fn failed(why: NotGranted) -> Ended {
         NotGranted::Dead => Ended::Dead,
         other => Ended::Failed(other.to_string()),
     }
-}
-
-/// No store can be asked: whether the token is got all the same, because the old one is about to end. Not
-/// with a refresh token that the provider may have replaced, which only the store knows.
-fn goes_alone(account: &Account, oauth: &OAuth, cell: &Cell, shut: &Shut) -> bool {
-    let left = cell.left(Instant::now());
-    let is_urgent = left.is_some_and(|left| left < ALONE);
-    let origin = oauth.origin();
-    let is_safe = oauth.grant == Grant::ClientCredentials
-        || cell.kept().is_some_and(|kept| kept.is_of(&origin));
-    if is_urgent && is_safe {
-        log::warn!(
-            "account {}: a token is got without asking other instances: {shut}",
-            account.name
-        );
-    }
-    is_urgent && is_safe
 }

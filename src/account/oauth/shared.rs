@@ -25,6 +25,17 @@ static WRITE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Seals a version again, if it is still the one that is there.
+static SEAL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('HGET', KEYS[1], 'version') == ARGV[1] then \
+           redis.call('HSET', KEYS[1], 'sealed', ARGV[2]) \
+           return 1 \
+         end \
+         return 0",
+    )
+});
+
 /// What is shared in a Redis; nothing without one.
 pub(super) struct Shared(pub(super) Option<Arc<Redis>>);
 
@@ -54,14 +65,25 @@ impl Shared {
         self.said(written);
     }
 
-    /// Keeps the same version sealed with another key.
-    pub(super) async fn seal_again(&self, id: TokenId, sealed: &str) {
+    /// Keeps `version` sealed with another key, unless there is another one meanwhile.
+    pub(super) async fn seal_again(&self, id: TokenId, version: i64, sealed: &str) {
         let Some(redis) = &self.0 else {
             return;
         };
-        let mut set = cmd("HSET");
-        set.arg(key(redis, id)).arg("sealed").arg(sealed);
-        self.said(redis.ask::<i64>(&set, PATIENCE).await);
+        let mut seal = SEAL.key(key(redis, id));
+        seal.arg(version).arg(sealed);
+        let done: Result<i64, _> = redis.run_script(&seal, PATIENCE).await;
+        self.said(done);
+    }
+
+    /// Forgets what is kept under `id`.
+    pub(super) async fn forget(&self, id: TokenId) {
+        let Some(redis) = &self.0 else {
+            return;
+        };
+        let mut delete = cmd("DEL");
+        delete.arg(key(redis, id));
+        self.said(redis.ask::<i64>(&delete, PATIENCE).await);
     }
 
     /// Takes the lock of `id` for `life`; within: `None` when another has it.

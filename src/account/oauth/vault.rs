@@ -13,7 +13,7 @@ use super::kept::{Kept, millis};
 use super::shared::Shared;
 use crate::secret::{About, Sealer, TooLong, Unopened};
 use crate::state::redis::{Lock, Redis};
-use crate::state::sql::{Column, Database, SqlError};
+use crate::state::sql::{Column, Database, Dialect, SqlError};
 
 /// What the sealed text of a row is.
 const WHAT: &str = "oauth.tokens";
@@ -42,6 +42,9 @@ pub(super) enum Shut {
     /// It is too slow.
     #[error("the database did not answer in time")]
     Slow,
+    /// The Redis, where instances do not share a database.
+    #[error("redis is away")]
+    Redis,
     /// The row does not open.
     #[error("what is stored does not open: {0}")]
     Sealed(#[from] Unopened),
@@ -63,25 +66,50 @@ pub(super) enum Turn {
 
 /// A lock that is held.
 #[derive(Default)]
-pub(super) struct Held(Option<Lock>);
+pub(super) struct Held {
+    shared: Option<Lock>,
+    /// Tells who has it from everybody else, in this process too.
+    holder: String,
+}
+
+/// What a writer has to know of the stores: the versions that are there. Those of nothing are 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) version: i64,
+    row: i64,
+}
+
+impl Stored {
+    pub(super) const fn place(&self) -> Place {
+        Place {
+            version: self.version,
+            row: self.row,
+        }
+    }
+}
 
 /// The stores of tokens: the database and, where several instances share one, Redis.
 pub struct Vault {
     database: Arc<Database>,
     shared: Shared,
-    /// Tells this process from others.
-    holder: String,
 }
 
 impl Vault {
     /// One in `database`, and in `redis`.
     pub fn new(database: Arc<Database>, redis: Option<Arc<Redis>>) -> Self {
-        let holder = format!("{:032x}", rand::random::<u128>());
         Self {
             database,
             shared: Shared(redis),
-            holder,
         }
+    }
+
+    /// Whether this process is the only one that uses what is kept.
+    pub(super) fn is_alone(&self) -> bool {
+        self.is_file() && self.shared.0.is_none()
+    }
+
+    fn is_file(&self) -> bool {
+        self.database.dialect() == Dialect::Sqlite
     }
 
     /// The newest that is kept under `id`. An error when nobody can say what that is.
@@ -126,7 +154,8 @@ impl Vault {
         }
     }
 
-    /// Tries to take the lock of `id` for `life`, in every store that is there.
+    /// Tries to take the lock of `id` for `life`, in every store that is there. The store that all instances
+    /// share decides, and an error is that it cannot: two that take each other's way out would both ask.
     pub(super) async fn lock(
         &self,
         id: TokenId,
@@ -136,29 +165,44 @@ impl Vault {
         let lock = match self.shared.lock(id, life).await {
             Some(None) => return Ok(Turn::Theirs),
             Some(lock) => lock,
+            None if self.is_file() && self.shared.0.is_some() => return Err(Shut::Redis),
             None => None,
         };
-        match self.lock_row(id, account, life).await {
-            Ok(true) => Ok(Turn::Ours(Held(lock))),
+        let holder = format!("{:032x}", rand::random::<u128>());
+        let locked = self.lock_row(id, account, &holder, life).await;
+        let held = Held {
+            shared: lock,
+            holder,
+        };
+        match locked {
+            Ok(true) => Ok(Turn::Ours(held)),
             Ok(false) => {
-                self.shared.unlock(lock).await;
+                self.release(held).await;
                 Ok(Turn::Theirs)
             }
-            Err(_) if lock.is_some() => Ok(Turn::Ours(Held(lock))),
-            Err(shut) => Err(shut),
+            Err(_) if held.shared.is_some() && self.is_file() => Ok(Turn::Ours(held)),
+            Err(shut) => {
+                self.release(held).await;
+                Err(shut)
+            }
         }
     }
 
-    async fn lock_row(&self, id: TokenId, account: &str, life: Duration) -> Result<bool, Shut> {
+    async fn lock_row(
+        &self,
+        id: TokenId,
+        account: &str,
+        holder: &str,
+        life: Duration,
+    ) -> Result<bool, Shut> {
         const TAKE: &str = "UPDATE oauth_tokens SET locked_by = ?, locked_until = ? \
-             WHERE id = ? AND (locked_by = ? OR locked_until < ? OR locked_until > ?)";
+             WHERE id = ? AND (locked_until < ? OR locked_until > ?)";
         self.make(id, account).await?;
         let now = SystemTime::now();
         let values = vec![
-            self.holder.as_str().into(),
+            holder.into(),
             millis(now + life).into(),
             id.to_string().into(),
-            self.holder.as_str().into(),
             millis(now).into(),
             millis(now + LONGEST).into(),
         ];
@@ -167,57 +211,62 @@ impl Vault {
 
     /// Gives the lock back after a version was written, or was not because the database is away.
     pub(super) async fn release(&self, held: Held) {
-        self.shared.unlock(held.0).await;
+        self.shared.unlock(held.shared).await;
     }
 
     /// Gives the lock back. What fails here ends by itself.
     pub(super) async fn unlock(&self, id: TokenId, held: Held) {
         const GIVE: &str = "UPDATE oauth_tokens SET locked_by = '', locked_until = 0 \
              WHERE id = ? AND locked_by = ?";
-        let values = vec![id.to_string().into(), self.holder.as_str().into()];
+        let values = vec![id.to_string().into(), held.holder.as_str().into()];
         let _ = within(Box::pin(self.database.execute(GIVE, values))).await;
         self.release(held).await;
     }
 
-    /// Keeps `kept` after what is `known` (`None`: whatever there is). False: another one has written
-    /// meanwhile. An error: the database has it not, although Redis may.
+    /// Keeps `kept` after what is in `place`. False: another one has written meanwhile. An error: the
+    /// database has it not, although Redis may.
     pub(super) async fn save(
         &self,
         id: TokenId,
         account: &str,
-        known: Option<&Stored>,
+        place: Place,
         kept: &Kept,
         sealer: &Sealer,
     ) -> Result<bool, Shut> {
         let sealed = seal(&id.to_string(), kept, sealer)?;
-        let (version, row) = match known {
-            Some(stored) => (stored.version, Ok(stored.row)),
-            None => {
-                let (row, shared) = tokio::join!(self.row(id), self.shared.load(id));
-                let shared = shared.flatten().map_or(0, |(version, _)| version);
-                let row = row.map(|(row, _)| row);
-                (shared.max(*row.as_ref().unwrap_or(&0)), row)
-            }
-        };
-        let version = version + 1;
-        let saved = match row {
-            Ok(row) => self.write(id, account, (row, version), &sealed).await,
-            Err(shut) => Err(shut),
-        };
+        let version = place.version + 1;
+        let versions = (place.row, version);
+        let saved = self.write(id, account, versions, &sealed).await;
         if !matches!(saved, Ok(false)) {
             self.shared.save(id, version, &sealed).await;
         }
         saved
     }
 
-    /// Brings the database up to what Redis has. What fails here is done another time.
-    pub(super) async fn copy(&self, id: TokenId, account: &str, stored: &Stored, sealer: &Sealer) {
-        if stored.row < stored.version
-            && let Ok(sealed) = seal(&id.to_string(), &stored.kept, sealer)
-        {
-            let versions = (stored.row, stored.version);
-            let _ = self.write(id, account, versions, &sealed).await;
+    /// Brings the database up to what Redis has. False: another one has written meanwhile.
+    pub(super) async fn copy(
+        &self,
+        id: TokenId,
+        account: &str,
+        stored: &Stored,
+        sealer: &Sealer,
+    ) -> Result<bool, Shut> {
+        if stored.row >= stored.version {
+            return Ok(true);
         }
+        let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
+        let versions = (stored.row, stored.version);
+        self.write(id, account, versions, &sealed).await
+    }
+
+    /// Forgets what is kept under `id`.
+    pub async fn forget(&self, id: TokenId) {
+        const DELETE: &str = "DELETE FROM oauth_tokens WHERE id = ?";
+        let values = vec![id.to_string().into()];
+        if let Err(shut) = within(Box::pin(self.database.execute(DELETE, values))).await {
+            log::warn!("tokens of an account that is gone stay stored: {shut}");
+        }
+        self.shared.forget(id).await;
     }
 
     /// Replaces a version of the row by another and gives its lock back; false: there is yet another.
@@ -244,7 +293,7 @@ impl Vault {
     ) -> Result<(), Shut> {
         const SEAL: &str = "UPDATE oauth_tokens SET sealed = ? WHERE id = ? AND version = ?";
         let sealed = seal(&id.to_string(), &stored.kept, sealer)?;
-        self.shared.seal_again(id, &sealed).await;
+        self.shared.seal_again(id, stored.version, &sealed).await;
         let values = vec![sealed.into(), id.to_string().into(), stored.row.into()];
         within(Box::pin(self.database.execute(SEAL, values))).await?;
         Ok(())
@@ -332,8 +381,11 @@ mod tests {
         (Vault::new(database, None), other)
     }
 
-    async fn takes(vault: &Vault, life: Duration) -> bool {
-        matches!(vault.lock(id(), "n", life).await.unwrap(), Turn::Ours(_))
+    async fn take(vault: &Vault, life: Duration) -> Option<Held> {
+        match vault.lock(id(), "n", life).await.unwrap() {
+            Turn::Ours(held) => Some(held),
+            Turn::Theirs => None,
+        }
     }
 
     #[tokio::test]
@@ -342,7 +394,9 @@ mod tests {
         let sealer = sealer(&["1a"]);
         assert!(vault.load(id(), &sealer).await.unwrap().is_none());
         let kept = kept("access-canary");
-        let saved = vault.save(id(), "n", None, &kept, &sealer).await;
+        let saved = vault
+            .save(id(), "n", Place::default(), &kept, &sealer)
+            .await;
         assert!(saved.unwrap());
         let stored = other.load(id(), &sealer).await.unwrap().unwrap();
         assert_eq!(
@@ -360,33 +414,36 @@ mod tests {
     async fn one_has_the_lock_until_it_gives_it_back_or_dies() {
         let (one, other) = two().await;
         let minute = Duration::from_secs(60);
-        assert!(takes(&one, minute).await && takes(&one, minute).await);
-        assert!(!takes(&other, minute).await);
+        let held = take(&one, minute).await.unwrap();
+        // Not even the same process has it twice.
+        assert!(take(&one, minute).await.is_none());
+        assert!(take(&other, minute).await.is_none());
         other.unlock(id(), Held::default()).await;
-        assert!(!takes(&other, minute).await);
-        one.unlock(id(), Held::default()).await;
+        assert!(take(&other, minute).await.is_none());
+        one.unlock(id(), held).await;
         // Its holder dies.
-        assert!(takes(&other, Duration::from_millis(1)).await);
+        assert!(take(&other, Duration::from_millis(1)).await.is_some());
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(takes(&one, minute).await);
-        one.unlock(id(), Held::default()).await;
+        let held = take(&one, minute).await.unwrap();
+        one.unlock(id(), held).await;
         // A clock that is a day ahead.
-        assert!(takes(&other, Duration::from_secs(86_400)).await);
-        assert!(takes(&one, minute).await);
+        assert!(take(&other, Duration::from_secs(86_400)).await.is_some());
+        assert!(take(&one, minute).await.is_some());
     }
 
     #[tokio::test]
     async fn who_comes_too_late_writes_nothing_over_what_is_newer() {
         let (one, other) = two().await;
         let sealer = sealer(&["1a"]);
-        one.save(id(), "n", None, &kept("a"), &sealer)
+        let none = Place::default();
+        one.save(id(), "n", none, &kept("a"), &sealer)
             .await
             .unwrap();
-        let first = one.load(id(), &sealer).await.unwrap();
+        let first = one.load(id(), &sealer).await.unwrap().unwrap().place();
         let (newer, older) = (kept("b"), kept("c"));
-        let second = other.save(id(), "n", first.as_ref(), &newer, &sealer);
+        let second = other.save(id(), "n", first, &newer, &sealer);
         assert!(second.await.unwrap());
-        let late = one.save(id(), "n", first.as_ref(), &older, &sealer);
+        let late = one.save(id(), "n", first, &older, &sealer);
         assert!(!late.await.unwrap());
         let stored = one.load(id(), &sealer).await.unwrap().unwrap();
         assert_eq!((stored.version, &*stored.kept.access), (2, "b"));
@@ -396,7 +453,8 @@ mod tests {
     async fn rows_are_sealed_again_when_keys_rotate() {
         let (vault, _) = two().await;
         let old = sealer(&["1a"]);
-        vault.save(id(), "n", None, &kept("a"), &old).await.unwrap();
+        let none = Place::default();
+        vault.save(id(), "n", none, &kept("a"), &old).await.unwrap();
         let both = sealer(&["2b", "1a"]);
         let stored = vault.load(id(), &both).await.unwrap().unwrap();
         assert!(stored.old);

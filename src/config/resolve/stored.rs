@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::entry::{Defaults, List, account};
 use super::{Resolver, file};
@@ -54,13 +55,14 @@ pub(in crate::config) fn stored(
         false => Reach::Public,
     };
     match found {
-        Some(found) => errors.unless_any((
-            Account {
-                reach: Some(reach),
-                ..found
-            },
-            entry.disabled,
-        )),
+        Some(mut found) => {
+            found.reach = Some(reach);
+            // Its own; the file's may be anywhere.
+            if let Some(proxy) = found.proxy.as_mut().filter(|_| !found.pooled) {
+                Arc::make_mut(proxy).reach = Some(reach);
+            }
+            errors.unless_any((found, entry.disabled))
+        }
         None => Err(errors),
     }
 }

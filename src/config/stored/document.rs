@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::config::error::Errors;
+use crate::config::error::{ConfigError, Errors};
 use crate::config::tree::Node;
 use crate::secret::Secret;
 
@@ -22,7 +22,6 @@ const SHOWN: &[&str] = &[
     "name",
     "preset",
     "base-url",
-    "fallback-base-urls",
     "fallback-base-urls",
     "prefix",
     "models",
@@ -45,6 +44,8 @@ const SHOWN_OF_CLOAK: &[&str] = &[
     "cache-user-id",
     "skip-user-agents",
 ];
+/// Keys that say where secrets go, `auth.token-url` apart.
+const DESTINATIONS: &[&str] = &["base-url", "fallback-base-urls", "proxy-url"];
 /// The same inside of `auth`.
 const SHOWN_OF_AUTH: &[&str] = &[
     "type",
@@ -110,6 +111,62 @@ impl Document {
         Self(entries)
     }
 
+    /// What `patch` has to say again, because with it, as `after`, secrets of this document would go somewhere
+    /// else: who may change an account could read them there.
+    pub fn withheld(&self, patch: &Self, after: &Self) -> Errors {
+        let is_other = |key: &&str| self.get(key) != after.get(key);
+        let url = |document: &Self| document.inner("auth", "token-url").cloned();
+        let changed = match DESTINATIONS.iter().copied().find(is_other) {
+            None if url(self) != url(after) => Some("auth.token-url"),
+            changed => changed,
+        };
+        let mut errors = Errors::default();
+        let Some(changed) = changed else {
+            return errors;
+        };
+        for (key, name) in after.secrets() {
+            let given = match name {
+                None => patch.get(key),
+                Some(name) => patch.inner(key, name),
+            };
+            if given.is_none() {
+                let name = name.map_or_else(String::new, |name| [".", name].concat());
+                errors.0.push(ConfigError {
+                    path: [key, &name].concat(),
+                    message: format!("must be given again, because {changed} changes"),
+                });
+            }
+        }
+        errors
+    }
+
+    /// Where there are secrets that are sent.
+    fn secrets(&self) -> Vec<(&str, Option<&str>)> {
+        let mut found = Vec::new();
+        for (key, value) in &self.0 {
+            let key = key.as_str();
+            let is_secret = |value: &Node| match value {
+                Node::Text(text) => {
+                    !text.is_empty() && (key != "headers" || !text.starts_with('$'))
+                }
+                other => *other != Node::Null,
+            };
+            match value {
+                _ if SHOWN.contains(&key) || matches!(key, "proxy-url" | "cloak") => {}
+                Node::Map(entries) if matches!(key, "auth" | "headers") => {
+                    let plain = if key == "auth" { SHOWN_OF_AUTH } else { &[] };
+                    let entries = entries.iter().filter(|(name, value)| {
+                        !plain.contains(&name.as_str()) && is_secret(value)
+                    });
+                    found.extend(entries.map(|(name, _)| (key, Some(name.as_str()))));
+                }
+                value if is_secret(value) => found.push((key, None)),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// The keys that have another value in `other`, in order.
     pub fn changed_keys(&self, other: &Self) -> Vec<String> {
         let all = self.0.iter().chain(&other.0).map(|(key, _)| key.clone());
@@ -137,6 +194,14 @@ impl Document {
     fn get(&self, key: &str) -> Option<&Node> {
         let mut entries = self.0.iter();
         let found = entries.find(|(name, _)| name == key);
+        found.map(|(_, value)| value)
+    }
+
+    fn inner(&self, key: &str, name: &str) -> Option<&Node> {
+        let Node::Map(entries) = self.get(key)? else {
+            return None;
+        };
+        let found = entries.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value)
     }
 
@@ -206,9 +271,13 @@ fn shown(key: &str, value: &Node) -> Node {
 
 fn some(entries: &[(String, Node)], plain: &[&str]) -> Node {
     let entry = |(key, value): &(String, Node)| {
-        let value = match plain.contains(&key.as_str()) {
-            true => value.clone(),
-            false => masked(value),
+        let value = match (plain.contains(&key.as_str()), value) {
+            (true, Node::Text(url)) if key == "token-url" => {
+                let shown = url.split_once('?').map_or(&**url, |(url, _)| url);
+                Node::Text(shown.to_owned())
+            }
+            (true, value) => value.clone(),
+            (false, value) => masked(value),
         };
         (key.clone(), value)
     };
@@ -286,6 +355,38 @@ mod tests {
     }
 
     #[test]
+    fn secrets_go_elsewhere_only_with_who_knows_them() {
+        let before = document(
+            r#"{"api-key":"k","base-url":"https://a","headers":{"x":"s","y":"$user-agent"},"auth":{"token-url":"https://a","client-id":"i","refresh-token":"t"}}"#,
+        );
+        for (patch, wanted) in [
+            (r#"{"weight":2}"#, &[][..]),
+            (r#"{"base-url":"https://a"}"#, &[]),
+            (
+                r#"{"base-url":"https://b"}"#,
+                &["api-key", "headers.x", "auth.refresh-token"],
+            ),
+            (
+                r#"{"proxy-url":"http://b","api-key":"k"}"#,
+                &["headers.x", "auth.refresh-token"],
+            ),
+            (
+                r#"{"auth":{"token-url":"https://b","refresh-token":"t"},"headers":{"x":null}}"#,
+                &["api-key"],
+            ),
+            (
+                r#"{"fallback-base-urls":["https://b"],"api-key":"k","headers":{"x":"s"},"auth":{"refresh-token":"t"}}"#,
+                &[],
+            ),
+        ] {
+            let patch = document(patch);
+            let errors = before.withheld(&patch, &before.patched(&patch));
+            let paths: Vec<_> = errors.0.iter().map(|error| error.path.as_str()).collect();
+            assert_eq!(paths, wanted);
+        }
+    }
+
+    #[test]
     fn secrets_are_hinted_at() {
         for (json, wanted) in [
             (
@@ -313,6 +414,10 @@ mod tests {
             (
                 r#"{"auth":{"type":"oauth2","refresh-token":"hunter2"}}"#,
                 r#"{"auth":{"type":"oauth2","refresh-token":"***"}}"#,
+            ),
+            (
+                r#"{"auth":{"token-url":"https://a/t?key=hunter2"}}"#,
+                r#"{"auth":{"token-url":"https://a/t"}}"#,
             ),
             (r#"{"unheard-of":["hunter2"]}"#, r#"{"unheard-of":["***"]}"#),
             (
