@@ -34,6 +34,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 const LAST_BYTES: Duration = Duration::from_secs(5);
 /// How long tokens may take that are being renewed at the end.
 const LAST_TOKENS: Duration = Duration::from_secs(10);
+/// How long the database may take to be closed.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
@@ -153,8 +155,11 @@ impl Housekeeping {
         if let Some(exporting) = &self.exporting {
             exporting.flush().await;
         }
-        self.usage.end().await;
-        super::sharing::end(&self.reloader.current).await;
+        let current = &self.reloader.current;
+        // Beside each other: a database that is away keeps neither from the spool nor from Redis.
+        tokio::join!(self.usage.end(), super::sharing::end(current));
+        // What is written is safe; this only tidies up.
+        let _ = tokio::time::timeout(LAST_WORD, current.database().close()).await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);

@@ -60,9 +60,17 @@ pub type Response = (Box<str>, Maker);
 /// forgotten first.
 pub struct Made {
     generations: Mutex<Generations>,
-    /// In the order in which they are asked, with what each has to be told. What is written goes to all.
-    stores: Vec<(Box<dyn Kept>, Outbox<Response>)>,
+    /// In the order in which they are asked. What is written goes to all.
+    stores: Vec<Keeper>,
     lookups: Semaphore,
+}
+
+/// A store, and what it has to be told.
+struct Keeper {
+    store: Box<dyn Kept>,
+    waiting: Outbox<Response>,
+    /// Held while a batch is under way.
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +86,11 @@ impl Made {
             generations: Mutex::default(),
             stores: stores
                 .into_iter()
-                .map(|store| (store, Outbox::new(WAITING)))
+                .map(|store| Keeper {
+                    store,
+                    waiting: Outbox::new(WAITING),
+                    writing: tokio::sync::Mutex::default(),
+                })
                 .collect(),
             lookups: Semaphore::new(LOOKUPS),
         }
@@ -90,9 +102,9 @@ impl Made {
             return;
         }
         if is_plain(id) {
-            for (_, waiting) in &self.stores {
+            for keeper in &self.stores {
                 // Without room, only this process knows.
-                let _ = waiting.put((id.into(), maker.clone()));
+                let _ = keeper.waiting.put((id.into(), maker.clone()));
             }
         }
         self.note(id, maker);
@@ -124,8 +136,8 @@ impl Made {
         // One that was made elsewhere a moment ago may be on its way to the stores.
         for pause in PAUSES {
             tokio::time::sleep(pause).await;
-            for (store, _) in &self.stores {
-                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, store.find(id)).await {
+            for keeper in &self.stores {
+                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, keeper.store.find(id)).await {
                     self.note(id, maker);
                     return;
                 }
@@ -135,23 +147,42 @@ impl Made {
 
     /// Writes what is remembered into the stores. Never ends.
     pub async fn keep(&self) {
-        let each = self.stores.iter().map(|(store, waiting)| async move {
-            tokio::join!(tidy(&**store), write(&**store, waiting));
+        let each = self.stores.iter().map(|keeper| async move {
+            tokio::join!(tidy(&*keeper.store), keeper.write());
         });
         join_all(each).await;
     }
 
-    /// Writes what is left.
+    /// Writes what is left, and waits for what is being written.
     pub async fn end(&self) {
-        let each = self.stores.iter().map(|(store, waiting)| async move {
-            loop {
-                let batch = waiting.take_now(BATCH);
-                if batch.is_empty() || store.put(&batch).await.is_err() {
-                    return;
-                }
-            }
+        let each = self.stores.iter().map(|keeper| async move {
+            while let Ok(true) = keeper.write_some().await {}
         });
         let _ = timeout(LAST, join_all(each)).await;
+    }
+}
+
+impl Keeper {
+    async fn write(&self) {
+        loop {
+            self.waiting.filled().await;
+            if let Err(error) = self.write_some().await {
+                log::debug!("responses are not written: {error}");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    /// Writes a batch; `false`: there was none.
+    async fn write_some(&self) -> Result<bool, NotKept> {
+        let _turn = self.writing.lock().await;
+        let batch = self.waiting.take_now(BATCH);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let written = self.store.put(&batch).await;
+        written.inspect_err(|_| self.waiting.put_back(batch))?;
+        Ok(true)
     }
 }
 
@@ -161,17 +192,6 @@ async fn tidy(store: &dyn Kept) {
             log::debug!("old responses are not forgotten: {error}");
         }
         tokio::time::sleep(TIDY).await;
-    }
-}
-
-async fn write(store: &dyn Kept, waiting: &Outbox<Response>) {
-    loop {
-        let batch = waiting.take(BATCH).await;
-        if let Err(error) = store.put(&batch).await {
-            log::debug!("responses are not written: {error}");
-            waiting.put_back(batch);
-            tokio::time::sleep(AGAIN).await;
-        }
     }
 }
 
