@@ -50,9 +50,9 @@ async fn keeps_responses(store: Box<dyn Kept>, another: Box<dyn Kept>) {
     made.remember("not plain", one.1.clone());
     made.end().await;
     let other = Made::new(vec![another]);
-    other.recall("resp_3").await;
+    other.recall("resp_3", None).await;
     assert_eq!(other.maker("resp_3"), Some(one.1));
-    other.recall("not plain").await;
+    other.recall("not plain", None).await;
     assert_eq!(other.maker("not plain"), None);
 }
 
@@ -159,5 +159,6 @@ async fn counters_count_in_memory_and_for_all_instances() {
     until(&one, true).await;
     until(&two, true).await;
     first.add(MINUTE, &[(Whose::All, used(1))]).await;
+    first.flush().await;
     assert_eq!(second.read(now).await[0].1[0].requests, 8);
 }

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use kept::{InDatabase, InRedis, Kept, NotKept};
 
@@ -37,6 +36,12 @@ const PAUSES: [Duration; 3] = [
 ];
 /// Requests that wait for the stores at the same time; more do without.
 const LOOKUPS: usize = 64;
+/// And those of one client.
+const OF_ONE: usize = 16;
+/// What no store knows is not looked for again for so long.
+const UNKNOWN: Duration = Duration::from_secs(1);
+/// Most of those.
+const UNKNOWNS: usize = 4_096;
 /// What could not be written is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often what is too old is forgotten.
@@ -62,7 +67,30 @@ pub struct Made {
     generations: Mutex<Generations>,
     /// In the order in which they are asked. What is written goes to all.
     stores: Vec<Keeper>,
-    lookups: Semaphore,
+    lookups: Mutex<Lookups>,
+}
+
+/// Who looks into the stores now, and what was not there.
+#[derive(Default)]
+struct Lookups {
+    /// By client.
+    running: HashMap<Option<u64>, usize>,
+    unknown: HashMap<Box<str>, Instant>,
+}
+
+/// A look into the stores. Ends when it is dropped.
+struct Look<'a>(&'a Mutex<Lookups>, Option<u64>);
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        let running = &mut self.0.lock().running;
+        if let Some(count) = running.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.1);
+            }
+        }
+    }
 }
 
 /// A store, and what it has to be told.
@@ -92,7 +120,7 @@ impl Made {
                     writing: tokio::sync::Mutex::default(),
                 })
                 .collect(),
-            lookups: Semaphore::new(LOOKUPS),
+            lookups: Mutex::default(),
         }
     }
 
@@ -125,12 +153,13 @@ impl Made {
         young.get(id).or_else(|| old.get(id)).cloned()
     }
 
-    /// Looks in the stores who made the response `id`, so that [`maker`](Self::maker) knows.
-    pub async fn recall(&self, id: &str) {
+    /// Looks for `client`, a hash of its key, in the stores who made the response `id`, so that
+    /// [`maker`](Self::maker) knows.
+    pub async fn recall(&self, id: &str, client: Option<u64>) {
         if id.len() > ID || !is_plain(id) || self.maker(id).is_some() {
             return;
         }
-        let Ok(_turn) = self.lookups.try_acquire() else {
+        let Some(_look) = self.look(id, client) else {
             return;
         };
         // One that was made elsewhere a moment ago may be on its way to the stores.
@@ -143,6 +172,28 @@ impl Made {
                 }
             }
         }
+        let mut lookups = self.lookups.lock();
+        if lookups.unknown.len() >= UNKNOWNS {
+            lookups.unknown.clear();
+        }
+        lookups.unknown.insert(id.into(), Instant::now() + UNKNOWN);
+    }
+
+    /// Begins to look for `id`; `None`: there is no room, or no store knew it a moment ago.
+    fn look(&self, id: &str, client: Option<u64>) -> Option<Look<'_>> {
+        let mut lookups = self.lookups.lock();
+        let now = Instant::now();
+        if lookups.unknown.get(id).is_some_and(|until| now < *until) {
+            return None;
+        }
+        let all: usize = lookups.running.values().sum();
+        let count = lookups.running.get(&client).copied().unwrap_or(0);
+        if all >= LOOKUPS || count >= OF_ONE {
+            return None;
+        }
+        lookups.running.insert(client, count + 1);
+        drop(lookups);
+        Some(Look(&self.lookups, client))
     }
 
     /// Writes what is remembered into the stores. Never ends.
@@ -155,9 +206,10 @@ impl Made {
 
     /// Writes what is left, and waits for what is being written.
     pub async fn end(&self) {
-        let each = self.stores.iter().map(|keeper| async move {
-            while let Ok(true) = keeper.write_some().await {}
-        });
+        let each = self
+            .stores
+            .iter()
+            .map(|keeper| async move { while let Ok(true) = keeper.write_some().await {} });
         let _ = timeout(LAST, join_all(each)).await;
     }
 }
@@ -215,6 +267,30 @@ fn is_plain(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_leaves_room_for_others_and_the_unknown_is_not_looked_for_at_once() {
+        let made = Made::default();
+        let mut looks = Vec::new();
+        while let Some(look) = made.look("resp_x", Some(1)) {
+            looks.push(look);
+        }
+        assert_eq!(looks.len(), OF_ONE);
+        for client in 2.. {
+            let Some(look) = made.look("resp_x", Some(client)) else {
+                break;
+            };
+            looks.push(look);
+        }
+        assert_eq!(looks.len(), LOOKUPS);
+        looks.clear();
+        made.recall("resp_x", Some(1)).await;
+        assert!(made.look("resp_x", Some(1)).is_none());
+        assert!(made.look("resp_y", Some(1)).is_some());
+        tokio::time::advance(UNKNOWN).await;
+        assert!(made.look("resp_x", Some(1)).is_some());
+        assert!(made.lookups.lock().running.is_empty());
+    }
 
     #[test]
     fn the_oldest_are_forgotten() {
