@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::live::Current;
 
 /// How long the last turns and responses may take.
-const LAST: Duration = Duration::from_secs(3);
+const LAST: Duration = Duration::from_secs(6);
 
 /// Before the first request: goes on where the last process has ended.
 pub(super) async fn begin(current: &Current) {

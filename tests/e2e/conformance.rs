@@ -108,7 +108,7 @@ fn used(requests: i64) -> Count {
 }
 
 /// What counters have to do: those that are given count for the same.
-async fn counts(one: &dyn Counters, two: &dyn Counters) {
+async fn counts(one: &SharedCounters, two: &SharedCounters) {
     let now = UNIX_EPOCH + Duration::from_secs(MINUTE as u64 + 30);
     assert_eq!(one.read(now).await, []);
     let client = Whose::Client("team: a".into());
@@ -116,6 +116,8 @@ async fn counts(one: &dyn Counters, two: &dyn Counters) {
         .await;
     two.add(MINUTE - 60, &[(Whose::All, used(3))]).await;
     two.add(MINUTE - 7_200, &[(Whose::All, used(5))]).await;
+    one.flush().await;
+    two.flush().await;
     for counters in [one, two] {
         let read = counters.read(now).await;
         assert_eq!(read.len(), 2, "{read:?}");

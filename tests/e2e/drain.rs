@@ -198,7 +198,7 @@ async fn what_runs_too_long_is_cut_off_and_written_down() {
     let upstream = upstream(&gate).await;
     let yaml = config(&[("a", &upstream.url(), "")]);
     let gateway = Gateway::builder(&yaml)
-        .pingora("grace_period_seconds: 6")
+        .pingora("grace_period_seconds: 16")
         .start()
         .await;
     let mut clients = [

@@ -362,7 +362,7 @@ async fn draining_waits_for_it_until_the_grace_period_is_over() {
 async fn one_that_outlives_the_gateway_is_written_down() {
     let server = Server::start(&[Scene::Echo]).await;
     let gateway = Gateway::builder(&config("", &[&server]))
-        .pingora("grace_period_seconds: 6")
+        .pingora("grace_period_seconds: 16")
         .start()
         .await;
     let mut client = open(&gateway).await;

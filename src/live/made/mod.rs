@@ -47,7 +47,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How often what is too old is forgotten.
 const TIDY: Duration = Duration::from_hours(1);
 /// How long the last ones may take to be written.
-const LAST: Duration = Duration::from_secs(2);
+const LAST: Duration = Duration::from_secs(5);
 
 /// Who made a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
