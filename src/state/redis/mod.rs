@@ -4,7 +4,7 @@
 //! until then, and whenever it is gone, every command fails at once and the caller goes on with what it
 //! knows itself. A command that is not answered by its deadline makes the others fail at once too,
 //! until a ping has been answered: a Redis that hangs delays one request, not all of them. One with a
-//! deadline below [`PATIENT`] does so to its like only: what is late for a request is no trouble for the rest.
+//! deadline below half a second does so to its like only: what is late for a request is no trouble for the rest.
 
 mod address;
 mod channels;
