@@ -38,6 +38,7 @@ pub(super) fn record(seconds: u64) -> Record {
         reasoning: tokens(3, Quality::Partial),
         media: Media::default(),
         web_searches: 2,
+        earlier: Vec::new(),
         uncounted: None,
         cost: Some(Cost {
             nano_dollars: 1_234,

@@ -44,6 +44,7 @@ fn record(seconds: i64) -> Record {
         reasoning: tokens(3, Quality::Partial),
         web_searches: 1,
         media: Media::default(),
+        earlier: Vec::new(),
         uncounted: None,
         cost: Some(Cost {
             nano_dollars: 1_234,
