@@ -4,8 +4,11 @@
 //! the time the listener closes nobody is about to send a request into a closing socket. The last
 //! request to end lets the process exit at once.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,6 +21,9 @@ pub struct Lifecycle {
     begun: AtomicU64,
     connections: AtomicUsize,
     changed: Notify,
+    cut: AtomicBool,
+    /// Told once, of `cut`.
+    cutting: Notify,
 }
 
 impl Lifecycle {
@@ -89,6 +95,29 @@ impl Lifecycle {
                 return;
             }
         }
+    }
+
+    /// There is no more time: whatever runs [until it is cut off](Self::until_cut) ends now.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.cutting.notify_waiters();
+    }
+
+    /// Runs `work`, unless it is [cut off](Self::cut); then it is dropped. Costs one look at a flag each time
+    /// that `work` is polled, which must be in one task.
+    pub async fn until_cut(&self, work: impl Future<Output = ()>) {
+        let mut cutting = pin!(self.cutting.notified());
+        cutting.as_mut().enable();
+        let mut work = pin!(work);
+        let mut waits = false;
+        poll_fn(|cx| {
+            let waits = std::mem::replace(&mut waits, true);
+            if self.cut.load(Ordering::Acquire) || !waits && cutting.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            work.as_mut().poll(cx)
+        })
+        .await;
     }
 
     fn leave(&self) {
@@ -181,6 +210,32 @@ mod tests {
             assert!(!quiet.is_finished());
         }
         quiet.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_cut_off_is_dropped_wherever_it_stands() {
+        let lifecycle = Arc::new(Lifecycle::default());
+        lifecycle.until_cut(std::future::ready(())).await;
+        let running = lifecycle.enter(9);
+        let cut = tokio::spawn({
+            let lifecycle = Arc::clone(&lifecycle);
+            async move {
+                let work = async move {
+                    let _running = running;
+                    tokio::task::yield_now().await;
+                    std::future::pending::<()>().await;
+                };
+                lifecycle.until_cut(work).await;
+            }
+        });
+        for _ in 0..9 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!cut.is_finished());
+        lifecycle.cut();
+        cut.await.unwrap();
+        assert_eq!(lifecycle.running(), 0);
+        lifecycle.until_cut(std::future::pending()).await;
     }
 
     #[test]

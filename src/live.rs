@@ -182,6 +182,8 @@ struct Shared {
     ledger: Ledger,
     database: Arc<Database>,
     counters: Arc<dyn Counters>,
+    /// The counters, when they are in Redis.
+    shared_counters: Option<Arc<SharedCounters>>,
     standing: Standing,
     redis: Option<Arc<Redis>>,
 }
@@ -207,6 +209,9 @@ impl Current {
         );
         stores.push(Box::new(InDatabase(Arc::clone(&database))));
         let homes = Arc::<Homes>::default();
+        let shared_counters = redis
+            .as_ref()
+            .map(|redis| Arc::new(SharedCounters::new(Arc::clone(redis))));
         let shared = Shared {
             book: redis
                 .as_ref()
@@ -219,10 +224,11 @@ impl Current {
             metrics,
             ledger,
             database,
-            counters: match &redis {
-                Some(redis) => Arc::new(SharedCounters::new(Arc::clone(redis))),
+            counters: match &shared_counters {
+                Some(shared) => Arc::clone(shared) as _,
                 None => Arc::new(Local::default()),
             },
+            shared_counters,
             standing: Standing::default(),
             redis,
         };

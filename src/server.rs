@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -209,8 +210,11 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
     // a reload brings others.
     conf.max_retries = usize::MAX;
     // The process ends itself as soon as nothing runs; this only bounds how long that may take.
-    let patience = config.timeouts.total.as_secs() + 5;
-    conf.grace_period_seconds = conf.grace_period_seconds.or(Some(patience));
+    let totals = config.accounts.iter().map(|account| account.timeouts.total);
+    let longest = totals.fold(config.timeouts.total, Duration::max);
+    let grace = conf.grace_period_seconds;
+    let grace = grace.unwrap_or_else(|| housekeeping::grace(longest));
+    conf.grace_period_seconds = Some(grace);
     conf.graceful_shutdown_timeout_seconds = conf.graceful_shutdown_timeout_seconds.or(Some(1));
 
     let options = Opt {
@@ -333,6 +337,7 @@ pub fn run(launch: Launch) -> Result<(), StartError> {
             reloader,
             roster,
             lifecycle: Arc::clone(&lifecycle),
+            patience: housekeeping::patience(grace),
             pool,
             exporting,
             tokens,

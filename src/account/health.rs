@@ -232,7 +232,9 @@ impl Health {
             return;
         }
         let mut cells = self.cells.lock();
-        cells.key = None;
+        if cells.key.take().is_some() {
+            self.tell(None, What::Well);
+        }
         self.count(&cells);
     }
 
@@ -274,7 +276,7 @@ impl Health {
         cell.probe = None;
         cell.general = failure.is_general();
         if longer && cell.general {
-            self.tell(of, cell.rests(now));
+            self.tell(of, cell.rests());
         }
         self.count(cells);
         rest

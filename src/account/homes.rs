@@ -26,8 +26,8 @@ pub struct Homes {
 
 /// Told of every conversation that has moved, for whoever shares it with others. Must not wait.
 pub trait Mirror: Send + Sync {
-    /// It is with `account` from now on.
-    fn moved(&self, conversation: u64, account: AccountId);
+    /// It is with `account` from now on; `before`: it was with another one, as far as was known here.
+    fn moved(&self, conversation: u64, account: AccountId, before: bool);
 }
 
 #[derive(Default)]
@@ -50,9 +50,19 @@ impl Homes {
 
     /// `conversation` goes to `account` now.
     pub fn settle(&self, conversation: u64, account: AccountId) {
-        self.learn(conversation, account);
+        let known = self.shard(conversation).lock().put(conversation, account);
         if let Some(mirror) = self.mirror.get() {
-            mirror.moved(conversation, account);
+            let before = known.is_some_and(|known| known != account);
+            mirror.moved(conversation, account, before);
+        }
+    }
+
+    /// Another instance says that `conversation` has moved. One that is not known here is asked for when it
+    /// comes.
+    pub fn follow(&self, conversation: u64, account: AccountId) {
+        let mut shard = self.shard(conversation).lock();
+        if shard.young.contains_key(&conversation) || shard.old.contains_key(&conversation) {
+            shard.put(conversation, account);
         }
     }
 
@@ -72,11 +82,13 @@ impl Homes {
 }
 
 impl Generations {
-    fn put(&mut self, conversation: u64, account: AccountId) {
+    /// Where it was.
+    fn put(&mut self, conversation: u64, account: AccountId) -> Option<AccountId> {
         if self.young.len() >= CONVERSATIONS / SHARDS {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(conversation, account);
+        let old = self.old.remove(&conversation);
+        self.young.insert(conversation, account).or(old)
     }
 }
 
@@ -128,10 +140,10 @@ mod tests {
 
     #[test]
     fn a_mirror_hears_of_moves_and_not_of_what_it_has_said() {
-        struct Heard(Arc<Mutex<Vec<(u64, AccountId)>>>);
+        struct Heard(Arc<Mutex<Vec<(u64, AccountId, bool)>>>);
         impl Mirror for Heard {
-            fn moved(&self, conversation: u64, account: AccountId) {
-                self.0.lock().push((conversation, account));
+            fn moved(&self, conversation: u64, account: AccountId, before: bool) {
+                self.0.lock().push((conversation, account, before));
             }
         }
         let heard = Arc::default();
@@ -139,7 +151,14 @@ mod tests {
         homes.mirror_to(Box::new(Heard(Arc::clone(&heard))));
         homes.settle(1, AccountId(2));
         homes.learn(3, AccountId(4));
-        assert_eq!(*heard.lock(), [(1, AccountId(2))]);
-        assert_eq!(homes.of(3), Some(AccountId(4)));
+        homes.settle(1, AccountId(2));
+        homes.settle(3, AccountId(5));
+        homes.follow(3, AccountId(6));
+        homes.follow(7, AccountId(6));
+        let told = [(1, 2, false), (1, 2, false), (3, 5, true)];
+        let told =
+            told.map(|(conversation, account, before)| (conversation, AccountId(account), before));
+        assert_eq!(*heard.lock(), told);
+        assert_eq!((homes.of(3), homes.of(7)), (Some(AccountId(6)), None));
     }
 }

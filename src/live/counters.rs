@@ -1,7 +1,8 @@
 //! What was used in the current minute, hour and day, by all instances that share a Redis.
 //!
-//! Each instance adds what it has used to hashes that end by themselves. What could not be added because
-//! Redis was away is added later; what this instance has used is known here in any case.
+//! Each instance adds what it has used to hashes that end by themselves, beside the writing of records. What
+//! could not be added because Redis was away is added later; what may have been added is not added twice.
+//! What this instance has used is known here in any case.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,14 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use redis::pipe;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use crate::state::redis::{Redis, Trouble};
+use crate::state::redis::Redis;
 use crate::usage::counters::{Count, Counters, Counts, Local, WINDOWS, Whose};
 
 /// How long Redis may take to add.
 const ADD: Duration = Duration::from_millis(500);
 /// How long Redis may take when an operator asks.
 const READ: Duration = Duration::from_millis(250);
+/// How often what waits is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Sums that wait while Redis is away; more are in this instance's numbers only.
 const WAITING: usize = 20_000;
 
@@ -27,6 +32,9 @@ pub struct SharedCounters {
     own: Local,
     /// What is not in Redis yet, by minute.
     waiting: Mutex<HashMap<(i64, Whose), Count>>,
+    bell: Notify,
+    /// Held while sums are under way.
+    adding: tokio::sync::Mutex<()>,
 }
 
 impl SharedCounters {
@@ -36,6 +44,52 @@ impl SharedCounters {
             redis,
             own: Local::default(),
             waiting: Mutex::default(),
+            bell: Notify::new(),
+            adding: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Adds what waits. Never ends.
+    pub async fn share(&self) {
+        loop {
+            let _ = timeout(AGAIN, self.bell.notified()).await;
+            self.flush().await;
+        }
+    }
+
+    /// Adds what waits now.
+    pub async fn flush(&self) {
+        let _turn = self.adding.lock().await;
+        if !self.redis.is_up() {
+            return;
+        }
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        if waiting.is_empty() {
+            return;
+        }
+        let mut commands = pipe();
+        let mut keys = Vec::new();
+        for ((minute, whose), count) in &waiting {
+            for window in WINDOWS {
+                let key = self.key(window, minute - minute.rem_euclid(window));
+                for (letter, number) in numbers(count) {
+                    if number != 0 {
+                        let field = field(whose, letter);
+                        commands.hincr(&key, field, number).ignore();
+                    }
+                }
+                if !keys.contains(&key) {
+                    commands.cmd("EXPIRE").arg(&key).arg(2 * window).ignore();
+                    keys.push(key);
+                }
+            }
+        }
+        if let Err(error) = self.redis.ask_all::<()>(&commands, ADD).await {
+            self.redis.complain("counters are not shared", &error);
+            if !error.was_sent {
+                let waiting = waiting.iter();
+                self.wait(waiting.map(|((minute, whose), count)| (*minute, whose, count)));
+            }
         }
     }
 
@@ -59,35 +113,7 @@ impl Counters for SharedCounters {
     async fn add(&self, minute: i64, used: &[(Whose, Count)]) {
         self.own.add(minute, used).await;
         self.wait(used.iter().map(|(whose, count)| (minute, whose, count)));
-        if !self.redis.is_up() {
-            return;
-        }
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        let mut commands = pipe();
-        let mut keys = Vec::new();
-        for ((minute, whose), count) in &waiting {
-            for window in WINDOWS {
-                let key = self.key(window, minute - minute.rem_euclid(window));
-                for (letter, number) in numbers(count) {
-                    if number != 0 {
-                        let field = field(whose, letter);
-                        commands.hincr(&key, field, number).ignore();
-                    }
-                }
-                if !keys.contains(&key) {
-                    commands.cmd("EXPIRE").arg(&key).arg(2 * window).ignore();
-                    keys.push(key);
-                }
-            }
-        }
-        if let Err(error) = self.redis.ask_all::<()>(&commands, ADD).await {
-            self.redis.complain("counters are not shared", &error);
-            // What was slow may have been added all the same.
-            if error.trouble == Trouble::Away {
-                let waiting = waiting.iter();
-                self.wait(waiting.map(|((minute, whose), count)| (*minute, whose, count)));
-            }
-        }
+        self.bell.notify_one();
     }
 
     async fn read(&self, now: SystemTime) -> Vec<(Whose, Counts)> {

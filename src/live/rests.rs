@@ -4,6 +4,7 @@
 //! counted from when they hear it, and an instance that begins reads what stands. Only lengths of time
 //! are exchanged, and the only clock that counts them is that of Redis: clocks of instances may differ.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -28,10 +29,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Longest model name that is told.
 const MODEL: usize = 512;
 
-/// Says `ARGV[1]` on the channel `KEYS[2]`, then notes in the hash `KEYS[1]` that `ARGV[2]` rests for
-/// `ARGV[3]` ms with the words `ARGV[4]`, unless it rests longer.
+/// Notes in the hash `KEYS[1]` that `ARGV[2]` rests for `ARGV[3]` ms with the words `ARGV[4]`, unless it rests
+/// longer, then says `ARGV[1]` on the channel `KEYS[2]`.
 const REST: &str = "
-redis.call('PUBLISH', KEYS[2], ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local till = now + ARGV[3]
@@ -40,12 +40,12 @@ if not old or (tonumber(string.match(old, '^%d+')) or 0) < till then
   redis.call('HSET', KEYS[1], ARGV[2], string.format('%.0f', till) .. ' ' .. ARGV[4])
 end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return 0";
+return redis.call('PUBLISH', KEYS[2], ARGV[1])";
 
-/// Says `ARGV[1]` on the channel `KEYS[2]`, then forgets `ARGV[2]` in the hash `KEYS[1]`.
+/// Forgets `ARGV[2]` in the hash `KEYS[1]`, then says `ARGV[1]` on the channel `KEYS[2]`.
 const WELL: &str = "
-redis.call('PUBLISH', KEYS[2], ARGV[1])
-return redis.call('HDEL', KEYS[1], ARGV[2])";
+redis.call('HDEL', KEYS[1], ARGV[2])
+return redis.call('PUBLISH', KEYS[2], ARGV[1])";
 
 /// What stands in the hash `KEYS[1]`: who, how many ms are left, and the words. Forgets what is over.
 const STANDING: &str = "
@@ -77,13 +77,42 @@ async fn tell(book: &Book, redis: &Redis) {
     loop {
         let news = others.news.take(BATCH).await;
         let told = news.iter().map(|one| say(redis, &scripts, one));
-        let failed = join_all(told).await.into_iter().find_map(Result::err);
-        if let Some(error) = failed {
-            redis.complain("rests of accounts are not shared", &error);
+        let told = join_all(told).await;
+        let Some(error) = told.iter().find_map(|told| told.as_ref().err()) else {
+            continue;
+        };
+        redis.complain("rests of accounts are not shared", error);
+        // What it refuses it would refuse again.
+        let passes = |told: &Result<(), NotDone>| match told {
+            Ok(()) => false,
+            Err(error) => matches!(error.trouble, Trouble::Away | Trouble::Slow),
+        };
+        let mut untold: Vec<Tiding> = news
+            .into_iter()
+            .zip(&told)
+            .filter(|(_, told)| passes(told))
+            .map(|(news, _)| news)
+            .collect();
+        if !untold.is_empty() {
             tokio::time::sleep(PAUSE).await;
-            others.news.put_back(book.standing(Instant::now()));
+            untold.extend(others.news.take_now(usize::MAX));
+            others.news.put_back(condensed(untold));
         }
     }
+}
+
+/// `news` without what is over, and only the last about each account and model.
+fn condensed(news: Vec<Tiding>) -> Vec<Tiding> {
+    let now = Instant::now();
+    let is_over = |what: What| matches!(what, What::Rests { until, .. } if until <= now);
+    let mut known = HashSet::new();
+    let mut last: Vec<Tiding> = news
+        .into_iter()
+        .rev()
+        .filter(|news| known.insert((news.account, news.model.clone())) && !is_over(news.what))
+        .collect();
+    last.reverse();
+    last
 }
 
 async fn say(redis: &Redis, (rest, well): &(Script, Script), news: &Tiding) -> Result<(), NotDone> {
@@ -96,11 +125,11 @@ async fn say(redis: &Redis, (rest, well): &(Script, Script), news: &Tiding) -> R
     let mut call;
     match news.what {
         What::Rests {
-            left,
+            until,
             cause,
             failures,
         } => {
-            let left = left.as_millis();
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
             if left == 0 {
                 return Ok(());
             }
@@ -150,7 +179,7 @@ async fn read(book: &Book, redis: &Redis, standing: &Script) {
     {
         Ok(all) => {
             for (who, words) in all {
-                if let Some(news) = read_news(&format!("{words} {who}")) {
+                if let Some(news) = read_news(&format!("{words} {who}"), Instant::now()) {
                     apply(book, &news);
                 }
             }
@@ -163,7 +192,7 @@ fn take(book: &Book, redis: &Redis, message: &[u8]) {
     let read = std::str::from_utf8(message).ok().and_then(|text| {
         let (from, news) = text.split_once(' ')?;
         let from = u64::from_str_radix(from, 16).ok()?;
-        Some((from, read_news(news)?))
+        Some((from, read_news(news, Instant::now())?))
     });
     match read {
         Some((from, news)) => {
@@ -201,16 +230,17 @@ fn words(cause: Cause, failures: u32) -> String {
     format!("{cause} {failures}")
 }
 
-/// `LEFT CAUSE FAILURES ACCOUNT [MODEL]`; a model may have spaces in its name.
-fn read_news(text: &str) -> Option<Tiding> {
+/// `LEFT CAUSE FAILURES ACCOUNT [MODEL]`, said at `now`; a model may have spaces in its name.
+fn read_news(text: &str, now: Instant) -> Option<Tiding> {
     let mut parts = text.splitn(5, ' ');
     let left: u64 = parts.next()?.parse().ok()?;
     let cause = parts.next()?;
     let failures = parts.next()?.parse().ok()?;
     let account = AccountId(u64::from_str_radix(parts.next()?, 16).ok()?);
     let model = parts.next();
+    let until = now.checked_add(Duration::from_millis(left))?;
     let rests = |cause| What::Rests {
-        left: Duration::from_millis(left),
+        until,
         cause,
         failures,
     };
@@ -233,25 +263,27 @@ mod tests {
 
     #[test]
     fn what_is_said_is_understood() {
+        let now = Instant::now();
         for model in [None, Some("m"), Some("a model: with all")] {
             let who = who(AccountId(u64::MAX - 7), model);
             let words = words(Cause::Limit, 3);
-            let news = read_news(&format!("1500 {words} {who}")).unwrap();
+            let news = read_news(&format!("1500 {words} {who}"), now).unwrap();
             assert_eq!(news.account, AccountId(u64::MAX - 7));
             assert_eq!(news.model.as_deref(), model);
             let rests = What::Rests {
-                left: Duration::from_millis(1_500),
+                until: now + Duration::from_millis(1_500),
                 cause: Cause::Limit,
                 failures: 3,
             };
             assert_eq!(news.what, rests);
-            let well = read_news(&format!("0 - 0 {who}")).unwrap();
+            let well = read_news(&format!("0 - 0 {who}"), now).unwrap();
             assert_eq!(well.what, What::Well);
         }
     }
 
     #[test]
     fn what_no_instance_says_is_not_understood() {
+        let now = Instant::now();
         for text in [
             "",
             "1",
@@ -261,7 +293,34 @@ mod tests {
             "1 limit 1 xyz",
             "1 limit 1",
         ] {
-            assert_eq!(read_news(text), None, "{text}");
+            assert_eq!(read_news(text, now), None, "{text}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_last_word_is_told_later_and_nothing_that_is_over() {
+        let begin = Instant::now();
+        let news = |model: &str, rests: Option<u64>| Tiding {
+            account: AccountId(1),
+            model: Some(model.into()),
+            what: match rests {
+                Some(seconds) => What::Rests {
+                    until: begin + Duration::from_secs(seconds),
+                    cause: Cause::Limit,
+                    failures: 1,
+                },
+                None => What::Well,
+            },
+        };
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let all = vec![
+            news("long", Some(99)),
+            news("short", Some(5)),
+            news("long", Some(100)),
+            news("well", Some(100)),
+            news("well", None),
+        ];
+        let want = [news("long", Some(100)), news("well", None)];
+        assert_eq!(condensed(all), want);
     }
 }

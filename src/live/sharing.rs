@@ -24,10 +24,22 @@ impl Current {
             turns::hand_out(book, redis),
             rests::share(book, redis),
             async {
+                if let Some(counters) = &self.shared.shared_counters {
+                    counters.share().await;
+                }
+            },
+            async {
                 if let Some(neighbours) = &self.shared.neighbours {
-                    neighbours.tell().await;
+                    tokio::join!(neighbours.tell(), neighbours.hear(&self.shared.homes));
                 }
             }
         );
+    }
+
+    /// Adds what the last records say to the counters of all.
+    pub async fn share_last_counts(&self) {
+        if let Some(counters) = &self.shared.shared_counters {
+            counters.flush().await;
+        }
     }
 }

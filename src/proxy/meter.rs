@@ -8,6 +8,7 @@ use super::context::Context;
 use super::record::{self, End};
 use super::verdict::Outcome;
 use crate::account::AccountId;
+use crate::chat::{Fault, FaultKind};
 use crate::metrics::{Cause, Ended, OpenStream, Part};
 
 /// The moments of a request that its phases leave behind.
@@ -174,11 +175,12 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
         None if status >= 400 => Some(Cause::ProviderAnswer),
         None => None,
     };
-    let usage = match ctx.timing.recorded {
+    let recorded = std::mem::take(&mut ctx.timing.recorded);
+    let usage = match recorded {
         true => record::said(ctx),
         false => None,
     };
-    if ctx.timing.recorded && ctx.live.ledger.is_some() {
+    if recorded && ctx.live.ledger.is_some() {
         let record = record::of(ctx, End { status, cause });
         if let Some(ledger) = &ctx.live.ledger {
             ledger.record(record);
@@ -214,5 +216,31 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
         if let Some(losses) = attempt.relay.losses() {
             meters.lost((format, *upstream), losses.notes());
         }
+    }
+}
+
+/// A request whose connection is cut off, because the process ends, is written down all the same: no phase
+/// comes for it any more.
+impl Drop for Context {
+    fn drop(&mut self) {
+        if !self.timing.recorded {
+            return;
+        }
+        let call = self.call.as_deref();
+        let begun = call.is_some_and(|call| call.gate.has_begun());
+        let answered = self.attempt.as_deref().and_then(|attempt| attempt.status);
+        let status = self
+            .status
+            .or_else(|| answered.filter(|_| begun))
+            .unwrap_or(499);
+        if status != 101 && self.fault.is_none() {
+            let message = "the gateway has ended before the answer";
+            self.fault = Some(Fault::new(
+                FaultKind::Timeout,
+                "request_timeout_total",
+                message,
+            ));
+        }
+        ended(self, status);
     }
 }

@@ -25,14 +25,14 @@ pub(super) async fn recall(ctx: &Context, body: &[u8]) {
     if PREVIOUS.is_in(body)
         && let Some(id) = previous(body)
     {
-        ctx.live.made.recall(&id).await;
+        ctx.live.made.recall(&id, client(ctx)).await;
     }
 }
 
 /// Asks the stores about the response that a path under `/v1/responses/` is about.
 pub(super) async fn recall_path(ctx: &Context, path: &str) {
     if let Some(id) = id_in(path) {
-        ctx.live.made.recall(id).await;
+        ctx.live.made.recall(id, client(ctx)).await;
     }
 }
 

@@ -75,7 +75,10 @@ pub(super) fn service(
                 let spoken = spoken.clone();
                 Box::pin(async move {
                     let _open = lifecycle.connect();
-                    serve(&app, stream, &shutdown, &spoken).await;
+                    let served = async {
+                        serve(&app, stream, &shutdown, &spoken).await;
+                    };
+                    lifecycle.until_cut(served).await;
                     // Nothing is left of it.
                     None
                 })

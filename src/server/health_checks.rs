@@ -5,12 +5,14 @@
 //! key as a request's failure would; a good answer ends such a rest early. Limits, missing paths and
 //! permissions say nothing about the key and change nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use http::{HeaderName, HeaderValue, Method, header};
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::Connector;
@@ -30,8 +32,6 @@ use crate::upstream::peer::{Load, Peers};
 use crate::upstream::presets::KeyHeader;
 use crate::wire::{Format, codec};
 
-/// Checks at the same time.
-const TOGETHER: usize = 16;
 /// How often a reload is noticed that brings checks.
 const LOOK: Duration = Duration::from_secs(1);
 /// Longest wait before the first check of an account: not all of them at once after a start.
@@ -61,11 +61,13 @@ impl HealthChecks {
     /// Checks as long as the process runs.
     pub(super) async fn run(&self) {
         let mut due: HashMap<AccountId, Instant> = HashMap::new();
+        // One that hangs delays no other account's.
+        let mut running = FuturesUnordered::new();
+        let mut busy: HashSet<AccountId> = HashSet::new();
         loop {
             let live = self.current.load();
             let now = Instant::now();
             let mut next = now + LOOK;
-            let mut ready = Vec::new();
             let checked = live.config.accounts.iter().filter_map(|account| {
                 let check = account.check.as_ref()?;
                 Some((account, check))
@@ -77,24 +79,30 @@ impl HealthChecks {
                     .copied()
                     .unwrap_or_else(|| now + check.every.min(FIRST).mul_f64(rand::random::<f64>()));
                 if at <= now {
-                    ready.push((Arc::clone(account), check.clone()));
+                    if busy.insert(account.id) {
+                        let (live, account) = (Arc::clone(&live), Arc::clone(account));
+                        let check = check.clone();
+                        running.push(async move {
+                            self.check(&live, &account, &check).await;
+                            account.id
+                        });
+                    }
                     at = now + check.every.mul_f64(rand::random_range(0.9..1.1));
                 }
                 next = next.min(at);
                 known.insert(account.id, at);
             }
             due = known;
-            if !ready.is_empty() {
-                let live = &*live;
-                let checks = futures::stream::iter(ready);
-                checks
-                    .for_each_concurrent(TOGETHER, async |(account, check)| {
-                        self.check(live, &account, &check).await;
-                    })
-                    .await;
-            }
             drop(live);
-            sleep_until(next).await;
+            let mut wake = pin!(sleep_until(next));
+            loop {
+                tokio::select! {
+                    Some(id) = running.next() => {
+                        busy.remove(&id);
+                    }
+                    () = &mut wake => break,
+                }
+            }
         }
     }
 

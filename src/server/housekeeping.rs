@@ -32,14 +32,35 @@ const QUIET: Duration = Duration::from_millis(100);
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave for clients that read slowly.
 const LAST_BYTES: Duration = Duration::from_secs(5);
+/// How long requests that are cut off may take to be gone.
+const CUT: Duration = Duration::from_secs(2);
 /// How long tokens may take that are being renewed at the end.
 const LAST_TOKENS: Duration = Duration::from_secs(10);
+/// How long the database may take to be closed.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// What all that comes after the last request may take at most, in seconds: [`CUT`], [`LAST_BYTES`], what is
+/// written down, [`LAST_WORD`] and some.
+const AFTER: u64 = 40;
+
+/// How long Pingora waits for the end of a process whose requests may take up to `total`, in seconds.
+pub(super) fn grace(total: Duration) -> u64 {
+    total.as_secs().saturating_add(AFTER)
+}
+
+/// How much of `grace`, in seconds, requests may take. The rest is for what comes after them.
+pub(super) fn patience(grace: u64) -> Duration {
+    Duration::from_secs(grace)
+        .saturating_sub(Duration::from_secs(AFTER).min(Duration::from_secs(grace) / 2))
+}
 
 /// What runs beside the requests: log lines, reloads, the end.
 pub(super) struct Housekeeping {
     pub(super) reloader: Arc<Reloader>,
     pub(super) roster: Arc<Roster>,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// How long requests may take to end.
+    pub(super) patience: Duration,
     pub(super) pool: Arc<Pool>,
     pub(super) exporting: Option<Exporting>,
     pub(super) tokens: Tokens,
@@ -144,17 +165,32 @@ impl Housekeeping {
     /// The listeners close; the process ends with the last request.
     async fn end(&self) {
         log::info!("finishing {} requests", self.lifecycle.running());
-        self.lifecycle.quiet(QUIET).await;
+        let quiet = self.lifecycle.quiet(QUIET);
+        if tokio::time::timeout(self.patience, quiet).await.is_err() {
+            let left = self.lifecycle.running();
+            log::warn!("{left} requests are cut off: the grace period is over");
+            self.lifecycle.cut();
+            let _ = tokio::time::timeout(CUT, self.lifecycle.idle()).await;
+        }
         tokio::select! {
             () = self.lifecycle.disconnected() => {}
             () = tokio::time::sleep(LAST_BYTES) => log::warn!("clients are still connected"),
         }
-        self.tokens.settle(LAST_TOKENS).await;
-        if let Some(exporting) = &self.exporting {
-            exporting.flush().await;
-        }
-        self.usage.end().await;
-        super::sharing::end(&self.reloader.current).await;
+        let current = &self.reloader.current;
+        // Beside each other: what is away delays only itself.
+        tokio::join!(
+            self.tokens.settle(LAST_TOKENS),
+            async {
+                if let Some(exporting) = &self.exporting {
+                    exporting.flush().await;
+                }
+            },
+            self.usage.end(),
+            super::sharing::end(current),
+        );
+        current.share_last_counts().await;
+        // What is written is safe; this only tidies up.
+        let _ = tokio::time::timeout(LAST_WORD, current.database().close()).await;
         log::info!("done");
         logging::flush();
         std::process::exit(0);

@@ -1,8 +1,12 @@
 //! What outlives this process or is shared with other instances: turns, rests, who made which response.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::live::Current;
+
+/// How long the last turns and responses may take.
+const LAST: Duration = Duration::from_secs(6);
 
 /// Before the first request: goes on where the last process has ended.
 pub(super) async fn begin(current: &Current) {
@@ -17,5 +21,8 @@ pub(super) async fn share(current: &Current) {
 /// After the last request.
 pub(super) async fn end(current: &Current) {
     let mut saved = HashMap::new();
-    tokio::join!(current.save_turns(&mut saved), current.made().end());
+    let last = async { tokio::join!(current.save_turns(&mut saved), current.made().end()) };
+    if tokio::time::timeout(LAST, last).await.is_err() {
+        log::warn!("the last turns and responses were not saved in time");
+    }
 }

@@ -36,10 +36,17 @@ impl<T> Outbox<T> {
     /// Everything that waits, at most `most`, the oldest first. Waits until there is something.
     pub async fn take(&self, most: usize) -> Vec<T> {
         loop {
+            self.filled().await;
             let taken = self.take_now(most);
             if !taken.is_empty() {
                 return taken;
             }
+        }
+    }
+
+    /// Waits until something waits. For one who takes.
+    pub async fn filled(&self) {
+        while self.waiting.lock().is_empty() {
             self.bell.notified().await;
         }
     }

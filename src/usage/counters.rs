@@ -44,8 +44,8 @@ pub type Counts = [Count; WINDOWS.len()];
 /// Counters, in this process or shared by several.
 #[async_trait]
 pub trait Counters: Send + Sync {
-    /// Adds what was used in the minute that begins at `minute`, in seconds since 1970. Called off the path
-    /// of requests, some times a second; what cannot be counted elsewhere is counted here.
+    /// Adds what was used in the minute that begins at `minute`, in seconds since 1970. Called some times
+    /// a second before these records are written: it waits for nobody.
     async fn add(&self, minute: i64, used: &[(Whose, Count)]);
 
     /// What was used until `now`. With a short deadline, and what this process knows after it.

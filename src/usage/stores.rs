@@ -197,7 +197,7 @@ impl Stores {
             .map_err(|error| self.spool_failed(&error))
     }
 
-    /// Empties the spool, if that goes quickly, and closes both.
+    /// Empties the spool, if that goes quickly, and closes it. The database is not only the ledger's.
     pub(super) async fn close(&self) {
         let empty = async {
             while !self.spool.is_empty() && self.standing.database() == State::Up {
@@ -208,11 +208,7 @@ impl Stores {
         };
         let _ = timeout(LAST, empty).await;
         // What is written is safe; this only tidies up.
-        let closed = async {
-            self.spool.close().await;
-            self.database.close().await;
-        };
-        let _ = timeout(RETRY, closed).await;
+        let _ = timeout(RETRY, self.spool.close()).await;
     }
 }
 

@@ -220,7 +220,16 @@ async fn models_and_accounts_say_who_serves_what_and_how_they_are() {
     );
     assert_eq!(models["open"][0]["account"], "idle");
     assert_eq!(models["open"][0]["excluded"], json!(["*-preview"]));
-    let accounts = get(admin, "/admin/accounts", ADMIN_KEY).await.json();
+    // The client has its answer before the account has.
+    let settled = async {
+        loop {
+            let accounts = get(admin, "/admin/accounts", ADMIN_KEY).await.json();
+            if accounts["accounts"][1]["last_outcome"].is_object() {
+                return accounts;
+            }
+        }
+    };
+    let accounts = within("the outcome", settled).await;
     let [resting, well, idle] = [0, 1, 2].map(|n| accounts["accounts"][n].clone());
     assert_eq!(
         (&resting["name"], &resting["state"]),

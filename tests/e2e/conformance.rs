@@ -50,9 +50,9 @@ async fn keeps_responses(store: Box<dyn Kept>, another: Box<dyn Kept>) {
     made.remember("not plain", one.1.clone());
     made.end().await;
     let other = Made::new(vec![another]);
-    other.recall("resp_3").await;
+    other.recall("resp_3", None).await;
     assert_eq!(other.maker("resp_3"), Some(one.1));
-    other.recall("not plain").await;
+    other.recall("not plain", None).await;
     assert_eq!(other.maker("not plain"), None);
 }
 
@@ -108,7 +108,7 @@ fn used(requests: i64) -> Count {
 }
 
 /// What counters have to do: those that are given count for the same.
-async fn counts(one: &dyn Counters, two: &dyn Counters) {
+async fn counts(one: &SharedCounters, two: &SharedCounters) {
     let now = UNIX_EPOCH + Duration::from_secs(MINUTE as u64 + 30);
     assert_eq!(one.read(now).await, []);
     let client = Whose::Client("team: a".into());
@@ -116,6 +116,8 @@ async fn counts(one: &dyn Counters, two: &dyn Counters) {
         .await;
     two.add(MINUTE - 60, &[(Whose::All, used(3))]).await;
     two.add(MINUTE - 7_200, &[(Whose::All, used(5))]).await;
+    one.flush().await;
+    two.flush().await;
     for counters in [one, two] {
         let read = counters.read(now).await;
         assert_eq!(read.len(), 2, "{read:?}");
@@ -159,5 +161,6 @@ async fn counters_count_in_memory_and_for_all_instances() {
     until(&one, true).await;
     until(&two, true).await;
     first.add(MINUTE, &[(Whose::All, used(1))]).await;
+    first.flush().await;
     assert_eq!(second.read(now).await[0].1[0].requests, 8);
 }

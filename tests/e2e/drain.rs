@@ -8,13 +8,14 @@ use nix::sys::socket::sockopt::TcpMaxSeg;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::chat::{
-    PATH, answer, ask, config, gated_bytes, gated_stream, question, streamed_question, text,
+    PATH, answer, ask, config, event, gated_bytes, gated_stream, question, streamed_question, text,
     wants_stream,
 };
 use crate::support::client::{Client, Response, get};
 use crate::support::gate::Gate;
 use crate::support::gateway::Gateway;
 use crate::support::keys::CLIENT_KEY;
+use crate::support::ledger::ledger;
 use crate::support::upstream::Upstream;
 use crate::support::within;
 use crate::traffic::Traffic;
@@ -189,6 +190,37 @@ async fn busy_connections_lose_nothing_until_they_are_told_to_close() {
 fn logged(gateway: &Gateway) -> usize {
     let log = gateway.log();
     log.iter().filter(|line| line.contains(" access ")).count()
+}
+
+#[tokio::test]
+async fn what_runs_too_long_is_cut_off_and_written_down() {
+    let gate = Gate::new();
+    let upstream = upstream(&gate).await;
+    let yaml = config(&[("a", &upstream.url(), "")]);
+    let gateway = Gateway::builder(&yaml)
+        .pingora("grace_period_seconds: 16")
+        .start()
+        .await;
+    let mut clients = [
+        Client::connect(gateway.addr()).await,
+        Client::h2c(gateway.addr()).await,
+    ];
+    let mut streams = Vec::new();
+    for client in &mut clients {
+        let mut stream = ask(client, &streamed_question()).stream().await;
+        stream.until(&event("one")).await;
+        streams.push(stream);
+    }
+    let rows = ledger(&gateway).await;
+    let rows: Vec<_> = rows
+        .values()
+        .map(|row| (row.status, row.error.is_some()))
+        .collect();
+    assert_eq!(rows[0], (200, true));
+    assert_eq!(rows.len(), 2);
+    for line in ["2 requests are cut off", "done"] {
+        assert!(gateway.log().iter().any(|one| one.contains(line)), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -435,7 +435,8 @@ async fn turns_go_on_over_a_restart_without_redis() {
         let url = database(dialect).await;
         migrate(&url).await;
         let yaml = config(DIALECT, &upstream, 10, &format!("database-url: '{url}'"));
-        for count in [333, 667] {
+        // Fewer than there are keys: a process that begins anew asks one for a second time.
+        for count in [5, 5] {
             let gateway = Gateway::start(&yaml).await;
             ask(&gateway, count).await;
             gateway.signal(Signal::SIGTERM);
@@ -443,10 +444,7 @@ async fn turns_go_on_over_a_restart_without_redis() {
         }
         let shares = counted.shares();
         let shares: Vec<_> = shares.iter().zip(before).map(|(a, b)| a - b).collect();
-        assert!(
-            shares.iter().all(|share| (99..=101).contains(share)),
-            "{dialect:?}: {shares:?}"
-        );
+        assert_eq!(shares, [1; 10], "{dialect:?}");
     }
 }
 

@@ -74,6 +74,13 @@ async fn a_redis_that_hangs_delays_one_command_and_no_other() {
     let error = redis.ask::<()>(&cmd("PING"), short).await.unwrap_err();
     assert_eq!(error.trouble, Trouble::Slow);
     assert!(begin.elapsed() >= short);
+    // What is late for those in a hurry is not for others.
+    assert!(redis.is_up());
+    let error = redis.ask::<()>(&cmd("PING"), short).await.unwrap_err();
+    assert_eq!(error.trouble, Trouble::Away);
+    let patient = Duration::from_millis(500);
+    let error = redis.ask::<()>(&cmd("PING"), patient).await.unwrap_err();
+    assert_eq!(error.trouble, Trouble::Slow);
     let begin = Instant::now();
     for _ in 0..1_000 {
         let error = redis.ask::<()>(&cmd("PING"), DEADLINE).await.unwrap_err();

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::certs::Authority;
 use crate::support::gateway::Gateway;
 use crate::support::keys::{CLIENT_KEY, CLIENT_KEY_B, UNKNOWN_KEY, UPSTREAM_KEY_A, UPSTREAM_KEY_B};
+use crate::support::ledger::ledger;
 use crate::support::upstream::Upstream;
 use crate::support::websocket::{Client, Scene, Server, dial, echo, next, refusal};
 use crate::support::within;
@@ -355,6 +356,21 @@ async fn draining_waits_for_it_until_the_grace_period_is_over() {
             false => assert!((1_500..8_000).contains(&took.as_millis()), "took {took:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn one_that_outlives_the_gateway_is_written_down() {
+    let server = Server::start(&[Scene::Echo]).await;
+    let gateway = Gateway::builder(&config("", &[&server]))
+        .pingora("grace_period_seconds: 16")
+        .start()
+        .await;
+    let mut client = open(&gateway).await;
+    assert!(echo(&mut client, Message::text("x")).await.is_some());
+    let rows = ledger(&gateway).await;
+    let rows: Vec<_> = rows.values().map(|row| (row.status, &row.error)).collect();
+    assert_eq!(rows, [(101, &None)]);
+    assert!(gateway.log().iter().any(|line| line.contains("done")));
 }
 
 /// Browsers do not ask before they open one, and let the page read all of it.

@@ -33,8 +33,8 @@ pub struct Tiding {
 pub enum What {
     /// It rests.
     Rests {
-        /// For so long from now on.
-        left: Duration,
+        /// When that is over.
+        until: Instant,
         /// Why.
         cause: Cause,
         /// Failures in a row.
@@ -70,12 +70,12 @@ impl Health {
         let mut cells = self.cells.lock();
         match what {
             What::Rests {
-                left,
+                until,
                 cause,
                 failures,
             } => {
                 let cell = cells.of(model, now);
-                let until = now + left.min(LONGEST);
+                let until = until.min(now + LONGEST);
                 if until > cell.until {
                     cell.until = until;
                     cell.cause = cause;
@@ -113,7 +113,7 @@ impl Health {
             .map(|(model, cell)| Tiding {
                 account,
                 model,
-                what: cell.rests(now),
+                what: cell.rests(),
             })
             .collect()
     }
@@ -128,9 +128,9 @@ impl Failure {
 }
 
 impl Cell {
-    pub(super) fn rests(&self, now: Instant) -> What {
+    pub(super) fn rests(&self) -> What {
         What::Rests {
-            left: self.until.saturating_duration_since(now),
+            until: self.until,
             cause: self.cause,
             failures: self.failures,
         }
@@ -253,11 +253,11 @@ mod tests {
         let (health, _) = health();
         let now = Instant::now();
         let rests = |left| What::Rests {
-            left,
+            until: now + left,
             cause: Cause::Trouble,
             failures: 3,
         };
-        health.hear(None, rests(Duration::MAX), now);
+        health.hear(None, rests(2 * LONGEST), now);
         health.hear(None, rests(Duration::from_secs(1)), now);
         let standing = health.standing(AccountId(1), now);
         assert_eq!(standing.len(), 1);

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use kept::{InDatabase, InRedis, Kept, NotKept};
 
@@ -37,12 +36,18 @@ const PAUSES: [Duration; 3] = [
 ];
 /// Requests that wait for the stores at the same time; more do without.
 const LOOKUPS: usize = 64;
+/// And those of one client.
+const OF_ONE: usize = 16;
+/// What no store knows is not looked for again for so long.
+const UNKNOWN: Duration = Duration::from_secs(1);
+/// Most of those.
+const UNKNOWNS: usize = 4_096;
 /// What could not be written is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often what is too old is forgotten.
 const TIDY: Duration = Duration::from_hours(1);
 /// How long the last ones may take to be written.
-const LAST: Duration = Duration::from_secs(2);
+const LAST: Duration = Duration::from_secs(5);
 
 /// Who made a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +65,40 @@ pub type Response = (Box<str>, Maker);
 /// forgotten first.
 pub struct Made {
     generations: Mutex<Generations>,
-    /// In the order in which they are asked, with what each has to be told. What is written goes to all.
-    stores: Vec<(Box<dyn Kept>, Outbox<Response>)>,
-    lookups: Semaphore,
+    /// In the order in which they are asked. What is written goes to all.
+    stores: Vec<Keeper>,
+    lookups: Mutex<Lookups>,
+}
+
+/// Who looks into the stores now, and what was not there.
+#[derive(Default)]
+struct Lookups {
+    /// By client.
+    running: HashMap<Option<u64>, usize>,
+    unknown: HashMap<Box<str>, Instant>,
+}
+
+/// A look into the stores. Ends when it is dropped.
+struct Look<'a>(&'a Mutex<Lookups>, Option<u64>);
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        let running = &mut self.0.lock().running;
+        if let Some(count) = running.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// A store, and what it has to be told.
+struct Keeper {
+    store: Box<dyn Kept>,
+    waiting: Outbox<Response>,
+    /// Held while a batch is under way.
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -78,9 +114,13 @@ impl Made {
             generations: Mutex::default(),
             stores: stores
                 .into_iter()
-                .map(|store| (store, Outbox::new(WAITING)))
+                .map(|store| Keeper {
+                    store,
+                    waiting: Outbox::new(WAITING),
+                    writing: tokio::sync::Mutex::default(),
+                })
                 .collect(),
-            lookups: Semaphore::new(LOOKUPS),
+            lookups: Mutex::default(),
         }
     }
 
@@ -90,9 +130,9 @@ impl Made {
             return;
         }
         if is_plain(id) {
-            for (_, waiting) in &self.stores {
+            for keeper in &self.stores {
                 // Without room, only this process knows.
-                let _ = waiting.put((id.into(), maker.clone()));
+                let _ = keeper.waiting.put((id.into(), maker.clone()));
             }
         }
         self.note(id, maker);
@@ -113,45 +153,88 @@ impl Made {
         young.get(id).or_else(|| old.get(id)).cloned()
     }
 
-    /// Looks in the stores who made the response `id`, so that [`maker`](Self::maker) knows.
-    pub async fn recall(&self, id: &str) {
+    /// Looks for `client`, a hash of its key, in the stores who made the response `id`, so that
+    /// [`maker`](Self::maker) knows.
+    pub async fn recall(&self, id: &str, client: Option<u64>) {
         if id.len() > ID || !is_plain(id) || self.maker(id).is_some() {
             return;
         }
-        let Ok(_turn) = self.lookups.try_acquire() else {
+        let Some(_look) = self.look(id, client) else {
             return;
         };
         // One that was made elsewhere a moment ago may be on its way to the stores.
         for pause in PAUSES {
             tokio::time::sleep(pause).await;
-            for (store, _) in &self.stores {
-                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, store.find(id)).await {
+            for keeper in &self.stores {
+                if let Ok(Ok(Some(maker))) = timeout(DEADLINE, keeper.store.find(id)).await {
                     self.note(id, maker);
                     return;
                 }
             }
         }
+        let mut lookups = self.lookups.lock();
+        if lookups.unknown.len() >= UNKNOWNS {
+            lookups.unknown.clear();
+        }
+        lookups.unknown.insert(id.into(), Instant::now() + UNKNOWN);
+    }
+
+    /// Begins to look for `id`; `None`: there is no room, or no store knew it a moment ago.
+    fn look(&self, id: &str, client: Option<u64>) -> Option<Look<'_>> {
+        let mut lookups = self.lookups.lock();
+        let now = Instant::now();
+        if lookups.unknown.get(id).is_some_and(|until| now < *until) {
+            return None;
+        }
+        let all: usize = lookups.running.values().sum();
+        let count = lookups.running.get(&client).copied().unwrap_or(0);
+        if all >= LOOKUPS || count >= OF_ONE {
+            return None;
+        }
+        lookups.running.insert(client, count + 1);
+        drop(lookups);
+        Some(Look(&self.lookups, client))
     }
 
     /// Writes what is remembered into the stores. Never ends.
     pub async fn keep(&self) {
-        let each = self.stores.iter().map(|(store, waiting)| async move {
-            tokio::join!(tidy(&**store), write(&**store, waiting));
+        let each = self.stores.iter().map(|keeper| async move {
+            tokio::join!(tidy(&*keeper.store), keeper.write());
         });
         join_all(each).await;
     }
 
-    /// Writes what is left.
+    /// Writes what is left, and waits for what is being written.
     pub async fn end(&self) {
-        let each = self.stores.iter().map(|(store, waiting)| async move {
-            loop {
-                let batch = waiting.take_now(BATCH);
-                if batch.is_empty() || store.put(&batch).await.is_err() {
-                    return;
-                }
-            }
-        });
+        let each = self
+            .stores
+            .iter()
+            .map(|keeper| async move { while let Ok(true) = keeper.write_some().await {} });
         let _ = timeout(LAST, join_all(each)).await;
+    }
+}
+
+impl Keeper {
+    async fn write(&self) {
+        loop {
+            self.waiting.filled().await;
+            if let Err(error) = self.write_some().await {
+                log::debug!("responses are not written: {error}");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    /// Writes a batch; `false`: there was none.
+    async fn write_some(&self) -> Result<bool, NotKept> {
+        let _turn = self.writing.lock().await;
+        let batch = self.waiting.take_now(BATCH);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let written = self.store.put(&batch).await;
+        written.inspect_err(|_| self.waiting.put_back(batch))?;
+        Ok(true)
     }
 }
 
@@ -161,17 +244,6 @@ async fn tidy(store: &dyn Kept) {
             log::debug!("old responses are not forgotten: {error}");
         }
         tokio::time::sleep(TIDY).await;
-    }
-}
-
-async fn write(store: &dyn Kept, waiting: &Outbox<Response>) {
-    loop {
-        let batch = waiting.take(BATCH).await;
-        if let Err(error) = store.put(&batch).await {
-            log::debug!("responses are not written: {error}");
-            waiting.put_back(batch);
-            tokio::time::sleep(AGAIN).await;
-        }
     }
 }
 
@@ -195,6 +267,30 @@ fn is_plain(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_leaves_room_for_others_and_the_unknown_is_not_looked_for_at_once() {
+        let made = Made::default();
+        let mut looks = Vec::new();
+        while let Some(look) = made.look("resp_x", Some(1)) {
+            looks.push(look);
+        }
+        assert_eq!(looks.len(), OF_ONE);
+        for client in 2.. {
+            let Some(look) = made.look("resp_x", Some(client)) else {
+                break;
+            };
+            looks.push(look);
+        }
+        assert_eq!(looks.len(), LOOKUPS);
+        looks.clear();
+        made.recall("resp_x", Some(1)).await;
+        assert!(made.look("resp_x", Some(1)).is_none());
+        assert!(made.look("resp_y", Some(1)).is_some());
+        tokio::time::advance(UNKNOWN).await;
+        assert!(made.look("resp_x", Some(1)).is_some());
+        assert!(made.lookups.lock().running.is_empty());
+    }
 
     #[test]
     fn the_oldest_are_forgotten() {

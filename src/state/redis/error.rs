@@ -38,13 +38,24 @@ impl Trouble {
 pub struct NotDone {
     /// What kind of trouble.
     pub trouble: Trouble,
+    /// It was asked, and may have been done all the same.
+    pub was_sent: bool,
     message: String,
 }
 
 impl NotDone {
+    /// It was not asked at all.
+    pub(super) fn not_asked() -> Self {
+        Self {
+            was_sent: false,
+            ..Self::new(Trouble::Away, "it is away")
+        }
+    }
+
     pub(super) fn new(trouble: Trouble, message: impl Into<String>) -> Self {
         Self {
             trouble,
+            was_sent: true,
             message: message.into(),
         }
     }
@@ -83,6 +94,10 @@ impl From<RedisError> for NotDone {
             ErrorKind::RESP3NotSupported => "it is older than Redis 6".to_owned(),
             _ => error.to_string(),
         };
-        Self::new(trouble, message)
+        Self {
+            // One that is not ready does nothing; the others say so after some of it, or with the connection.
+            was_sent: trouble != Trouble::Away || error.kind() == ErrorKind::Io,
+            ..Self::new(trouble, message)
+        }
     }
 }

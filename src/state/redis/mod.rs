@@ -3,7 +3,8 @@
 //! One connection carries commands and messages. [`Redis::run`] makes it and makes it again, for ever;
 //! until then, and whenever it is gone, every command fails at once and the caller goes on with what it
 //! knows itself. A command that is not answered by its deadline makes the others fail at once too,
-//! until a ping has been answered: a Redis that hangs delays one request, not all of them.
+//! until a ping has been answered: a Redis that hangs delays one request, not all of them. One with a
+//! deadline below half a second does so to its like only: what is late for a request is no trouble for the rest.
 
 mod address;
 mod channels;
@@ -34,6 +35,8 @@ pub use lock::Lock;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How often a ping is sent, and how long it may take.
 const PING: Duration = Duration::from_secs(1);
+/// A command that may take so long and is not answered in time says that Redis hangs.
+const PATIENT: Duration = Duration::from_millis(500);
 /// The first wait between two tries to connect; doubles up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(50);
 /// The longest wait between two tries to connect.
@@ -51,6 +54,8 @@ pub struct Redis {
     link: ArcSwapOption<Link>,
     /// A command was not answered in time, and no ping since.
     suspect: AtomicBool,
+    /// One with a short deadline was not, and no ping since.
+    late: AtomicBool,
     /// Somebody wants a ping or a subscription at once.
     wake: Notify,
     channels: Arc<Channels>,
@@ -84,6 +89,7 @@ impl Redis {
             instance: rand::random(),
             link: ArcSwapOption::empty(),
             suspect: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             wake: Notify::new(),
             channels: Arc::default(),
             troubles: Default::default(),
@@ -122,7 +128,7 @@ impl Redis {
         command: &Cmd,
         deadline: Duration,
     ) -> Result<T, NotDone> {
-        let mut link = self.link()?;
+        let mut link = self.link(deadline)?;
         self.within(deadline, command.query_async(&mut link)).await
     }
 
@@ -132,7 +138,7 @@ impl Redis {
         commands: &Pipeline,
         deadline: Duration,
     ) -> Result<T, NotDone> {
-        let mut link = self.link()?;
+        let mut link = self.link(deadline)?;
         self.within(deadline, commands.query_async(&mut link)).await
     }
 
@@ -142,7 +148,7 @@ impl Redis {
         call: &ScriptInvocation<'_>,
         deadline: Duration,
     ) -> Result<T, NotDone> {
-        let mut link = self.link()?;
+        let mut link = self.link(deadline)?;
         self.within(deadline, call.invoke_async(&mut link)).await
     }
 
@@ -183,13 +189,15 @@ impl Redis {
         self.count(NotDone::new(trouble, what))
     }
 
-    fn link(&self) -> Result<MultiplexedConnection, NotDone> {
-        if !self.suspect.load(Ordering::Relaxed)
+    fn link(&self, deadline: Duration) -> Result<MultiplexedConnection, NotDone> {
+        let is_late = deadline < PATIENT && self.late.load(Ordering::Relaxed);
+        if !is_late
+            && !self.suspect.load(Ordering::Relaxed)
             && let Some(link) = &*self.link.load()
         {
             return Ok(link.0.clone());
         }
-        Err(self.count(NotDone::new(Trouble::Away, "it is away")))
+        Err(self.count(NotDone::not_asked()))
     }
 
     async fn within<T>(
@@ -200,7 +208,12 @@ impl Redis {
         match timeout(deadline, asked).await {
             Ok(answer) => answer.map_err(|error| self.count(error.into())),
             Err(_) => {
-                self.suspect.store(true, Ordering::Relaxed);
+                let flag = if deadline < PATIENT {
+                    &self.late
+                } else {
+                    &self.suspect
+                };
+                flag.store(true, Ordering::Relaxed);
                 self.wake.notify_one();
                 let message = format!("no answer within {} ms", deadline.as_millis());
                 Err(self.count(NotDone::new(Trouble::Slow, message)))
@@ -258,6 +271,7 @@ impl Redis {
                 return error;
             }
             self.suspect.store(false, Ordering::Relaxed);
+            self.late.store(false, Ordering::Relaxed);
             if self.link.load().is_none() {
                 self.link.store(Some(Arc::new(Link(link.clone()))));
                 self.say_back();

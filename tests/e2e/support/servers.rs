@@ -17,6 +17,8 @@ use super::process::{Invocation, Process};
 pub const PASSWORD: &str = "server-canary-secret";
 /// Their user.
 const USER: &str = "gateway";
+/// A port may be taken in the moment before the server has it.
+const TRIES: usize = 3;
 /// Begins the names of their folders.
 const FOLDER: &str = "ai-proxy-server-";
 /// The file in such a folder that says which process it is of.
@@ -25,7 +27,8 @@ const OWNER: &str = "owner";
 /// Runs the rest as a user who is not root, where PostgreSQL is concerned, and lets it die with the test.
 const PRELUDE: &str = r#"
 set -eu
-PATH="$PATH:/usr/sbin:/usr/lib/postgresql/17/bin:/usr/lib/postgresql/16/bin:/usr/lib/postgresql/15/bin:/usr/lib/postgresql/14/bin"
+PATH="$PATH:/usr/sbin"
+for one in /usr/lib/postgresql/*/bin; do PATH="$PATH:$one"; done
 mkdir -p data
 as=""
 if [ "$(id -u)" = 0 ]; then
@@ -135,36 +138,53 @@ impl Server {
     }
 
     async fn new(kind: Kind) -> Self {
+        for _ in 1..TRIES {
+            let mut server = Self::prepared(kind);
+            if server.try_start().await.is_ok() {
+                return server;
+            }
+        }
+        let mut server = Self::prepared(kind);
+        server.start().await;
+        server
+    }
+
+    fn prepared(kind: Kind) -> Self {
         let folder = tempfile::Builder::new().prefix(FOLDER).tempdir().unwrap();
         let port = free_port();
         let invocation = Invocation::in_folder(folder, [kind.word().to_owned(), port.to_string()])
             .file(OWNER, std::process::id().to_string())
             .env("PASSWORD", PASSWORD)
             .played_by(&format!("{PRELUDE}{}", kind.script()));
-        let mut server = Self {
+        Self {
             kind,
             port,
             invocation,
             process: None,
-        };
-        server.start().await;
-        server
+        }
     }
 
     /// Starts it again, with the data that it had, where it was.
     pub async fn start(&mut self) {
+        if let Err(lines) = self.try_start().await {
+            panic!(
+                "{:?} does not start; scripts/setup.sh test installs it\n{lines}",
+                self.kind
+            );
+        }
+    }
+
+    /// What it has said, when it does not start.
+    async fn try_start(&mut self) -> Result<(), String> {
         assert!(self.process.is_none(), "it runs");
         let process = Process::start(&self.invocation);
         let kind = self.kind;
         let ready = process
             .find_line("to be ready", |line| kind.is_ready(line).then_some(()))
             .await;
-        assert!(
-            ready.is_some(),
-            "{kind:?} does not start; scripts/setup.sh test installs it\n{}",
-            process.lines().join("\n")
-        );
+        ready.ok_or_else(|| process.lines().join("\n"))?;
         self.process = Some(process);
+        Ok(())
     }
 
     /// Ends it as a crash would.
@@ -283,10 +303,15 @@ async fn created(url: &str) -> String {
     format!("{server}/{name}")
 }
 
-/// A port that nobody has now.
+/// A port that nobody has now, below those that the kernel gives to others: also free when a server that was
+/// killed comes back to it.
 fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Removes what runs that are over have left behind: a process that is killed cannot.
