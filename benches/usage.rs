@@ -56,6 +56,7 @@ fn entry(n: i64, second: i64) -> Entry {
         reasoning: tokens(n % 50),
         web_searches: 0,
         media: Media::default(),
+        earlier: Vec::new(),
         uncounted: None,
         cost: None,
         latency_micros: 1_000_000,

@@ -303,7 +303,7 @@ impl Current {
         } = &self.shared;
         UsageNow {
             written: standing.written(),
-            dropped: ledger.dropped(),
+            dropped: ledger.dropped() + standing.refused(),
             waiting: ledger.waiting(),
             spooled: standing.spooled(),
             database: standing.database().is_up(),

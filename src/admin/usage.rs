@@ -26,6 +26,10 @@ use table::{Cell, Table, dollars, string};
 const CSV: &str = "text/csv; charset=utf-8";
 /// How much is sent at once.
 const PIECE: usize = 32 * 1024;
+/// How long an answer may be on its way, however slowly it is read: it holds a connection.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// The last second that can be written as a date, since 1970.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 /// How long the database may take until its first row.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -133,13 +137,15 @@ async fn answer(
     let (began, mut begun) = tokio::sync::oneshot::channel();
     let mut pieces = Pieces::new(move |pieces| async move {
         let writing = Writing {
-            pieces,
+            pieces: pieces.clone(),
             table,
             limit,
         };
-        writing
-            .run(&database, &statement, values, read, began)
-            .await;
+        let run = writing.run(&database, &statement, values, read, began);
+        if tokio::time::timeout(DEADLINE, run).await.is_err() {
+            log::warn!("usage: an answer was not read to its end in time");
+            let _ = pieces.send(Err(Broken)).await;
+        }
     });
     // It runs while somebody waits for a piece.
     let first = async {
@@ -240,7 +246,7 @@ fn words(trouble: Trouble) -> &'static str {
         Trouble::Away => "the database is away",
         Trouble::Old => "the database's tables are older than this program: run `ai-proxy migrate`",
         Trouble::New => "the database's tables are newer than this program",
-        Trouble::Conflict | Trouble::Taken | Trouble::Refused => {
+        Trouble::Conflict | Trouble::Taken | Trouble::Value | Trouble::Refused => {
             "the database refuses; the log says why"
         }
     }
@@ -310,11 +316,11 @@ fn text(text: Option<String>) -> Cell {
 }
 
 fn time(second: i64) -> String {
-    let since = Duration::from_secs(u64::try_from(second).unwrap_or(0));
+    let since = Duration::from_secs(u64::try_from(second).unwrap_or(0)).min(LAST);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }
 
 fn time_of_micros(micros: i64) -> String {
-    let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+    let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(LAST);
     humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string()
 }

@@ -16,11 +16,11 @@ pub struct Usage {
     pub output: u64,
     /// Of it, reasoning.
     pub reasoning: u64,
-    /// Of the input, sound.
+    /// Of the input that came from no cache, sound.
     pub audio_input: u64,
     /// Of the output, sound.
     pub audio_output: u64,
-    /// Of the input, pictures.
+    /// Of the input that came from no cache, pictures.
     pub image_input: u64,
     /// Of the output, pictures.
     pub image_output: u64,

@@ -204,7 +204,7 @@ fn every_error_is_reported_with_its_path() {
         ),
         // Client keys.
         (
-            "api-keys: [a, '', {key: a}, 'sha256:12', '${NOT_SET}', {name: x}, 'file:/none', {key: b, models: ['[']}]",
+            "api-keys: [a, '', {key: a}, 'sha256:12', '${NOT_SET}', {name: x}, 'file:/none', {key: b, models: ['[']}, {key: c, tags: {a: \"x\\0\"}}]",
             &[
                 "api-keys[1]: is empty",
                 "api-keys[2]: is the same key as api-keys[0]",
@@ -213,6 +213,7 @@ fn every_error_is_reported_with_its_path() {
                 "api-keys[5]: is empty",
                 "api-keys[6]: file '/none' cannot be read: entity not found",
                 "api-keys[7].models[0]: '[' has a '[' that is not closed or has nothing in it",
+                "api-keys[8].tags.a: must not have control characters in it",
             ],
         ),
         // Provider entries.

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use crate::account::Account;
 use crate::config::Config;
 use crate::price::{Counts, Price, Table};
-use crate::usage::{Cost, Quality, Record};
+use crate::usage::{Amounts, Cost, Quality, Record};
 
 /// Most models that are remembered; clients choose the names.
 const MODELS: usize = 4096;
@@ -65,8 +65,8 @@ impl Prices {
         price
     }
 
-    /// What `record` cost, whose tokens are counted; `None`: no price is known, someone else pays, nobody was asked, or nobody knows
-    /// what was used.
+    /// What `record` cost, whose tokens are counted, each try by its own price; `None`: a price is unknown,
+    /// someone else pays, nobody was asked, or nobody knows what was used.
     pub fn cost(&self, record: &Record) -> Option<Cost> {
         if record.own_key {
             return None;
@@ -78,7 +78,7 @@ impl Prices {
             .any(|tokens| tokens.quality != Quality::None);
         let failed = record.error.is_some() || record.status >= 400;
         let nano_dollars = match (is_known, failed) {
-            (true, _) => price.cost(&counts(record)),
+            (true, _) => self.tries(record, &price)?,
             // It failed before anything was used.
             (false, true) => 0,
             (false, false) if price.is_flat() => price.cost(&Counts::default()),
@@ -89,21 +89,48 @@ impl Prices {
             price_version: Arc::clone(&price.version),
         })
     }
+
+    /// What one try cost that has `used` so much, in billionths of a dollar; `None`: the price is unknown.
+    pub fn cost_of(
+        &self,
+        account: &Arc<str>,
+        provider: Option<&str>,
+        model: &Arc<str>,
+        used: &Amounts,
+    ) -> Option<i64> {
+        let price = self.of(account, provider, model)?;
+        Some(price.cost(&counts(used)))
+    }
+
+    /// What its tries cost, the last one by `price`.
+    fn tries(&self, record: &Record, price: &Price) -> Option<i64> {
+        let last = record.last();
+        let mut sum = match last == Amounts::default() && !record.earlier.is_empty() {
+            true => 0,
+            false => price.cost(&counts(&last)),
+        };
+        for one in &record.earlier {
+            let cost =
+                self.cost_of(&one.account, one.provider.as_deref(), &one.model, &one.used)?;
+            sum = sum.saturating_add(cost);
+        }
+        Some(sum)
+    }
 }
 
-fn counts(record: &Record) -> Counts {
+fn counts(used: &Amounts) -> Counts {
     Counts {
-        input: record.input.count,
-        cache_read: record.cache_read.count,
-        cache_write: record.cache_write.count,
-        cache_write_long: record.cache_write_long.count,
-        output: record.output.count,
-        reasoning: record.reasoning.count,
-        audio_input: record.media.audio_input,
-        image_input: record.media.image_input,
-        audio_output: record.media.audio_output,
-        image_output: record.media.image_output,
-        web_searches: record.web_searches,
+        input: used.input,
+        cache_read: used.cache_read,
+        cache_write: used.cache_write,
+        cache_write_long: used.cache_write_long,
+        output: used.output,
+        reasoning: used.reasoning,
+        audio_input: used.media.audio_input,
+        image_input: used.media.image_input,
+        audio_output: used.media.audio_output,
+        image_output: used.media.image_output,
+        web_searches: used.web_searches,
     }
 }
 
@@ -114,7 +141,7 @@ mod tests {
     use super::*;
     use crate::account::testing::at;
     use crate::price::{Dollars, Given, Row};
-    use crate::usage::{RecordId, Tokens};
+    use crate::usage::{Earlier, RecordId, Tokens};
 
     fn prices() -> Prices {
         let row = |provider: &str, input: &str| Row {
@@ -177,6 +204,7 @@ mod tests {
             reasoning: Tokens::default(),
             media: crate::usage::Media::default(),
             web_searches: 0,
+            earlier: Vec::new(),
             uncounted: None,
             cost: None,
             latency_micros: 1,
@@ -206,6 +234,42 @@ mod tests {
         let shipped = prices().cost(&record("a", "gpt-4o", 1, Quality::Partial));
         let version = format!("shipped-{}", crate::price::DATE);
         assert_eq!(*shipped.unwrap().price_version, *version);
+    }
+
+    #[test]
+    fn each_try_has_a_price_of_its_own() {
+        let try_on = |account: &str, model: &str| Earlier {
+            account: account.into(),
+            provider: None,
+            model: model.into(),
+            used: Amounts {
+                input: 150_000,
+                ..Amounts::default()
+            },
+        };
+        let with = |count, earlier| Record {
+            earlier: vec![earlier],
+            ..record("a", "m", count, Quality::Partial)
+        };
+        let elsewhere = with(150_000 + 1_000, try_on("team", "m"));
+        assert_eq!(cost(&elsewhere), Some(150_000 * 9_000 + 1_000 * 2_000));
+        let unknown = with(151_000, try_on("a", "other"));
+        assert_eq!(cost(&unknown), None);
+        // More than 200,000 tokens cost more, but only in one request.
+        let gemini = |record: Record| Record {
+            account: Some("gone".into()),
+            provider: Some("gemini".into()),
+            model_used: Some("gemini-2.5-pro".into()),
+            ..record
+        };
+        let mut before = try_on("gone", "gemini-2.5-pro");
+        before.provider = Some("gemini".into());
+        let twice = cost(&gemini(with(300_000, before)));
+        let of = |count| cost(&gemini(record("", "", count, Quality::Reported))).unwrap();
+        assert_eq!(twice, Some(2 * of(150_000)));
+        assert!(of(300_000) > 2 * of(150_000));
+        let nothing_since = with(150_000, try_on("team", "m"));
+        assert_eq!(cost(&nothing_since), Some(150_000 * 9_000));
     }
 
     #[test]

@@ -217,7 +217,7 @@ pub(super) const USAGE_WRITTEN: Family = family(
 );
 pub(super) const USAGE_DROPPED: Family = family(
     "aiproxy_usage_records_dropped_total",
-    "Usage records that are lost, because neither database nor spool took them in time.",
+    "Usage records that are lost: neither database nor spool took them in time, or the database refused just them.",
     &[],
     Kind::Counter,
 );

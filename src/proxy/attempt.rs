@@ -164,6 +164,7 @@ pub(super) fn prepare(ctx: &mut Context, choice: Choice) -> Result<Option<Attemp
         outcome: None,
         again: false,
     };
+    attempt.relay.sample(live.ledger.is_some());
     let (Some(format), Payload::Read { bytes, .. }) = (foreign, &call.body) else {
         attempt.body = native::body(call, &attempt.model, || {
             live.profiles.of(&attempt.account, &attempt.model)

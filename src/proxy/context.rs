@@ -115,7 +115,7 @@ pub struct Call {
     /// How the last try ended.
     pub last: Option<Outcome>,
     /// What tries have used that were not the last, by their providers' words.
-    pub spent: Option<Usage>,
+    pub spent: Vec<Spent>,
     /// A provider's own answer to a model that it does not know, for when nobody else knows it.
     pub unknown_model: Option<Fault>,
     /// Whether its history holds reasoning state that this gateway has wrapped, once that was looked
@@ -170,6 +170,16 @@ pub enum Payload {
     Streamed,
     /// Nothing, until the provider has switched to WebSocket; from then on all that comes.
     WebSocket,
+}
+
+/// What a try has used that was not the last.
+pub struct Spent {
+    /// Its account.
+    pub account: Arc<Account>,
+    /// The provider's name for the model.
+    pub model: Arc<str>,
+    /// What its provider said.
+    pub said: Usage,
 }
 
 /// One try on one account.

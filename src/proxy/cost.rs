@@ -1,10 +1,13 @@
 //! What an answer has cost, for clients that ask: in a header of answers that are not streamed. A stream's
 //! header has left long before anybody knows.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue};
 
 use super::context::Context;
 use super::record;
+use crate::account::Account;
 use crate::chat::{Fault, FaultKind};
 use crate::price::Nano;
 use crate::wire::Shape;
@@ -37,12 +40,23 @@ pub(super) fn tell(ctx: &Context) {
     if !whole || ctx.own_key.is_some() || call.gate.is_committed() {
         return;
     }
-    let Some(counts) = record::reported(call, attempt) else {
+    let Some(said) = attempt.relay.usage() else {
         return;
     };
-    let account = &attempt.account;
-    let provider = account.providers.first().map(|name| &**name);
-    if let Some(price) = ctx.live.prices.of(&account.name, provider, &attempt.model) {
-        call.gate.tell_cost(Nano(price.cost(&counts)));
+    let cost = |account: &Account, model: &Arc<str>, said| {
+        let provider = account.providers.first().map(|name| &**name);
+        let used = record::amounts(said);
+        ctx.live
+            .prices
+            .cost_of(&account.name, provider, model, &used)
+    };
+    // Each try by its own price.
+    let mut sum = cost(&attempt.account, &attempt.model, &said);
+    for spent in &call.spent {
+        let one = cost(&spent.account, &spent.model, &spent.said);
+        sum = sum.zip(one).map(|(sum, one)| sum.saturating_add(one));
+    }
+    if let Some(sum) = sum {
+        call.gate.tell_cost(Nano(sum));
     }
 }

@@ -282,7 +282,7 @@ pub(super) fn untried(ctx: &Context, target: CallTarget, route: Route) -> Call {
         bootstrap: config.retry.bootstrap,
         stale: 0,
         last: None,
-        spent: None,
+        spent: Vec::new(),
         unknown_model: None,
         carries_state: None,
         fetched: Fetched::default(),

@@ -174,13 +174,15 @@ pub(super) fn ended(ctx: &mut Context, status: u16) {
         None if status >= 400 => Some(Cause::ProviderAnswer),
         None => None,
     };
-    let record = ctx
-        .timing
-        .recorded
-        .then(|| record::of(ctx, End { status, cause }));
-    let usage = record.as_ref().and_then(record::usage);
-    if let (Some(record), Some(ledger)) = (record, &ctx.live.ledger) {
-        ledger.record(record);
+    let usage = match ctx.timing.recorded {
+        true => record::said(ctx),
+        false => None,
+    };
+    if ctx.timing.recorded && ctx.live.ledger.is_some() {
+        let record = record::of(ctx, End { status, cause });
+        if let Some(ledger) = &ctx.live.ledger {
+            ledger.record(record);
+        }
     }
     let meters = &ctx.live.meters;
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());

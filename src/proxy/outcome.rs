@@ -1,10 +1,12 @@
 //! Performs what [`verdict`] decides: settles the account, lets Pingora try again, or leaves in the
 //! context what the client is to be told.
 
+use std::sync::Arc;
+
 use pingora_core::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
-use super::context::{Attempt, Context, Payload};
+use super::context::{Attempt, Context, Payload, Spent};
 use super::gate::Limit;
 use super::verdict::{Means, Next, Outcome, failure, is_about_address, verdict};
 use super::{Gateway, answer, meter, spans};
@@ -107,8 +109,16 @@ pub(super) fn settle(ctx: &mut Context, outcome: Outcome) -> bool {
             false
         }
     };
-    if retry && let Some(said) = attempt.relay.take_usage() {
-        call.spent = Some(call.spent.map_or(said, |spent| spent.plus(said)));
+    if retry {
+        if let Some(said) = attempt.relay.take_usage() {
+            call.spent.push(Spent {
+                account: Arc::clone(&attempt.account),
+                model: Arc::clone(&attempt.model),
+                said,
+            });
+        }
+        // What it has used is counted, also where no other try follows because the client leaves first.
+        attempt.status = None;
     }
     let account = attempt.account.id;
     call.last = Some(outcome);

@@ -7,15 +7,14 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload};
+use super::context::{Ask, Attempt, Call, CallTarget, Context, Payload, Spent};
 use crate::chat::{CacheWrites, Odd, Usage};
 use crate::metrics::Cause;
-use crate::price::Counts;
-use crate::usage::{Media, Quality, Record, RecordId, Tokens, Uncounted};
+use crate::usage::{Amounts, Earlier, Labels, Media, Quality, Record, RecordId, Tokens, Uncounted};
 use crate::wire::Shape;
 
 /// More tokens than any request has: who says more is wrong.
-const MOST: u64 = 1_000_000_000_000;
+const MOST: u64 = 1_000_000_000;
 
 /// How a request has ended.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +28,11 @@ pub(super) struct End {
 /// The record of a request that has ended.
 pub(super) fn of(ctx: &mut Context, end: End) -> Record {
     let client = ctx.client.clone();
-    let spent = ctx.call.as_deref_mut().and_then(|call| call.spent.take());
     let used = ctx
         .call
         .as_deref()
         .zip(ctx.attempt.as_deref_mut())
-        .map(|(call, attempt)| used(call, attempt, spent, end))
+        .map(|(call, attempt)| used(call, attempt, end))
         .unwrap_or_default();
     let (call, attempt) = (ctx.call.as_deref(), ctx.attempt.as_deref());
     let account = attempt.map(|attempt| attempt.account.id);
@@ -67,6 +65,7 @@ pub(super) fn of(ctx: &mut Context, end: End) -> Record {
         reasoning: used.reasoning,
         media: used.media,
         web_searches: used.web_searches,
+        earlier: call.map_or_else(Vec::new, |call| earlier(&call.spent, labels)),
         uncounted: used.uncounted.map(Arc::new),
         cost: None,
         latency_micros: since(Instant::now()),
@@ -80,39 +79,50 @@ pub(super) fn of(ctx: &mut Context, end: End) -> Record {
     }
 }
 
-/// What a record's numbers say, as its provider would.
-pub(super) fn usage(record: &Record) -> Option<Usage> {
-    let said = [Quality::Reported, Quality::Partial, Quality::Clamped];
-    let is_said = said.contains(&record.input.quality) || said.contains(&record.output.quality);
-    is_said.then(|| Usage {
-        input: record.input.count,
-        cache_read: record.cache_read.count,
-        cache_write: record.cache_write.count,
-        output: record.output.count,
-        reasoning: record.reasoning.count,
+fn earlier(spent: &[Spent], labels: &Labels) -> Vec<Earlier> {
+    let earlier = spent.iter().map(|spent| Earlier {
+        account: Arc::clone(&spent.account.name),
+        provider: labels.provider(spent.account.id),
+        model: Arc::clone(&spent.model),
+        used: amounts(&spent.said),
+    });
+    earlier.collect()
+}
+
+/// What a request has used by its providers' words, all its tries together.
+pub(super) fn said(ctx: &Context) -> Option<Usage> {
+    let total = total(ctx.call.as_deref()?, ctx.attempt.as_deref()?)?;
+    let used = amounts(&total);
+    Some(Usage {
+        input: used.input,
+        cache_read: used.cache_read,
+        cache_write: used.cache_write,
+        output: used.output,
+        reasoning: used.reasoning,
         exact: true,
         ..Usage::default()
     })
 }
 
-/// What `call` has used by its providers' words so far; `None`: the last of them said nothing.
-pub(super) fn reported(call: &Call, attempt: &Attempt) -> Option<Counts> {
-    let said = attempt.relay.usage()?;
-    let total = call.spent.map_or(said, |spent| said.plus(spent));
-    let used = Used::of(&total, Quality::Reported);
-    Some(Counts {
+/// What a provider said, cut to what can be.
+pub(super) fn amounts(said: &Usage) -> Amounts {
+    let used = Used::of(said, Quality::Reported);
+    Amounts {
         input: used.input.count,
         cache_read: used.cache_read.count,
         cache_write: used.cache_write.count,
         cache_write_long: used.cache_write_long.count,
-        audio_input: used.media.audio_input,
-        image_input: used.media.image_input,
         output: used.output.count,
         reasoning: used.reasoning.count,
-        audio_output: used.media.audio_output,
-        image_output: used.media.image_output,
+        media: used.media,
         web_searches: used.web_searches,
-    })
+    }
+}
+
+/// All that providers said; `None`: nothing.
+fn total(call: &Call, attempt: &Attempt) -> Option<Usage> {
+    let spent = call.spent.iter().map(|spent| spent.said);
+    spent.chain(attempt.relay.usage()).reduce(Usage::plus)
 }
 
 /// The numbers of a record.
@@ -129,19 +139,15 @@ struct Used {
     uncounted: Option<Uncounted>,
 }
 
-/// What `call` has used: what earlier tries have `spent` by their providers' words, and the last one.
-fn used(call: &Call, attempt: &mut Attempt, spent: Option<Usage>, end: End) -> Used {
+/// What `call` has used: what earlier tries have spent by their providers' words, and the last one.
+fn used(call: &Call, attempt: &mut Attempt, end: End) -> Used {
     let said = attempt.relay.usage();
     let is_whole = is_whole(attempt, end);
-    let quality = match (is_whole, spent) {
-        (true, None) => Quality::Reported,
-        _ => Quality::Partial,
+    let quality = match is_whole && call.spent.is_empty() {
+        true => Quality::Reported,
+        false => Quality::Partial,
     };
-    let total = match (said, spent) {
-        (Some(said), Some(spent)) => Some(said.plus(spent)),
-        (said, spent) => said.or(spent),
-    };
-    let mut used = total.map_or_else(Used::default, |total| Used::of(&total, quality));
+    let mut used = total(call, attempt).map_or_else(Used::default, |all| Used::of(&all, quality));
     if !is_countable(call, attempt, end) {
         return used;
     }

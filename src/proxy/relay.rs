@@ -84,6 +84,8 @@ pub struct Relay {
     unmasker: Option<Unmasker>,
     /// What it says about its cost.
     heard: Heard,
+    /// What it does not say about its cost is counted.
+    samples: bool,
     state: State,
 }
 
@@ -134,8 +136,14 @@ impl Relay {
             masks: None,
             unmasker: None,
             heard: Heard::default(),
+            samples: false,
             state: State::Waiting,
         }
+    }
+
+    /// Whether a sample is kept, where what it costs may have to be counted here.
+    pub fn sample(&mut self, samples: bool) {
+        self.samples = samples;
     }
 
     /// What the answer has cost so far, if its provider has said so: all of it once a whole answer is
@@ -167,7 +175,7 @@ impl Relay {
     /// The provider's header came. Makes it fit for the client.
     pub fn header(&mut self, header: &mut ResponseHeader) -> Kind {
         let status = header.status.as_u16();
-        self.heard = Heard::new(self.wanted.format.and_then(|_| self.format()));
+        self.heard = Heard::new(self.wanted.format.and_then(|_| self.format()), self.samples);
         let encoded = header
             .headers
             .get(CONTENT_ENCODING)

@@ -24,6 +24,9 @@ const SHORT_WAIT: Duration = Duration::from_millis(250);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
+/// How long a client may take to read a piece of a long answer.
+const STALLED: Duration = Duration::from_secs(30);
+
 /// Writes `fault` in the caller's format.
 pub(super) async fn fault(
     session: &mut Session,
@@ -125,7 +128,12 @@ async fn send_pieces(
         let Ok(piece) = piece else {
             return Error::e_explain(ErrorType::InternalError, "the answer cannot be finished");
         };
-        session.write_response_body(Some(piece), false).await?;
+        let write = session.write_response_body(Some(piece), false);
+        // What makes the pieces may hold a connection to a database.
+        match tokio::time::timeout(STALLED, write).await {
+            Ok(written) => written?,
+            Err(_) => return Error::e_explain(ErrorType::WriteTimedout, "an operator's answer"),
+        }
     }
     session.write_response_body(None, true).await
 }

@@ -10,11 +10,12 @@ use crate::state::sql::{Row, SqlError, Value};
 const NAME: usize = 191;
 /// Longest JSON object of tags, in bytes.
 const TAGS: usize = 16 * 1024;
-/// Most of anything that one request can have: tokens, bytes, microseconds. Millions of such rows can
-/// still be added up.
+/// Most tokens of one request. Billions of such rows can still be added up.
+const MOST_TOKENS: u64 = 1_000_000_000;
+/// Most bytes or microseconds: a terabyte, eleven days. Millions of such rows can still be added up.
 const MOST: u64 = 1_000_000_000_000;
-/// Most that one request can cost: a million dollars.
-const DEAREST: i64 = 1_000_000_000_000_000;
+/// Most that one request can cost: a thousand dollars. Millions of such rows can still be added up.
+const DEAREST: i64 = 1_000_000_000_000;
 /// 2020-01-01: no clock that is right shows an earlier time.
 const EARLIEST: Duration = Duration::from_secs(1_577_836_800);
 /// How far the clock that made a record may be ahead of the one that writes it.
@@ -61,7 +62,7 @@ pub const COLUMNS: [&str; 36] = [
 ];
 
 /// A row of `request_logs`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// Its key.
     pub id: RecordId,
@@ -122,7 +123,7 @@ impl Entry {
         let format = |format: Option<crate::chat::Format>| format.map(|one| one.name().into());
         let (cost, price_version) = match record.cost {
             Some(cost) => (
-                Some(cost.nano_dollars.clamp(-DEAREST, DEAREST)),
+                Some(dollars(cost.nano_dollars, &record.request_id)),
                 Some(name(&cost.price_version)),
             ),
             None => (None, None),
@@ -153,7 +154,7 @@ impl Entry {
                 record.reasoning,
             ]
             .map(tokens),
-            web_searches: number(record.web_searches),
+            web_searches: number(record.web_searches.min(MOST_TOKENS)),
             cost,
             price_version,
             latency: number(record.latency_micros),
@@ -271,10 +272,22 @@ fn number(value: u64) -> i64 {
     i64::try_from(value.min(MOST)).unwrap_or(i64::MAX)
 }
 
+/// A cost that can be; one that is cut is said in the log.
+fn dollars(nano: i64, request: &str) -> i64 {
+    let cut = nano.clamp(0, DEAREST);
+    if cut != nano {
+        log::warn!(
+            "usage: request {request:?} would cost {nano} billionths of a dollar; {cut} are counted"
+        );
+    }
+    cut
+}
+
 fn tokens(tokens: Tokens) -> (i64, i64) {
-    let quality = match tokens.count > MOST {
+    let quality = match tokens.count > MOST_TOKENS {
         true => Quality::Clamped,
         false => tokens.quality,
     };
-    (number(tokens.count), i64::from(quality as u8))
+    let count = number(tokens.count.min(MOST_TOKENS));
+    (count, i64::from(quality as u8))
 }

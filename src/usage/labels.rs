@@ -97,8 +97,16 @@ fn json(tags: &BTreeMap<String, String>) -> Arc<str> {
     match tags.is_empty() {
         true => "".into(),
         // Texts can always be written.
-        false => serde_json::to_string(tags).unwrap_or_default().into(),
+        false => serde_json::to_string(&tags.iter().map(plain).collect::<BTreeMap<_, _>>())
+            .unwrap_or_default()
+            .into(),
     }
+}
+
+/// A tag without control characters: PostgreSQL reads no JSON with a NUL in it.
+fn plain((name, value): (&String, &String)) -> (String, String) {
+    let plain = |text: &str| text.replace(char::is_control, "");
+    (plain(name), plain(value))
 }
 
 #[cfg(test)]
@@ -124,7 +132,7 @@ mod tests {
     fn tags_of_both_are_put_together_and_the_clients_win() {
         let clients = [
             client("a", &[("team", "search"), ("q\"", "x")]),
-            client("plain", &[]),
+            client("plain", &[("\0\n", "\u{7f}"), ("a\0", "b\0")]),
         ];
         let mut accounts = [at("one", "openai"), at("two", "openai")];
         accounts[0].tags = tags(&[("team", "core"), ("env", "prod")]);
@@ -139,8 +147,14 @@ mod tests {
                 r#"{"env":"prod","q\"":"x","team":"search"}"#,
             ),
             (client(0), account(1), r#"{"q\"":"x","team":"search"}"#),
-            (client(1), account(0), r#"{"env":"prod","team":"core"}"#),
-            (client(1), account(1), ""),
+            (
+                client(1),
+                account(0),
+                r#"{"":"","a":"b","env":"prod","team":"core"}"#,
+            ),
+            (client(1), account(1), r#"{"":"","a":"b"}"#),
+            (None, account(0), r#"{"env":"prod","team":"core"}"#),
+            (None, account(1), ""),
             (None, None, ""),
             (None, Some(AccountId(1)), ""),
         ] {

@@ -24,7 +24,7 @@ pub use counters::Counters;
 pub use entry::Entry;
 pub use labels::Labels;
 pub use ledger::{Ledger, Queue};
-pub use record::{Cost, Media, Quality, Record, RecordId, Tokens};
+pub use record::{Amounts, Cost, Earlier, Media, Quality, Record, RecordId, Tokens};
 pub use standing::Standing;
 pub use uncounted::{Sample, Uncounted};
 pub use writer::{Finish, Writer};

@@ -102,7 +102,7 @@ impl Question {
             .iter()
             .map(|group| group.expression(dialect, &mut values))
             .collect();
-        columns.extend(SUMS.map(|sum| dialect.int(&format!("COALESCE(SUM(u.{sum}), 0)"))));
+        columns.extend(SUMS.map(|sum| dialect.sum(&format!("u.{sum}"))));
         let mut statement = format!("SELECT {} FROM ", columns.join(", "));
         self.write_range(&mut statement, &mut values);
         let named = self.by.iter().any(|group| !group.is_time());

@@ -8,7 +8,7 @@ use crate::chat::Format;
 
 /// Identifies a record: writing it twice counts it once. Ids that are made later sort later, to the
 /// millisecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {
@@ -61,6 +61,40 @@ pub struct Media {
     pub audio_output: u64,
     /// Of the output, pictures.
     pub image_output: u64,
+}
+
+/// How much was used. Parts are in what they are parts of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amounts {
+    /// All input.
+    pub input: u64,
+    /// Read from a cache.
+    pub cache_read: u64,
+    /// Written to a cache.
+    pub cache_write: u64,
+    /// Of that, for an hour or longer.
+    pub cache_write_long: u64,
+    /// All output.
+    pub output: u64,
+    /// Reasoning.
+    pub reasoning: u64,
+    /// Sound and pictures.
+    pub media: Media,
+    /// Searches of the web.
+    pub web_searches: u64,
+}
+
+/// A try that was not the last, and that has used something all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its account.
+    pub account: Arc<str>,
+    /// The account's provider.
+    pub provider: Option<Arc<str>>,
+    /// The model as the provider was asked for it.
+    pub model: Arc<str>,
+    /// What it has used by its provider's words.
+    pub used: Amounts,
 }
 
 /// What a request cost.
@@ -121,6 +155,8 @@ pub struct Record {
     pub media: Media,
     /// Searches of the web that the provider made for it.
     pub web_searches: u64,
+    /// What tries that were not the last have of all these numbers: each has a price of its own.
+    pub earlier: Vec<Earlier>,
     /// What those of these numbers are counted from that no provider said; see [`Record::count`].
     pub uncounted: Option<Arc<Uncounted>>,
     /// What it cost; `None`: no price is known, or someone else pays.
@@ -145,14 +181,73 @@ impl Record {
         let Some(uncounted) = self.uncounted.take() else {
             return;
         };
-        if let Some(count) = uncounted.input() {
-            self.input = Tokens::estimated(count);
+        self.take_counts(uncounted.input(), uncounted.output());
+    }
+
+    /// Guesses what no provider said by its length: there is no time to count.
+    pub(super) fn guess(&mut self) {
+        if let Some(uncounted) = self.uncounted.take() {
+            let (input, output) = uncounted.guess();
+            self.take_counts(input, output);
         }
-        if let Some(count) = uncounted.output() {
+    }
+
+    /// What was counted of the last try, to which comes what the earlier ones have used.
+    fn take_counts(&mut self, input: Option<u64>, output: Option<u64>) {
+        let before = self.before();
+        if let Some(count) = input {
+            self.input = Tokens::estimated(count.saturating_add(before.input));
+        }
+        if let Some(count) = output {
+            let count = count.saturating_add(before.output);
             // What the provider said of an answer that was cut may be more than what came of it.
             if self.output.quality == Quality::None || count > self.output.count {
                 self.output = Tokens::estimated(count);
             }
+        }
+    }
+
+    /// What the earlier tries have used.
+    fn before(&self) -> Amounts {
+        let used = self.earlier.iter().map(|earlier| earlier.used);
+        used.fold(Amounts::default(), |sum, one| {
+            sum.with(one, u64::saturating_add)
+        })
+    }
+
+    /// What the last try has used.
+    pub fn last(&self) -> Amounts {
+        let all = Amounts {
+            input: self.input.count,
+            cache_read: self.cache_read.count,
+            cache_write: self.cache_write.count,
+            cache_write_long: self.cache_write_long.count,
+            output: self.output.count,
+            reasoning: self.reasoning.count,
+            media: self.media,
+            web_searches: self.web_searches,
+        };
+        all.with(self.before(), u64::saturating_sub)
+    }
+}
+
+impl Amounts {
+    /// Each number with that of `other`.
+    fn with(self, other: Self, of: fn(u64, u64) -> u64) -> Self {
+        Self {
+            input: of(self.input, other.input),
+            cache_read: of(self.cache_read, other.cache_read),
+            cache_write: of(self.cache_write, other.cache_write),
+            cache_write_long: of(self.cache_write_long, other.cache_write_long),
+            output: of(self.output, other.output),
+            reasoning: of(self.reasoning, other.reasoning),
+            media: Media {
+                audio_input: of(self.media.audio_input, other.media.audio_input),
+                image_input: of(self.media.image_input, other.media.image_input),
+                audio_output: of(self.media.audio_output, other.media.audio_output),
+                image_output: of(self.media.image_output, other.media.image_output),
+            },
+            web_searches: of(self.web_searches, other.web_searches),
         }
     }
 }
@@ -172,6 +267,36 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_is_counted_is_added_to_what_earlier_tries_have_used() {
+        let mut record = crate::usage::store_tests::record(0);
+        record.input = Tokens {
+            count: 1_000,
+            quality: Quality::Partial,
+        };
+        record.cache_read = record.input;
+        record.output = Tokens {
+            count: 5,
+            quality: Quality::Partial,
+        };
+        record.earlier = vec![Earlier {
+            account: "a".into(),
+            provider: None,
+            model: "m".into(),
+            used: Amounts {
+                input: 1_000,
+                cache_read: 1_000,
+                output: 5,
+                ..Amounts::default()
+            },
+        }];
+        record.take_counts(Some(7), Some(3));
+        assert_eq!(record.input, Tokens::estimated(1_007));
+        assert_eq!(record.output, Tokens::estimated(8));
+        let last = record.last();
+        assert_eq!((last.input, last.cache_read, last.output), (7, 0, 3));
+    }
 
     #[test]
     fn later_ids_sort_later() {

@@ -1,5 +1,6 @@
 //! Where entries wait on the local disk while the database is away.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
@@ -7,7 +8,7 @@ use tokio::sync::Notify;
 use super::entry::COLUMNS;
 use super::standing::Standing;
 use super::{Entry, store};
-use crate::state::sql::{Database, DatabaseUrl, SqlError, Trouble};
+use crate::state::sql::{Database, DatabaseUrl, Row, SqlError, Trouble};
 
 /// A SQLite file with rows of `request_logs` and nothing in its other tables.
 #[derive(Debug)]
@@ -104,13 +105,42 @@ impl Spool {
         }
     }
 
-    /// The oldest of its entries.
+    /// The oldest of its entries. A row that is none is told to the log and removed.
     pub(super) async fn oldest(&self, most: usize) -> Result<Vec<Entry>, SqlError> {
         let columns = COLUMNS.join(", ");
         let statement =
-            format!("SELECT {columns} FROM request_logs ORDER BY time, id LIMIT {most}");
+            format!("SELECT {columns}, rowid FROM request_logs ORDER BY time, id LIMIT {most}");
         let rows = self.database.rows(&statement, Vec::new()).await?;
-        rows.iter().map(Entry::read).collect()
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            match Entry::read(&row) {
+                // Without its own id it could not be removed.
+                Ok(entry) if row.bytes(0)? == entry.id.0 => entries.push(entry),
+                Ok(_) => self.discard(&row, &"its id has not 16 bytes").await?,
+                Err(error) => self.discard(&row, &error).await?,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes a row that cannot be read.
+    async fn discard(&self, row: &Row, reason: &(dyn Display + Sync)) -> Result<(), SqlError> {
+        let place = row.int(COLUMNS.len())?;
+        let shown = COLUMNS
+            .map(|column| format!("quote({column})"))
+            .join("||', '||");
+        let statement = format!("SELECT {shown} FROM request_logs WHERE rowid = ?");
+        let shown = self.database.rows(&statement, vec![place.into()]).await?;
+        let shown = shown.first().and_then(|row| row.text(0).ok());
+        log::error!(
+            "usage: {}: a record cannot be read and is removed: {reason}: {}",
+            self.place(),
+            shown.unwrap_or_default()
+        );
+        self.standing.refuse(1);
+        let statement = "DELETE FROM request_logs WHERE rowid = ?";
+        self.database.execute(statement, vec![place.into()]).await?;
+        self.count().await
     }
 
     /// Forgets `entries`, which are in the database.

@@ -21,6 +21,7 @@ struct Shared {
     spool: AtomicU8,
     written: AtomicU64,
     spooled: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Whether a store works.
@@ -75,6 +76,15 @@ impl Standing {
     /// Rows that wait in the spool.
     pub fn spooled(&self) -> u64 {
         self.0.spooled.load(Ordering::Relaxed)
+    }
+
+    /// Rows that the database or the spool could not take or give back, and that are in the log instead.
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refuse(&self, rows: u64) {
+        self.0.refused.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(super) fn set_database(&self, up: bool) {

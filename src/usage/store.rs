@@ -1,7 +1,7 @@
 //! Entries in a database: every one exactly once, and in the sums exactly once.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::entry::COLUMNS;
 use super::sums::{ByTime, DAY, SUMS, Totals, begin};
@@ -34,6 +34,22 @@ pub async fn write(database: &Database, entries: &[Entry]) -> Result<(), SqlErro
     }
 }
 
+/// Whether an entry like any other would be written: does all of it, and leaves nothing behind.
+pub(super) async fn try_out(database: &Database) -> Result<(), SqlError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(0);
+    let entry = Entry {
+        id: RecordId::new(SystemTime::now()),
+        time: seconds.saturating_mul(1_000_000),
+        ..Entry::default()
+    };
+    let mut open = database.begin().await?;
+    take_days(&mut open, &[begin(entry.time, DAY)].into()).await?;
+    insert(&mut open, &[&entry]).await?;
+    // Without commit it has never been.
+    add(&mut open, &Totals::of([&entry])).await
+}
+
 /// Another writer: of the same rows or of the same keys.
 fn is_in_the_way(trouble: Trouble) -> bool {
     matches!(trouble, Trouble::Conflict | Trouble::Taken)
@@ -47,16 +63,44 @@ async fn write_once(database: &Database, entries: &[Entry], look: bool) -> Resul
         true => stored(&mut open, entries).await?,
         false => HashSet::new(),
     };
-    let new: Vec<&Entry> = entries
-        .iter()
-        .filter(|entry| known.insert(entry.id))
-        .collect();
+    let thinned = thinned(&mut open, entries).await?;
+    let mut new = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if thinned.contains(&begin(entry.time, DAY)) {
+            log::error!(
+                "usage: a record is not written, because records of its day were deleted by age, and it \
+                 may have been one of them: {entry:?}"
+            );
+        } else if known.insert(entry.id) {
+            new.push(entry);
+        }
+    }
     if new.is_empty() {
         return Ok(());
     }
     insert(&mut open, &new).await?;
     add(&mut open, &Totals::of(new)).await?;
     open.commit().await
+}
+
+/// Days of `entries` of which records were deleted by age: nobody can know whether an entry was among them.
+async fn thinned(open: &mut Transaction, entries: &[Entry]) -> Result<BTreeSet<i64>, SqlError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i64::try_from(now.unwrap_or_default().as_micros()).unwrap_or(i64::MAX);
+    // Records live for a day at least.
+    let old = entries
+        .iter()
+        .filter(|entry| entry.time < now - DAY * 1_000_000);
+    let days: BTreeSet<i64> = old.map(|entry| begin(entry.time, DAY)).collect();
+    let mut thinned = BTreeSet::new();
+    for day in days {
+        let statement = "SELECT thinned FROM usage_days WHERE start = ?";
+        let rows = open.rows(statement, vec![day.into()]).await?;
+        if rows.first().map_or(Ok(0), |row| row.int(0))? != 0 {
+            thinned.insert(day);
+        }
+    }
+    Ok(thinned)
 }
 
 /// Takes the rows of `days`, in order: who holds one is the only writer of that day.

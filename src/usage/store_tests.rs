@@ -38,6 +38,7 @@ pub(super) fn record(seconds: u64) -> Record {
         reasoning: tokens(3, Quality::Partial),
         media: Media::default(),
         web_searches: 2,
+        earlier: Vec::new(),
         uncounted: None,
         cost: Some(Cost {
             nano_dollars: 1_234,
@@ -59,19 +60,16 @@ fn what_cannot_be_is_cut_to_what_can_be_stored() {
     absurd.input.count = u64::MAX;
     absurd.bytes_out = u64::MAX;
     absurd.cost = Some(Cost {
-        nano_dollars: i64::MIN,
+        nano_dollars: i64::MAX,
         price_version: Arc::default(),
     });
     absurd.tags = "x".repeat(1 << 20).into();
     let entry = Entry::new(absurd, now);
     assert_eq!(entry.model_asked.chars().count(), 191);
     assert!(entry.model_asked.starts_with("é\u{fffd}é"));
-    assert_eq!(
-        entry.tokens[0],
-        (1_000_000_000_000, Quality::Clamped as i64)
-    );
+    assert_eq!(entry.tokens[0], (1_000_000_000, Quality::Clamped as i64));
     assert_eq!(entry.bytes_out, 1_000_000_000_000);
-    assert_eq!(entry.cost, Some(-1_000_000_000_000_000));
+    assert_eq!(entry.cost, Some(1_000_000_000_000));
     assert_eq!(&*entry.tags, "");
 }
 
@@ -107,6 +105,33 @@ fn times_that_cannot_be_become_the_time_of_writing() {
         let micros = i64::try_from(stored * 1_000_000).unwrap();
         assert_eq!((entry.time, entry.time_moved), (micros, moved), "{time:?}");
     }
+}
+
+#[test]
+fn invented_models_make_no_series() {
+    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR);
+    let of = |model: &str, error, count| {
+        let mut record = record(NEW_YEAR);
+        record.model_used = Some(model.into());
+        record.error = error;
+        let tokens = |tokens: &mut Tokens| tokens.count = count;
+        tokens(&mut record.input);
+        for other in [
+            &mut record.cache_read,
+            &mut record.cache_write,
+            &mut record.cache_write_long,
+            &mut record.output,
+            &mut record.reasoning,
+        ] {
+            *other = Tokens::default();
+        }
+        let entry = Entry::new(record, now);
+        assert_eq!(entry.model_used.as_deref(), Some(model));
+        sums::Series::of(&entry).model
+    };
+    assert_eq!(&*of("invented", Some("provider_answer"), 0), "");
+    assert_eq!(&*of("cut", Some("provider_answer"), 7), "cut");
+    assert_eq!(&*of("free", None, 0), "free");
 }
 
 #[test]
@@ -177,6 +202,60 @@ async fn a_full_disk_keeps_records_waiting_and_loses_none() {
     let statement = "SELECT SUM(requests) FROM usage_daily";
     let rows = database.rows(statement, Vec::new()).await.unwrap();
     assert_eq!(rows[0].int(0).unwrap(), 500);
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Arc::new(Database::new(sqlite(&folder, "x.db")));
+    let refusing = "CREATE TRIGGER refuse BEFORE INSERT ON request_logs WHEN NEW.request_id = 'poison' \
+                    BEGIN SELECT RAISE(ABORT, 'poison'); END";
+    database.execute(refusing, Vec::new()).await.unwrap();
+    let standing = Standing::default();
+    let now = SystemTime::now();
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let entries: Vec<Entry> = (0..500)
+        .map(|n| {
+            let mut record = record(seconds);
+            if n % 250 == 99 {
+                record.request_id = "poison".into();
+            }
+            Entry::new(record, now)
+        })
+        .collect();
+    let url = sqlite(&folder, "spool.db");
+    let stores = stores::Stores::new(Arc::clone(&database), true, url, standing.clone());
+    stores.keep(&entries).await;
+    assert_eq!((standing.written(), standing.refused()), (498, 2));
+    assert_eq!(standing.database(), standing::State::Up);
+    let statement = "SELECT SUM(requests), MIN(requests > 0) FROM usage_daily";
+    let rows = database.rows(statement, Vec::new()).await.unwrap();
+    assert_eq!((rows[0].int(0).unwrap(), rows[0].int(1).unwrap()), (498, 1));
+}
+
+#[tokio::test]
+async fn a_row_of_the_spool_that_cannot_be_read_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite(&folder, "spool.db");
+    let standing = Standing::default();
+    let spool = spool::Spool::new(url.clone(), standing.clone());
+    let now = UNIX_EPOCH + Duration::from_secs(NEW_YEAR);
+    let entries: Vec<Entry> = (0..5)
+        .map(|n| Entry::new(record(NEW_YEAR - n), now))
+        .collect();
+    spool.put(&entries).await.unwrap();
+    let database = Database::new(url);
+    for (place, wrong) in ["bytes_in = 'x'", "id = x'00'"].iter().enumerate() {
+        let statement = format!("UPDATE request_logs SET {wrong} WHERE id = ?");
+        let id = entries[place].id.0.to_vec();
+        database.execute(&statement, vec![id.into()]).await.unwrap();
+    }
+    let mut rest = entries[2..].to_vec();
+    rest.reverse();
+    assert_eq!(spool.oldest(10).await.unwrap(), rest);
+    assert_eq!((standing.refused(), standing.spooled()), (2, 3));
+    spool.remove(&rest).await.unwrap();
+    assert!(spool.is_empty());
 }
 
 fn sqlite(folder: &tempfile::TempDir, name: &str) -> DatabaseUrl {

@@ -9,7 +9,7 @@ use super::spool::Spool;
 use super::standing::{Standing, State, Watch};
 use super::writer::BATCH;
 use super::{Entry, store};
-use crate::state::sql::{Database, DatabaseUrl, Dialect, SqlError};
+use crate::state::sql::{Database, DatabaseUrl, Dialect, SqlError, Trouble};
 
 /// How long a database server may take before a batch goes to the spool.
 pub(super) const QUICK: Duration = Duration::from_millis(50);
@@ -93,12 +93,13 @@ impl Stores {
         while !entries.is_empty() {
             // What is in the spool goes first.
             if !self.spools || self.spool.is_empty() {
-                let limit = if self.spools { QUICK } else { PATIENT };
-                let written = limited(limit, Box::pin(store::write(&self.database, entries))).await;
+                let written = match self.spools {
+                    true => self.write(QUICK, entries).await,
+                    false => self.write_singly(entries).await,
+                };
                 match &written {
                     Ok(()) => {
                         self.learn(&written);
-                        self.standing.wrote(entries.len());
                         return;
                     }
                     // Slow is not down: the spool asks again, with patience.
@@ -116,6 +117,53 @@ impl Stores {
                 }
             }
             sleep(RETRY).await;
+        }
+    }
+
+    async fn write(&self, limit: Duration, entries: &[Entry]) -> Result<(), Failure> {
+        limited(limit, Box::pin(store::write(&self.database, entries))).await?;
+        self.standing.wrote(entries.len());
+        Ok(())
+    }
+
+    /// Writes `entries`, if need be one by one: what the database refuses while it takes others is told to
+    /// the log and is in nobody's way.
+    async fn write_singly(&self, entries: &[Entry]) -> Result<(), Failure> {
+        let mut pieces = vec![entries];
+        while let Some(piece) = pieces.pop() {
+            let error = match self.write(PATIENT, piece).await {
+                Ok(()) => continue,
+                Err(Failure::Sql(error)) if error.trouble == Trouble::Value => error,
+                Err(error) => return Err(error),
+            };
+            // It may be none of the entries.
+            if limited(PATIENT, Box::pin(store::try_out(&self.database)))
+                .await
+                .is_err()
+            {
+                return Err(error.into());
+            }
+            match piece {
+                [entry] => self.refused(entry, &error).await,
+                piece => {
+                    let (first, second) = piece.split_at(piece.len() / 2);
+                    pieces.extend([second, first]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives `entry` up, which the database does not take.
+    async fn refused(&self, entry: &Entry, error: &SqlError) {
+        log::error!(
+            "usage: a record is not written, because the database refuses it: {error}: {entry:?}"
+        );
+        self.standing.refuse(1);
+        if self.spools
+            && let Err(error) = self.spool.remove(std::slice::from_ref(entry)).await
+        {
+            self.spool_failed(&error);
         }
     }
 
@@ -138,10 +186,9 @@ impl Stores {
             }
         };
         if !entries.is_empty() {
-            let written = limited(PATIENT, Box::pin(store::write(&self.database, &entries))).await;
+            let written = self.write_singly(&entries).await;
             self.learn(&written);
             written.map_err(drop)?;
-            self.standing.wrote(entries.len());
         }
         // Without entries it learns that another process has drained it.
         self.spool

@@ -48,7 +48,8 @@ pub struct Series {
     pub account: Arc<str>,
     /// The provider's name.
     pub provider: Arc<str>,
-    /// The model as the provider was asked for it.
+    /// The model as the provider was asked for it. Empty also for a request that failed and used nothing:
+    /// clients can invent names.
     pub model: Arc<str>,
     /// The name of the client's key.
     pub client: Arc<str>,
@@ -59,11 +60,15 @@ pub struct Series {
 impl Series {
     /// That of an entry.
     pub fn of(entry: &Entry) -> Self {
+        let is_answered = entry.error.is_none() || entry.tokens.iter().any(|(count, _)| *count > 0);
         let or_empty = |text: &Option<Arc<str>>| text.clone().unwrap_or_default();
         Self {
             account: or_empty(&entry.account),
             provider: or_empty(&entry.provider),
-            model: or_empty(&entry.model_used),
+            model: match is_answered {
+                true => or_empty(&entry.model_used),
+                false => Arc::default(),
+            },
             client: or_empty(&entry.client),
             tags: Arc::clone(&entry.tags),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::tokenizer::{Counter, scaled};
 use crate::chat::Format;
@@ -28,11 +29,13 @@ pub struct Uncounted {
     room: Room,
 }
 
-/// The beginning of an answer as it came from its provider, and how long all of it was.
+/// The beginning of what an answer said, in the provider's framing, and how long all of it was.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sample {
     kept: Vec<u8>,
     seen: u64,
+    /// There is no room for one more event.
+    full: bool,
 }
 
 /// Room that was taken until this is dropped.
@@ -40,16 +43,36 @@ pub struct Sample {
 struct Room(Option<(Arc<AtomicUsize>, usize)>);
 
 impl Sample {
-    /// How much is kept.
-    const MOST: usize = 32 << 10;
+    /// How much of a stream is kept while it is open.
+    const MOST: usize = 4 << 10;
+    /// How much of a document that has come to its end.
+    const DOCUMENT: usize = 32 << 10;
 
-    /// Some more of the answer came.
-    pub fn push(&mut self, piece: &[u8]) {
-        self.seen += piece.len() as u64;
-        let room = Self::MOST - self.kept.len();
-        if room > 0 {
-            self.kept.extend_from_slice(&piece[..room.min(piece.len())]);
+    /// More events came, or a piece of a document. Whole events are kept, as far as that can be.
+    pub fn push(&mut self, events: &[u8]) {
+        self.seen += events.len() as u64;
+        if self.full {
+            return;
         }
+        let room = Self::MOST - self.kept.len();
+        if events.len() <= room {
+            self.kept.extend_from_slice(events);
+            return;
+        }
+        self.full = true;
+        let part = &events[..room];
+        match memmem::rfind(part, b"\n\n") {
+            Some(end) => self.kept.extend_from_slice(&part[..end]),
+            None if self.kept.is_empty() => self.kept.extend_from_slice(part),
+            None => {}
+        }
+    }
+
+    /// All of the answer came as a document.
+    pub fn document(&mut self, document: &[u8]) {
+        self.seen = document.len() as u64;
+        self.full = true;
+        self.kept = document[..document.len().min(Self::DOCUMENT)].to_vec();
     }
 
     /// Nothing came.
@@ -90,13 +113,19 @@ impl Uncounted {
         }
         taken.fetch_sub(size, Ordering::Relaxed);
         Self {
-            guessed: Some((
-                request.map(|bytes| bytes as u64 / BYTES),
-                // Most of a stream is not text.
-                self.answer.as_ref().map(|sample| sample.seen / FRAMED),
-            )),
+            guessed: Some(self.guess()),
             ..Self::default()
         }
+    }
+
+    /// Tokens of the request and of the answer, by their lengths.
+    pub(super) fn guess(&self) -> (Option<u64>, Option<u64>) {
+        self.guessed.unwrap_or_else(|| {
+            let request = self.request.as_ref().map(|(_, body)| body.len() as u64);
+            // Most of a stream is not text.
+            let answer = self.answer.as_ref().map(|sample| sample.seen / FRAMED);
+            (request.map(|bytes| bytes / BYTES), answer)
+        })
     }
 
     /// Tokens of the request.
@@ -179,9 +208,9 @@ mod tests {
     fn of_a_long_answer_the_beginning_is_kept_and_the_rest_is_taken_to_be_like_it() {
         let event = "data: {\"choices\":[{\"delta\":{\"content\":\" hello\"}}]}\n\n";
         let sample = sample(&event.repeat(10_000));
-        assert_eq!(sample.kept.len(), Sample::MOST);
+        assert!(sample.kept.len() <= Sample::MOST);
         let tokens = sample.tokens("gpt-5");
-        assert!((9_900..=10_100).contains(&tokens), "{tokens}");
+        assert!((9_800..=10_200).contains(&tokens), "{tokens}");
     }
 
     #[test]

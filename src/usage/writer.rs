@@ -3,10 +3,12 @@
 //!
 //! A database server gets each batch directly as long as it answers quickly. The first batch that it does not
 //! take in time goes to the spool, and so does every following one until the spool is empty again: what has
-//! ended is on a disk within [`PACE`] and [`QUICK`](super::stores::QUICK), however the server is. A SQLite
+//! ended is on a disk within `PACE` and `stores::QUICK`, however the server is. A SQLite
 //! database has no spool; while it fails, its batch is tried again and the queue fills. Texts are counted
 //! beside all that, because a long one takes long.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +32,8 @@ const MENTION: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(15);
 /// And after that what could not be counted.
 const UNCOUNTED: Duration = Duration::from_secs(5);
+/// Most records that are counted before any of them is written.
+const PIECE: usize = 16;
 
 /// What becomes of a record before it is written.
 pub type Finish = Box<dyn Fn(&mut Record) + Send + Sync>;
@@ -170,8 +174,8 @@ impl Desk {
 /// Records whose tokens are counted on a thread where nobody waits.
 #[derive(Default)]
 struct Counting {
-    waiting: Vec<Record>,
-    /// And what it has, as it is without numbers.
+    waiting: VecDeque<Record>,
+    /// And what it has, with guesses for numbers.
     running: Option<(JoinHandle<Vec<Record>>, Vec<Record>)>,
 }
 
@@ -187,10 +191,11 @@ impl Counting {
 
     fn start(&mut self) {
         if self.running.is_none() && !self.waiting.is_empty() {
-            let mut records = std::mem::take(&mut self.waiting);
-            let plain = without_numbers(&records);
+            let count = self.waiting.len().min(PIECE);
+            let mut records: Vec<_> = self.waiting.drain(..count).collect();
+            let plain = guessed(records.clone());
             let counting = tokio::task::spawn_blocking(move || {
-                records.iter_mut().for_each(Record::count);
+                records.iter_mut().for_each(count_or_guess);
                 records
             });
             self.running = Some((counting, plain));
@@ -204,7 +209,7 @@ impl Counting {
         };
         let counted = counting.await.unwrap_or_else(|_| {
             log::error!(
-                "usage: the tokens of {} records could not be counted",
+                "usage: the tokens of {} records could not be counted and are guessed",
                 plain.len()
             );
             std::mem::take(plain)
@@ -214,11 +219,11 @@ impl Counting {
         counted
     }
 
-    /// All that are not counted, without numbers.
+    /// All that are not counted, with guesses for numbers.
     fn give_up(&mut self) -> Vec<Record> {
         let running = self.running.take();
         let mut plain = running.map_or_else(Vec::new, |(_, plain)| plain);
-        plain.extend(without_numbers(&std::mem::take(&mut self.waiting)));
+        plain.extend(guessed(std::mem::take(&mut self.waiting).into()));
         let count = plain.len();
         log::error!("usage: there was no time to count the tokens of {count} records");
         plain
@@ -233,13 +238,20 @@ impl Counting {
     }
 }
 
-/// `records` without what is still to be counted.
-fn without_numbers(records: &[Record]) -> Vec<Record> {
-    let plain = |record: &Record| Record {
-        uncounted: None,
-        ..record.clone()
-    };
-    records.iter().map(plain).collect()
+/// `records`, whose texts are guessed by their lengths.
+fn guessed(mut records: Vec<Record>) -> Vec<Record> {
+    records.iter_mut().for_each(Record::guess);
+    records
+}
+
+/// Counts the texts of `record`; those that cannot be counted are guessed by their lengths.
+fn count_or_guess(record: &mut Record) {
+    let uncounted = record.uncounted.clone();
+    if catch_unwind(AssertUnwindSafe(|| record.count())).is_err() {
+        log::error!("usage: the tokens of a record could not be counted and are guessed");
+        record.uncounted = uncounted;
+        record.guess();
+    }
 }
 
 /// The dropped records that the log knows of.

@@ -417,7 +417,7 @@ fn tell(
             };
             let reply = good(upstream, mode, charge, &told);
             let mut wanted = Wanted::all(Charge::default(), REPORTED);
-            wanted.input = exactly(1_000_000_000_000, CLAMPED);
+            wanted.input = exactly(1_000_000_000, CLAMPED);
             wanted.output = exactly(0, CLAMPED);
             (vec![reply], wanted)
         }

@@ -202,6 +202,32 @@ async fn postgres_may_go_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_record_that_a_server_refuses_blocks_no_others() {
+    let upstream = upstream().await;
+    let server = Server::postgres().await;
+    let url = server.database().await;
+    let database = Database::new(DatabaseUrl::parse(&url).unwrap());
+    database.migrate().await.unwrap();
+    let refusing = "ALTER TABLE request_logs ADD CHECK (request_id <> 'poison')";
+    database.execute(refusing, Vec::new()).await.unwrap();
+    let accounts = with_key(&config(&[("a", &upstream.url(), "")]));
+    let gateway = Gateway::start(&format!("database-url: '{url}'\n{accounts}")).await;
+    let mut client = Client::connect(gateway.addr()).await;
+    let asking = client.request("POST", PATH).key(CLIENT_KEY);
+    let asking = asking.header("x-request-id", "poison");
+    assert_eq!(asking.json(&question()).send().await.status, 200);
+    ask(gateway.addr(), 20).await;
+    let admin = gateway.admin().await;
+    until(admin, "aiproxy_usage_records_written_total", 20.0).await;
+    until(admin, "aiproxy_usage_spool_records", 0.0).await;
+    until(admin, "aiproxy_usage_records_dropped_total", 1.0).await;
+    gateway
+        .wait_log(|line| line.contains("the database refuses it") && line.contains("poison"))
+        .await;
+    assert_eq!(counted(&url).await, (20, 20));
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_said_and_stops_nobody() {
     let upstream = upstream().await;
     let server = Server::postgres().await;

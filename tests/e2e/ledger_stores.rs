@@ -44,6 +44,7 @@ fn record(seconds: i64) -> Record {
         reasoning: tokens(3, Quality::Partial),
         web_searches: 1,
         media: Media::default(),
+        earlier: Vec::new(),
         uncounted: None,
         cost: Some(Cost {
             nano_dollars: 1_234,
@@ -159,6 +160,12 @@ async fn days_are_made_again_and_old_rows_go(database: &Database) {
     let rebuilt = rebuild(database, NEW_YEAR + DAY).await.unwrap();
     assert_eq!(rebuilt, Rebuilt::Records(3_000));
     assert_sums(database, &entries).await;
+    // Out of a spool that was away for that long.
+    store::write(database, &entries[..10]).await.unwrap();
+    let mut again = entries.clone();
+    again.retain(|entry| entry.time >= (NEW_YEAR + DAY) * 1_000_000);
+    store::write(database, &again[..10]).await.unwrap();
+    assert_sums(database, &entries).await;
     let days = sums(database, "usage_daily").await;
     assert_eq!(thin_hours(database, now, age(9)).await.unwrap(), 7);
     assert_eq!(sums(database, "usage_hourly").await.len(), 7);
@@ -248,10 +255,43 @@ async fn questions_are_answered(database: &Database) {
     }
 }
 
+async fn sums_stop_at_the_largest_number(database: &Database) {
+    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
+    for table in ["usage_hourly", "usage_daily"] {
+        let statement = format!("UPDATE {table} SET bytes_in = ?, bytes_out = ?");
+        let values = vec![(i64::MAX - 5).into(), (i64::MAX - 100).into()];
+        database.execute(&statement, values).await.unwrap();
+    }
+    store::write(database, &[entry(NEW_YEAR)]).await.unwrap();
+    let shown = sums(database, "usage_daily").await;
+    let place = |name| SUMS.iter().position(|sum| *sum == name).unwrap();
+    let sums = shown.values().next().unwrap();
+    assert_eq!(sums[place("bytes_in")], i64::MAX);
+    assert_eq!(sums[place("bytes_out")], i64::MAX - 78);
+    // And so do reports, over two days that are full.
+    let mut next = entry(NEW_YEAR + DAY);
+    next.bytes_in = i64::MAX;
+    next.bytes_out = 70;
+    store::write(database, &[next]).await.unwrap();
+    let question = Question {
+        from: NEW_YEAR,
+        until: NEW_YEAR + 2 * DAY,
+        by: Vec::new(),
+        only: Vec::new(),
+        limit: None,
+    };
+    let (statement, values) = question.statement(database.dialect());
+    let rows = database.rows(&statement, values).await.unwrap();
+    let told = |name| rows[0].int(place(name)).unwrap();
+    assert_eq!((told("requests"), told("bytes_in")), (3, i64::MAX));
+    assert_eq!(told("bytes_out"), i64::MAX - 8);
+}
+
 async fn suite(dialect: Dialect) {
     every_entry_counts_once(&fresh(dialect).await).await;
     days_are_made_again_and_old_rows_go(&fresh(dialect).await).await;
     questions_are_answered(&fresh(dialect).await).await;
+    sums_stop_at_the_largest_number(&fresh(dialect).await).await;
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ const GROUPS: usize = 8;
 const VALUES: usize = 200;
 /// Longest range.
 const LONGEST: i64 = 3_660 * DAY;
+/// 9999-12-31: what is later cannot be written as a date.
+const LAST: i64 = 253_402_214_400;
 /// Days of the range when nothing is said.
 const USUAL: i64 = 30;
 /// Most rows that a limit can ask for.
@@ -203,6 +205,9 @@ impl Parameters {
         if from >= until {
             return Err("to: must be later than from".to_owned());
         }
+        if until > LAST {
+            return Err("to: must not be later than 9999-12-31".to_owned());
+        }
         if until - from > LONGEST {
             return Err(format!("from: at most {} days before to", LONGEST / DAY));
         }
@@ -359,6 +364,10 @@ mod tests {
             ),
             ("from=now&to=2026-01-01", "to: must be later than from"),
             ("from=1980-01-01", "from: at most 3660 days before to"),
+            (
+                "from=9990-01-01&to=9999-12-31T23:30:00Z",
+                "to: must not be later than 9999-12-31",
+            ),
             ("limit=0", "limit: \"0\" is no number from 1 to 1000000"),
             ("limit=x", "limit: \"x\" is no number from 1 to 1000000"),
             ("format=xml", "format: \"xml\" is neither json nor csv"),

@@ -92,8 +92,10 @@ impl Table {
 
     /// Ends it; whether that is all there is.
     pub(super) fn end(&mut self, complete: bool) {
-        if self.form == Form::Json {
-            let _ = write!(self.text, "],\"complete\":{complete}}}");
+        match (self.form, complete) {
+            (Form::Json, _) => drop(write!(self.text, "],\"complete\":{complete}}}")),
+            (Form::Csv, true) => {}
+            (Form::Csv, false) => self.text.push_str("(there are more rows)\r\n"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Client keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Resolver, globs};
@@ -25,6 +26,7 @@ pub(super) fn clients(
             resolver.error(&path, format_args!("is the same key as {first}"));
             continue;
         }
+        tags(&item.tags, &path.key("tags"), resolver);
         places.push((hash, path));
         clients.push(ClientKey {
             hash,
@@ -37,6 +39,16 @@ pub(super) fn clients(
         });
     }
     clients
+}
+
+/// Says which tags cannot be written down: no database takes every control character.
+pub(super) fn tags(tags: &BTreeMap<String, String>, path: &KeyPath, resolver: &mut Resolver<'_>) {
+    for (name, value) in tags {
+        if name.contains(char::is_control) || value.contains(char::is_control) {
+            let name = name.escape_debug().to_string();
+            resolver.error(path.key(&name), "must not have control characters in it");
+        }
+    }
 }
 
 /// The hash of a key that is given in clear, by reference or as `sha256:HEX`.

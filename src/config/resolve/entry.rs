@@ -143,6 +143,7 @@ pub(super) fn account(
     let headers = headers(&entry.headers, &path.key("headers"), resolver);
     let timeouts = timeouts(&entry.timeouts, defaults.timeouts, path, resolver);
 
+    super::clients::tags(&entry.tags, &path.key("tags"), resolver);
     client_keys(entry, path, resolver);
     let provider = preset.map_or("", |preset| preset.name);
     let cloak = cloak(&entry.cloak, provider, &path.key("cloak"), resolver);

@@ -77,11 +77,9 @@ impl Events {
         let mut seen = Seen::default();
         let mut ready = match data.take() {
             None => Bytes::new(),
-            Some(piece) => {
-                heard.piece(&piece);
-                self.push(piece, &mut seen, heard)
-                    .map_err(|_: TooLong| Ending::CutShort)?
-            }
+            Some(piece) => self
+                .push(piece, &mut seen, heard)
+                .map_err(|_: TooLong| Ending::CutShort)?,
         };
         if end {
             let tail = self.tail(&mut seen, heard);
@@ -89,7 +87,10 @@ impl Events {
                 ready = [ready, tail].concat().into();
             }
         }
-        self.ended |= seen.ended;
+        if seen.ended && !self.ended {
+            self.ended = true;
+            heard.end();
+        }
         if let Some(fault) = seen.fault {
             if !self.open && !seen.content {
                 return Err(Ending::BrokeOff(Box::new(fault)));
@@ -114,8 +115,10 @@ impl Events {
     fn push(&mut self, piece: Bytes, seen: &mut Seen, heard: &mut Heard) -> Result<Bytes, TooLong> {
         let (codec, shape) = (self.codec, self.shape);
         let mut look = |event: &[u8]| {
-            seen.weigh(codec, event, shape);
             heard.event(event, shape);
+            if seen.weigh(codec, event, shape) {
+                heard.content(event);
+            }
         };
         match (&mut self.framing, &mut self.splicer) {
             (Framing::Sse(blocks), None) if self.open => {
@@ -124,7 +127,10 @@ impl Events {
                     let mut again = Blocks::new(EVENT);
                     again.push(ready.clone(), &mut look)?;
                     look(&again.tail());
-                } else if may_count(&ready) {
+                    return Ok(ready);
+                }
+                heard.content(&ready);
+                if may_count(&ready) {
                     let mut again = Blocks::new(EVENT);
                     again.push(ready.clone(), |block| heard.event(block, shape))?;
                 }
@@ -135,10 +141,11 @@ impl Events {
                 let mut out = Vec::with_capacity(piece.len() + 64);
                 let is_open = self.open;
                 blocks.push(piece, |block| {
-                    if !is_open || codec.may_end(block) {
-                        seen.weigh(codec, block, shape);
-                    }
                     heard.event(block, shape);
+                    let is_weighed = !is_open || codec.may_end(block);
+                    if !is_weighed || seen.weigh(codec, block, shape) {
+                        heard.content(block);
+                    }
                     splice_block(splicer, block, &mut out);
                 })?;
                 Ok(out.into())
@@ -163,8 +170,10 @@ impl Events {
             Framing::Array(elements) => (elements.tail(), false),
         };
         if complete && !tail.is_empty() {
-            seen.weigh(self.codec, &tail, self.shape);
             heard.event(&tail, self.shape);
+            if seen.weigh(self.codec, &tail, self.shape) {
+                heard.content(&tail);
+            }
         }
         match &mut self.splicer {
             Some(splicer) if !tail.is_empty() => {
@@ -191,18 +200,16 @@ struct Seen {
 }
 
 impl Seen {
-    fn weigh(&mut self, codec: &dyn Codec, event: &[u8], shape: Shape) {
-        match codec.weigh(event, shape) {
-            Weight::Quiet => {}
-            Weight::Content => self.content = true,
-            Weight::Final => {
-                self.content = true;
-                self.ended = true;
-            }
-            Weight::Fault(fault) => {
-                self.fault.get_or_insert(fault);
-            }
+    /// Adds an event; whether it may have content.
+    fn weigh(&mut self, codec: &dyn Codec, event: &[u8], shape: Shape) -> bool {
+        let weight = codec.weigh(event, shape);
+        let has_content = matches!(weight, Weight::Content | Weight::Final);
+        self.content |= has_content;
+        self.ended |= matches!(weight, Weight::Final);
+        if let Weight::Fault(fault) = weight {
+            self.fault.get_or_insert(fault);
         }
+        has_content
     }
 }
 

@@ -1,4 +1,7 @@
-//! What an answer says about its cost while it passes, and a sample of it for when it says nothing.
+//! What an answer says about its cost while it passes, and, where that is written down, a sample of it for
+//! when it says nothing.
+
+use memchr::memmem;
 
 use crate::chat::Usage;
 use crate::usage::Sample;
@@ -9,21 +12,47 @@ use crate::wire::{Format, Shape};
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     tally: Option<Tally>,
-    sample: Sample,
+    /// `None`: nobody wants one, or any more.
+    sample: Option<Sample>,
+    /// Only the events with a `delta` are sampled: the others of the format repeat what was asked and said.
+    in_deltas: bool,
 }
 
 impl Heard {
-    /// Nothing yet, of an answer in `format`.
-    pub(super) fn new(format: Option<Format>) -> Self {
+    /// Nothing yet, of an answer in `format`. `samples`: what it does not say will be counted.
+    pub(super) fn new(format: Option<Format>, samples: bool) -> Self {
         Self {
             tally: format.map(Tally::new),
-            sample: Sample::default(),
+            sample: (samples && format.is_some()).then(Sample::default),
+            in_deltas: format == Some(Format::OpenAiResponses),
         }
     }
 
-    /// Some of a stream came.
-    pub(super) fn piece(&mut self, piece: &[u8]) {
-        self.sample.push(piece);
+    /// Events with content pass.
+    pub(super) fn content(&mut self, events: &[u8]) {
+        let Some(sample) = &mut self.sample else {
+            return;
+        };
+        if !self.in_deltas {
+            sample.push(events);
+            return;
+        }
+        let mut from = 0;
+        let ends = memmem::find_iter(events, b"\n\n").map(|at| at + 2);
+        for end in ends.chain([events.len()]) {
+            let event = &events[from..end];
+            from = end;
+            if memmem::find(event, b"\"delta\"").is_some() {
+                sample.push(event);
+            }
+        }
+    }
+
+    /// The stream has come to its end: if its provider has said what it cost, that is all.
+    pub(super) fn end(&mut self) {
+        if self.usage().is_some() {
+            self.sample = None;
+        }
     }
 
     /// One event of it: a raw SSE block, or an element of an array.
@@ -39,8 +68,8 @@ impl Heard {
             return;
         };
         tally.whole(document);
-        if tally.usage().is_none() {
-            self.sample.push(document);
+        if let (None, Some(sample)) = (tally.usage(), &mut self.sample) {
+            sample.document(document);
         }
     }
 
@@ -48,7 +77,9 @@ impl Heard {
     pub(super) fn passing(&mut self, piece: &[u8]) {
         if let Some(tally) = &mut self.tally {
             tally.piece(piece);
-            self.sample.push(piece);
+        }
+        if let Some(sample) = &mut self.sample {
+            sample.push(piece);
         }
     }
 
@@ -59,6 +90,6 @@ impl Heard {
 
     /// What came of it.
     pub(super) fn take_sample(&mut self) -> Sample {
-        std::mem::take(&mut self.sample)
+        self.sample.take().unwrap_or_default()
     }
 }

@@ -227,6 +227,51 @@ fn cost(
     })
 }
 
+/// The sample of a Responses stream that begins with a long echo of the request and is cut.
+fn sampled(samples: bool, pieces: &[&str]) -> Sample {
+    let mut header = ResponseHeader::build(200, None).unwrap();
+    header
+        .insert_header(CONTENT_TYPE, "text/event-stream")
+        .unwrap();
+    let mut relay = Relay::new(Wanted {
+        format: Some(Format::OpenAiResponses),
+        errors: None,
+        shape: Shape::Sse,
+        model: None,
+        hold_back: 1 << 20,
+        limits: true,
+    });
+    relay.sample(samples);
+    relay.header(&mut header);
+    for piece in pieces {
+        let mut data = Some(Bytes::copy_from_slice(piece.as_bytes()));
+        relay.body(&mut data, false).unwrap();
+    }
+    relay.take_sample()
+}
+
+#[test]
+fn only_what_an_answer_says_is_sampled_and_only_where_somebody_wants_it() {
+    let echo = format!(
+        "event: response.created\ndata: {{\"type\":\"response.created\",\"response\":{{\"instructions\":\"{}\"}}}}\n\n",
+        "be brief ".repeat(10_000)
+    );
+    let says = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\" hello world\"}\n\n";
+    let done = "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"text\":\" hello world\"}\n\n";
+    let many = says.repeat(499);
+    let pieces = [&*echo, says, &many, done];
+    let mut wanted = Sample::default();
+    for event in [says, &many] {
+        for event in event.split_inclusive("\n\n") {
+            wanted.push(event.as_bytes());
+        }
+    }
+    assert!(!wanted.is_empty());
+    assert_eq!(sampled(true, &pieces), wanted);
+    assert!(sampled(false, &pieces).is_empty());
+    assert!(sampled(true, &pieces[..1]).is_empty());
+}
+
 #[test]
 fn recorded_answers_cost_what_their_providers_say() {
     let costs = costs();

@@ -174,7 +174,13 @@ impl Translated {
         if end {
             self.end(&mut seen, &mut out, heard);
         }
-        self.ended |= seen.ended;
+        if seen.ended && !self.ended {
+            self.ended = true;
+            // Of one that ends here and not there, the provider has not said all.
+            if !self.answer.is_cut() {
+                heard.end();
+            }
+        }
         if let Some(fault) = seen.fault {
             // Half a document is none: whatever was said before the error, the client has not seen it.
             if !self.open && (self.wanted == Shape::Whole || !seen.content) {
@@ -208,9 +214,6 @@ impl Translated {
         out: &mut Vec<u8>,
         heard: &mut Heard,
     ) -> Result<(), Ending> {
-        if !matches!(self.framing, Framing::Whole(_)) {
-            heard.piece(&piece);
-        }
         let Self {
             answer,
             framing,
@@ -222,6 +225,9 @@ impl Translated {
             let before = out.len();
             heard.event(event, framed);
             let one = answer.push(framed, event, out);
+            if one.content {
+                heard.content(event);
+            }
             if one.ended && *comments && *wanted == Shape::Sse {
                 comment(answer.losses(), before, out);
             }
@@ -262,7 +268,11 @@ impl Translated {
                 Shape::Whole => heard.document(&left),
                 Shape::Sse | Shape::JsonArray => heard.event(&left, framed),
             }
-            add(&mut last, self.answer.push(framed, &left, out));
+            let one = self.answer.push(framed, &left, out);
+            if one.content && framed != Shape::Whole {
+                heard.content(&left);
+            }
+            add(&mut last, one);
         }
         add(&mut last, self.answer.end(out));
         if last.ended && self.comments && self.wanted == Shape::Sse {

@@ -5,6 +5,9 @@ use std::fmt::Write;
 /// What stands behind the definition of a table of MySQL. Its rows lie in the order of their primary key.
 const INNODB: &str = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
+/// The largest integer of a column.
+const MAX: i64 = i64::MAX;
+
 /// A database's SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -23,7 +26,7 @@ pub enum Column {
     Key(&'static str),
     /// Takes the new value.
     Set(&'static str),
-    /// The new value is added.
+    /// The new value, which is not below zero, is added. The sum stays at the largest integer there is.
     Add(&'static str),
     /// Keeps what it has.
     Keep(&'static str),
@@ -80,6 +83,26 @@ impl Dialect {
         format!("CAST({expression} AS {kind})")
     }
 
+    /// The sum of an integer column as a 64-bit integer: 0 without rows, and the largest integer there is
+    /// instead of an overflow.
+    pub fn sum(self, column: &str) -> String {
+        match self {
+            // Its sums of integers overflow: so the upper and the lower half are added up.
+            Self::Sqlite => {
+                let low = format!("SUM({column} & 4294967295)");
+                let high = format!("(SUM({column} >> 32) + ({low} >> 32))");
+                format!(
+                    "COALESCE(CASE WHEN {high} > 2147483647 THEN {MAX} \
+                     ELSE ({high} << 32) | ({low} & 4294967295) END, 0)"
+                )
+            }
+            // Theirs are decimals.
+            Self::MySql | Self::Postgres => {
+                self.int(&format!("LEAST(COALESCE(SUM({column}), 0), {MAX})"))
+            }
+        }
+    }
+
     /// The text under a key of the JSON object in `column`, or NULL. The key is a value of the statement,
     /// made by [`json_key`](Self::json_key). An empty text in the column is an object without keys.
     pub fn json_text(self, column: &str) -> String {
@@ -122,11 +145,9 @@ impl Dialect {
                 (Column::Set(name), Self::MySql) => Some(format!("{name} = VALUES({name})")),
                 (Column::Set(name), _) => Some(format!("{name} = excluded.{name}")),
                 (Column::Add(name), Self::MySql) => {
-                    Some(format!("{name} = {table}.{name} + VALUES({name})"))
+                    Some(added(table, name, &format!("VALUES({name})")))
                 }
-                (Column::Add(name), _) => {
-                    Some(format!("{name} = {table}.{name} + excluded.{name}"))
-                }
+                (Column::Add(name), _) => Some(added(table, name, &format!("excluded.{name}"))),
                 (Column::Key(_) | Column::Keep(_), _) => None,
             })
             .collect();
@@ -200,6 +221,13 @@ impl Dialect {
     }
 }
 
+/// Adds `more` to a column, up to [`MAX`].
+fn added(table: &str, name: &str, more: &str) -> String {
+    format!(
+        "{name} = CASE WHEN {table}.{name} > {MAX} - {more} THEN {MAX} ELSE {table}.{name} + {more} END"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,11 +252,11 @@ mod tests {
         ];
         assert_eq!(
             Dialect::Postgres.upsert("t", &columns),
-            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON CONFLICT (a) DO UPDATE SET n = t.n + excluded.n, s = excluded.s"
+            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON CONFLICT (a) DO UPDATE SET n = CASE WHEN t.n > 9223372036854775807 - excluded.n THEN 9223372036854775807 ELSE t.n + excluded.n END, s = excluded.s"
         );
         assert_eq!(
             Dialect::MySql.upsert("t", &columns),
-            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE n = t.n + VALUES(n), s = VALUES(s)"
+            "INSERT INTO t (a, n, s, k) VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE n = CASE WHEN t.n > 9223372036854775807 - VALUES(n) THEN 9223372036854775807 ELSE t.n + VALUES(n) END, s = VALUES(s)"
         );
         assert_eq!(
             Dialect::Sqlite.upsert_rows("t", &[Column::Key("a"), Column::Keep("k")], 2),

@@ -13,8 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions};
-use tokio::sync::OnceCell;
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
 
 use super::migrations::Migrated;
 use super::version::{check, update, version};
@@ -26,6 +27,16 @@ const CONNECTIONS: u32 = 8;
 const READERS: u32 = 4;
 /// How long a statement waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// Answers that are read row by row at the same time: connections for all else are left.
+const STREAMS: usize = 3;
+/// How long a connection to MySQL is kept that nobody uses: less than the server keeps it.
+const IDLE: Duration = Duration::from_secs(45);
+/// What every connection to PostgreSQL begins with: an instance that is lost in the midst of a transaction
+/// does not keep its locks, and a lock is not waited for for ever.
+const POSTGRES_SETUP: &str =
+    "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
+/// The same for MySQL, which closes idle connections.
+const MYSQL_SETUP: &str = "SET SESSION wait_timeout = 60, innodb_lock_wait_timeout = 10";
 /// How long SQLite waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -37,6 +48,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct Database {
     url: DatabaseUrl,
     pools: OnceCell<Pools>,
+    /// One permit for each answer that is read row by row.
+    streams: Semaphore,
 }
 
 #[derive(Debug)]
@@ -81,6 +94,7 @@ impl Database {
         Self {
             url,
             pools: OnceCell::new(),
+            streams: Semaphore::new(STREAMS),
         }
     }
 
@@ -137,11 +151,29 @@ impl Database {
 
     /// All rows of an answer.
     pub async fn rows(&self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        self.stream(statement, values).await?.try_collect().await
+        self.fetch(statement, values).await?.try_collect().await
     }
 
-    /// The rows of an answer as they come. Holds a connection as long as it lives.
+    /// The rows of an answer as they come. Holds a connection as long as it lives, so that only few live at
+    /// the same time; an answer of a database in memory, which has one connection, is read as a whole.
     pub async fn stream(
+        &self,
+        statement: &str,
+        values: Vec<Value>,
+    ) -> Result<BoxStream<'_, Result<Row, SqlError>>, SqlError> {
+        if self.url.is_memory() {
+            let rows = self.rows(statement, values).await?;
+            return Ok(futures::stream::iter(rows.into_iter().map(Ok)).boxed());
+        }
+        let Ok(Ok(permit)) = timeout(ACQUIRE, self.streams.acquire()).await else {
+            let message = "too many long answers are being read";
+            return Err(SqlError::new(Trouble::Away, message));
+        };
+        let rows = self.fetch(statement, values).await?;
+        Ok(rows.inspect(move |_| _ = &permit).boxed())
+    }
+
+    async fn fetch(
         &self,
         statement: &str,
         values: Vec<Value>,
@@ -278,6 +310,10 @@ async fn connect(url: &DatabaseUrl) -> Result<Pools, SqlError> {
             let pool = MySqlPoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(ACQUIRE)
+                .idle_timeout(IDLE)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(MYSQL_SETUP).await.map(drop) })
+                })
                 .connect_with(options.disable_statement_logging())
                 .await?;
             Pools::MySql(pool)
@@ -287,6 +323,9 @@ async fn connect(url: &DatabaseUrl) -> Result<Pools, SqlError> {
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(ACQUIRE)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(POSTGRES_SETUP).await.map(drop) })
+                })
                 .connect_with(options.disable_statement_logging())
                 .await?;
             Pools::Postgres(pool)

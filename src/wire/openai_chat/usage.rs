@@ -26,6 +26,12 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
         group.as_ref()?.get(name)
     }
     let input = |name| within(&prompt, name).and_then(Node::u64).unwrap_or(0);
+    // Sound and pictures that a cache had are priced as what it had.
+    let cached_details = within(&prompt, "cached_tokens_details").map(Fields::of);
+    let uncached = |name| {
+        let cached = within(&cached_details, name).and_then(Node::u64);
+        input(name).saturating_sub(cached.unwrap_or(0))
+    };
     let output = |name| within(&completion, name).and_then(Node::u64).unwrap_or(0);
     let cached = within(&prompt, "cached_tokens")
         .or_else(|| usage.get("prompt_cache_hit_tokens"))
@@ -50,9 +56,9 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
         cache_write: odd.count(written, Odd::CACHE_WRITE),
         output: if is_beside { said + reasoning } else { said },
         reasoning,
-        audio_input: input("audio_tokens"),
+        audio_input: uncached("audio_tokens"),
         audio_output: output("audio_tokens"),
-        image_input: input("image_tokens"),
+        image_input: uncached("image_tokens"),
         image_output: output("image_tokens"),
         prediction_accepted: output("accepted_prediction_tokens"),
         prediction_rejected: output("rejected_prediction_tokens"),

@@ -25,15 +25,16 @@ pub(super) fn read(node: Node<'_>) -> Option<Usage> {
         return None;
     }
     let input = members.take("promptTokensDetails");
+    let cached = members.take("cacheTokensDetails");
     let output = members.take("candidatesTokensDetails");
     Some(Usage {
         input: prompt.saturating_add(tool_input),
         cache_read,
         output: candidates.saturating_add(reasoning),
         reasoning,
-        audio_input: modality(input, "AUDIO"),
+        audio_input: modality(input, "AUDIO").saturating_sub(modality(cached, "AUDIO")),
         audio_output: modality(output, "AUDIO"),
-        image_input: modality(input, "IMAGE"),
+        image_input: modality(input, "IMAGE").saturating_sub(modality(cached, "IMAGE")),
         image_output: modality(output, "IMAGE"),
         tool_input,
         exact: true,
@@ -64,7 +65,7 @@ fn modality(details: Option<Node<'_>>, name: &str) -> u64 {
         let is_it = detail.take_str("modality")? == name;
         detail.take_u64("tokenCount").filter(|_| is_it)
     });
-    counts.sum()
+    counts.fold(0, u64::saturating_add)
 }
 
 /// Writes the members of `usageMetadata`.
@@ -165,6 +166,18 @@ mod tests {
         assert!(text.contains(r#""totalTokenCount":150"#), "{text}");
         assert!(text.contains(r#""serviceTier":"flex""#), "{text}");
         assert_eq!(read(Node::trusted(&text)), Some(usage));
+    }
+
+    #[test]
+    fn cached_sound_is_no_sound_and_absurd_parts_do_not_overflow() {
+        let text = r#"{"promptTokenCount":1000,"cachedContentTokenCount":400,"promptTokensDetails":[{"modality":"TEXT","tokenCount":300},{"modality":"AUDIO","tokenCount":700}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":400}]}"#;
+        let usage = read(Node::trusted(text)).unwrap();
+        assert_eq!((usage.cache_read, usage.audio_input), (400, 300));
+        let most = u64::MAX;
+        let text = format!(
+            r#"{{"promptTokenCount":1,"promptTokensDetails":[{{"modality":"AUDIO","tokenCount":{most}}},{{"modality":"AUDIO","tokenCount":{most}}}]}}"#
+        );
+        assert_eq!(read(Node::trusted(&text)).unwrap().audio_input, most);
     }
 
     #[test]

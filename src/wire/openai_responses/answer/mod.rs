@@ -63,6 +63,12 @@ pub(super) fn usage(response: &Fields<'_>) -> Option<Usage> {
         usage.get("input_tokens_details").map(Fields::of),
         usage.get("output_tokens_details").map(Fields::of),
     );
+    // Sound and pictures that a cache had are priced as what it had.
+    let cached = input
+        .as_ref()
+        .and_then(|input| input.get("cached_tokens_details"));
+    let cached = cached.map(Fields::of);
+    let uncached = |key: &str| number(&input, key).saturating_sub(number(&cached, key));
     let ttl = input
         .as_ref()
         .and_then(|input| input.get("cache_write_tokens_details"));
@@ -82,9 +88,9 @@ pub(super) fn usage(response: &Fields<'_>) -> Option<Usage> {
         }),
         output: odd.count(usage.get("output_tokens"), Odd::OUTPUT),
         reasoning: within(&output, "reasoning_tokens", Odd::REASONING, &mut odd),
-        audio_input: number(&input, "audio_tokens"),
+        audio_input: uncached("audio_tokens"),
         audio_output: number(&output, "audio_tokens"),
-        image_input: number(&input, "image_tokens"),
+        image_input: uncached("image_tokens"),
         image_output: number(&output, "image_tokens"),
         exact: true,
         odd,
