@@ -3,19 +3,20 @@
 //! A request goes through the account's outbound proxy and trusts the same roots as requests to providers.
 //! No redirect is followed: what is sent holds a secret. Nothing of an answer is ever quoted.
 
-use std::net::SocketAddr;
+mod found;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Proxy, Response, Url, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio_rustls::rustls::ClientConfig;
 
+use self::found::Found;
 use super::media::Reach;
 use super::resolve::Resolver;
 use super::{OutboundProxy, ProxyScheme};
@@ -370,35 +371,6 @@ fn known(code: &str) -> Option<&'static str> {
         "invalid_scope",
     ];
     CODES.iter().copied().find(|known| *known == code)
-}
-
-/// Resolves names as for providers.
-struct Found {
-    resolver: Arc<Resolver>,
-    /// How far the token endpoint may be.
-    reach: Option<Reach>,
-    /// The proxy's host, and how far that may be.
-    proxy: Option<(Box<str>, Option<Reach>)>,
-}
-
-impl Resolve for Found {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.resolver);
-        let reach = match &self.proxy {
-            Some((proxy, reach)) if proxy.eq_ignore_ascii_case(name.as_str()) => *reach,
-            _ => self.reach,
-        };
-        Box::pin(async move {
-            let addresses = resolver.addresses(name.as_str()).await?;
-            // Port 0 stands for that of the URL.
-            let addresses: Vec<_> = addresses
-                .into_iter()
-                .filter(|ip| reach.is_none_or(|reach| Reach::of(*ip) <= reach))
-                .map(|ip| SocketAddr::new(ip, 0))
-                .collect();
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

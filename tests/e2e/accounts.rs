@@ -204,15 +204,23 @@ async fn accounts_outlive_the_process_and_the_keys_that_seal_them_rotate() {
 
     let gateway = Gateway::start(&yaml(&url, &[SECRET_B], "")).await;
     assert_eq!(text(&answered(&gateway).await), "kept");
-    let api = Api::of(&gateway).await;
     assert_eq!(
-        api.get("a").await.header("etag"),
+        Api::of(&gateway).await.get("a").await.header("etag"),
         made.header("etag"),
         "it is the same version"
     );
 
-    // A key that is lost takes its accounts out of service, and nothing else.
+    // Without its key an account stays as it is in force.
     gateway.write_config(&yaml(&url, &[SECRET_A], ""));
+    gateway
+        .wait_log(|line| line.contains("account a: it stays as it is in force"))
+        .await;
+    assert_eq!(text(&answered(&gateway).await), "kept");
+    drop(gateway);
+
+    // A key that is lost takes its accounts out of service at a start, and nothing else.
+    let gateway = Gateway::start(&yaml(&url, &[SECRET_A], "")).await;
+    let api = Api::of(&gateway).await;
     gateway
         .wait_log(|line| line.contains("account a of the database is out of service"))
         .await;

@@ -1,5 +1,8 @@
 //! Getting the next token: from another instance that was faster, or from the provider.
 
+mod asking;
+mod storing;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +10,11 @@ use tokio::time::Instant;
 
 use super::cell::{Came, Cell};
 use super::kept::Kept;
-use super::vault::{Place, Shut, Stored, Turn, Vault};
-use super::{ClientAuth, Grant, OAuth};
+use super::vault::{Shut, Stored, Turn, Vault};
+use super::{Grant, OAuth};
 use crate::account::Account;
-use crate::secret::{Sealer, Secret};
-use crate::upstream::oauth::{NotGranted, Refusal, TokenClient, TokenRequest};
+use crate::secret::Sealer;
+use crate::upstream::oauth::{NotGranted, TokenClient};
 
 /// How often who waits for another instance looks.
 const LOOK: Duration = Duration::from_millis(250);
@@ -210,75 +213,6 @@ impl Refresher {
         came(cell.publish(kept), got.why)
     }
 
-    /// Stores what has come after `stored`.
-    async fn store(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        cell: &Cell,
-        sealer: &Sealer,
-        stored: Result<Option<Stored>, Shut>,
-        kept: &Kept,
-    ) {
-        let place = stored.map(|stored| stored.map_or_else(Place::default, |there| there.place()));
-        let after = place
-            .as_ref()
-            .map_or_else(|_| cell.version(), |place| place.version);
-        let saved = match place {
-            Ok(place) => {
-                let saved = self
-                    .vault
-                    .save(oauth.id, &account.name, place, kept, sealer);
-                saved.await.map(|saved| saved.then_some(place.version + 1))
-            }
-            Err(_) => Ok(None),
-        };
-        let saved = match saved {
-            Ok(None) => self.keep(account, oauth, sealer, kept, after).await,
-            saved => saved,
-        };
-        match saved {
-            Ok(Some(version)) => cell.set_saved(version),
-            Ok(None) => {
-                log::warn!("account {}: newer tokens are stored already", account.name);
-                cell.set_saved(after);
-            }
-            Err(why) => {
-                log::error!(
-                    "account {}: its tokens cannot be stored, and are in memory only: {why}",
-                    account.name
-                );
-                cell.set_unsaved(after);
-            }
-        }
-    }
-
-    /// Stores what has come after version `after`, unless the store is past that; the version that it is then.
-    async fn keep(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        sealer: &Sealer,
-        kept: &Kept,
-        after: i64,
-    ) -> Result<Option<i64>, Shut> {
-        let stored = self.vault.load(oauth.id, sealer).await?;
-        let place = match &stored {
-            // It was stored although nobody heard so, or in Redis only.
-            Some(stored) if *stored.kept == *kept => {
-                let vault = &self.vault;
-                let copied = vault.copy(oauth.id, &account.name, stored, sealer).await?;
-                return Ok(copied.then_some(stored.version));
-            }
-            Some(stored) if stored.version > after => return Ok(None),
-            Some(stored) => stored.place(),
-            None => Place::default(),
-        };
-        let vault = &self.vault;
-        let saved = vault.save(oauth.id, &account.name, place, kept, sealer);
-        Ok(saved.await?.then_some(place.version + 1))
-    }
-
     /// Another instance was faster.
     async fn take(
         &self,
@@ -296,31 +230,6 @@ impl Refresher {
             .copy(oauth.id, &account.name, stored, sealer)
             .await;
         Ended::Fresh(Source::Store)
-    }
-
-    /// Tries once more to store what is in memory only. True: nothing is, any more.
-    pub async fn save(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        cell: &Cell,
-        sealer: &Sealer,
-    ) -> bool {
-        let (Some(kept), Some(after)) = (cell.kept(), cell.unsaved()) else {
-            return true;
-        };
-        match self.keep(account, oauth, sealer, &kept, after).await {
-            Ok(Some(version)) => {
-                cell.set_saved(version);
-                log::info!("account {}: its tokens are stored again", account.name);
-            }
-            Ok(None) => {
-                cell.set_saved(after);
-                log::warn!("account {}: newer tokens are stored already", account.name);
-            }
-            Err(_) => {}
-        }
-        !cell.is_unsaved()
     }
 
     /// No store can be asked: whether the token is got all the same, because the old one is about to end. Not
@@ -346,98 +255,6 @@ impl Refresher {
         }
         is_urgent && is_safe
     }
-
-    /// Seals what is stored with the newest key, if an older one has sealed it.
-    pub async fn seal_again(&self, account: &Account, oauth: &OAuth, sealer: &Sealer) {
-        let sealed = match self.vault.load(oauth.id, sealer).await {
-            Ok(Some(stored)) if stored.old => {
-                self.vault.seal_again(oauth.id, &stored, sealer).await
-            }
-            Ok(_) => return,
-            Err(shut) => Err(shut),
-        };
-        match sealed {
-            Ok(()) => log::info!(
-                "account {}: its tokens are sealed with the newest of secret-keys",
-                account.name
-            ),
-            Err(shut) => log::warn!("account {}: its tokens: {shut}", account.name),
-        }
-    }
-
-    /// Asks the provider.
-    async fn ask(
-        &self,
-        account: &Account,
-        oauth: &OAuth,
-        kept: Option<&Kept>,
-        total: Duration,
-    ) -> Result<Got, NotGranted> {
-        let origin = oauth.origin();
-        let refresh = match &oauth.grant {
-            Grant::ClientCredentials => None,
-            Grant::RefreshToken(configured) => {
-                let kept = kept.filter(|kept| kept.is_of(&origin));
-                let kept = kept.and_then(Kept::refresh);
-                Some(kept.unwrap_or_else(|| configured.expose()))
-            }
-        };
-        let mut form = match refresh {
-            None => vec![("grant_type", "client_credentials")],
-            Some(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token)],
-        };
-        if !oauth.scopes.is_empty() {
-            form.push(("scope", &*oauth.scopes));
-        }
-        let basic = match oauth.client_auth {
-            ClientAuth::Basic => Some((&*oauth.client_id, &oauth.client_secret)),
-            ClientAuth::Body => {
-                form.push(("client_id", &*oauth.client_id));
-                if !oauth.client_secret.is_empty() {
-                    form.push(("client_secret", oauth.client_secret.expose()));
-                }
-                None
-            }
-        };
-        let request = TokenRequest {
-            url: &oauth.url,
-            form,
-            basic,
-            proxy: account.proxy.as_deref(),
-            reach: account.reach,
-            connect: account.timeouts.connect,
-            total,
-        };
-        let issued = SystemTime::now();
-        let asked = self.client.ask(&request).await;
-        let (access, life, new, why) = match asked {
-            Ok(granted) => (granted.access, granted.life, granted.refresh, None),
-            Err(Refusal { why, refresh: None }) => return Err(why),
-            // The old refresh token is spent all the same.
-            Err(Refusal { why, refresh }) => {
-                (Secret::new(""), Some(Duration::ZERO), refresh, Some(why))
-            }
-        };
-        let rotated = match (&new, refresh) {
-            (Some(new), Some(old)) => new.expose() != old,
-            _ => false,
-        };
-        if let Some(why) = why.filter(|_| !rotated) {
-            return Err(why);
-        }
-        let next = refresh.map(|old| new.unwrap_or_else(|| Secret::new(old)));
-        let kept = Kept::new(&access, next, life, &oauth.scopes, &origin, issued);
-        Ok(Got { kept, rotated, why })
-    }
-}
-
-/// What a provider has granted.
-struct Got {
-    kept: Kept,
-    /// The refresh token is another one now.
-    rotated: bool,
-    /// Why there is no access token with it.
-    why: Option<NotGranted>,
 }
 
 /// Whether what is stored is of use and newer than what is in memory.
