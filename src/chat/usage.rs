@@ -16,12 +16,16 @@ pub struct Usage {
     pub output: u64,
     /// Of it, reasoning.
     pub reasoning: u64,
-    /// Of the input that came from no cache, sound.
+    /// Of the input, sound.
     pub audio_input: u64,
     /// Of the output, sound.
     pub audio_output: u64,
-    /// Of the input that came from no cache, pictures.
+    /// Of the input, pictures.
     pub image_input: u64,
+    /// Of the sound, read from a cache.
+    pub cached_audio: u64,
+    /// Of the pictures, read from a cache.
+    pub cached_image: u64,
     /// Of the output, pictures.
     pub image_output: u64,
     /// Of the input, put in by server tools.
@@ -89,6 +93,8 @@ impl Usage {
             audio_input: self.audio_input.saturating_add(other.audio_input),
             audio_output: self.audio_output.saturating_add(other.audio_output),
             image_input: self.image_input.saturating_add(other.image_input),
+            cached_audio: self.cached_audio.saturating_add(other.cached_audio),
+            cached_image: self.cached_image.saturating_add(other.cached_image),
             image_output: self.image_output.saturating_add(other.image_output),
             tool_input: self.tool_input.saturating_add(other.tool_input),
             prediction_accepted: self

@@ -28,9 +28,10 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
     let input = |name| within(&prompt, name).and_then(Node::u64).unwrap_or(0);
     // Sound and pictures that a cache had are priced as what it had.
     let cached_details = within(&prompt, "cached_tokens_details").map(Fields::of);
-    let uncached = |name| {
-        let cached = within(&cached_details, name).and_then(Node::u64);
-        input(name).saturating_sub(cached.unwrap_or(0))
+    let from_cache = |name| {
+        within(&cached_details, name)
+            .and_then(Node::u64)
+            .unwrap_or(0)
     };
     let output = |name| within(&completion, name).and_then(Node::u64).unwrap_or(0);
     let cached = within(&prompt, "cached_tokens")
@@ -56,9 +57,11 @@ pub(super) fn decode(node: Node<'_>) -> Option<Usage> {
         cache_write: odd.count(written, Odd::CACHE_WRITE),
         output: if is_beside { said + reasoning } else { said },
         reasoning,
-        audio_input: uncached("audio_tokens"),
+        audio_input: input("audio_tokens"),
         audio_output: output("audio_tokens"),
-        image_input: uncached("image_tokens"),
+        image_input: input("image_tokens"),
+        cached_audio: from_cache("audio_tokens"),
+        cached_image: from_cache("image_tokens"),
         image_output: output("image_tokens"),
         prediction_accepted: output("accepted_prediction_tokens"),
         prediction_rejected: output("rejected_prediction_tokens"),

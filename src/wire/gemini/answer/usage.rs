@@ -32,9 +32,11 @@ pub(super) fn read(node: Node<'_>) -> Option<Usage> {
         cache_read,
         output: candidates.saturating_add(reasoning),
         reasoning,
-        audio_input: modality(input, "AUDIO").saturating_sub(modality(cached, "AUDIO")),
+        audio_input: modality(input, "AUDIO"),
         audio_output: modality(output, "AUDIO"),
-        image_input: modality(input, "IMAGE").saturating_sub(modality(cached, "IMAGE")),
+        image_input: modality(input, "IMAGE"),
+        cached_audio: modality(cached, "AUDIO"),
+        cached_image: modality(cached, "IMAGE"),
         image_output: modality(output, "IMAGE"),
         tool_input,
         exact: true,
@@ -169,10 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn cached_sound_is_no_sound_and_absurd_parts_do_not_overflow() {
+    fn cached_sound_is_told_and_absurd_parts_do_not_overflow() {
         let text = r#"{"promptTokenCount":1000,"cachedContentTokenCount":400,"promptTokensDetails":[{"modality":"TEXT","tokenCount":300},{"modality":"AUDIO","tokenCount":700}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":400}]}"#;
         let usage = read(Node::trusted(text)).unwrap();
-        assert_eq!((usage.cache_read, usage.audio_input), (400, 300));
+        assert_eq!(
+            (usage.cache_read, usage.audio_input, usage.cached_audio),
+            (400, 700, 400)
+        );
         let most = u64::MAX;
         let text = format!(
             r#"{{"promptTokenCount":1,"promptTokensDetails":[{{"modality":"AUDIO","tokenCount":{most}}},{{"modality":"AUDIO","tokenCount":{most}}}]}}"#

@@ -68,7 +68,6 @@ pub(super) fn usage(response: &Fields<'_>) -> Option<Usage> {
         .as_ref()
         .and_then(|input| input.get("cached_tokens_details"));
     let cached = cached.map(Fields::of);
-    let uncached = |key: &str| number(&input, key).saturating_sub(number(&cached, key));
     let ttl = input
         .as_ref()
         .and_then(|input| input.get("cache_write_tokens_details"));
@@ -88,9 +87,11 @@ pub(super) fn usage(response: &Fields<'_>) -> Option<Usage> {
         }),
         output: odd.count(usage.get("output_tokens"), Odd::OUTPUT),
         reasoning: within(&output, "reasoning_tokens", Odd::REASONING, &mut odd),
-        audio_input: uncached("audio_tokens"),
+        audio_input: number(&input, "audio_tokens"),
         audio_output: number(&output, "audio_tokens"),
-        image_input: uncached("image_tokens"),
+        image_input: number(&input, "image_tokens"),
+        cached_audio: number(&cached, "audio_tokens"),
+        cached_image: number(&cached, "image_tokens"),
         image_output: number(&output, "image_tokens"),
         exact: true,
         odd,
