@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often turns that were counted here are saved.
 const SAVE: Duration = Duration::from_secs(10);
 /// How long reading what was saved may delay the start.
-const RESTORE: Duration = Duration::from_millis(500);
+const RESTORE: Duration = Duration::from_millis(1_500);
 /// Saved turns that no process has saved again for so long are forgotten, in seconds.
 const OLD: i64 = 30 * 24 * 3_600;
 

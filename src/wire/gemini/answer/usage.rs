@@ -93,6 +93,12 @@ pub(super) fn write(o: &mut ObjectWriter<'_>, usage: &Usage, tier: Option<Tier>)
             usage.image_input,
         ),
         (
+            "cacheTokensDetails",
+            usage.cache_read,
+            usage.cached_audio,
+            usage.cached_image,
+        ),
+        (
             "candidatesTokensDetails",
             candidates,
             usage.audio_output,
